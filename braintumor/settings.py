@@ -1,0 +1,92 @@
+"""Every setting of the app, read once from the environment and ``.streamlit/secrets.toml``."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+SECRETS = ROOT / ".streamlit" / "secrets.toml"
+
+
+class SettingsError(ValueError):
+    """A setting has a value that cannot be used; the message names it and says what is allowed."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Validated settings; the environment variable of each is its name in capitals behind ``BRAINTUMOR_``.
+
+    ``database_url`` also answers to ``DATABASE_URL``. Sizes are in bytes unless the name says otherwise.
+    """
+
+    data_dir: Path = ROOT / "data"
+    models_dir: Path = ROOT / "models"
+    model: str = "squeezenet"
+    database_url: str = ""
+    demo: bool = False
+    registration: str = "approval"
+    cookie_key: str = ""
+    session_hours: int = 12
+    max_failed_logins: int = 5
+    lockout_minutes: int = 15
+    max_upload_mb: int = 50
+    max_files: int = 200
+    max_megapixels: int = 50
+
+    def __post_init__(self) -> None:
+        if self.registration not in ("approval", "open"):
+            raise SettingsError(
+                f"BRAINTUMOR_REGISTRATION is {self.registration!r}; it must be 'approval' or 'open'."
+            )
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type is int and value < 1:
+                raise SettingsError(f"BRAINTUMOR_{field.name.upper()} is {value}; it must be 1 or more.")
+        if self.cookie_key and len(self.cookie_key) < 32:
+            raise SettingsError("BRAINTUMOR_COOKIE_KEY is shorter than 32 characters; use a random one.")
+
+    @property
+    def database(self) -> str:
+        """SQLAlchemy address of the database: ``database_url``, else a SQLite file in ``data_dir``."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'braintumor.sqlite3'}"
+
+
+def parse(environment: Mapping[str, str], secrets: Mapping[str, Any]) -> Settings:
+    """Make ``Settings`` from two mappings, the environment winning over the secrets file.
+
+    Raises ``SettingsError`` naming the first value that does not fit.
+    """
+    values: dict[str, Any] = {}
+    for field in fields(Settings):
+        names = [f"BRAINTUMOR_{field.name.upper()}"]
+        if field.name == "database_url":
+            names.append("DATABASE_URL")
+        found = [source[name] for source in (environment, secrets) for name in names if name in source]
+        if found:
+            values[field.name] = _convert(names[0], str(found[0]), field.type)
+    return Settings(**values)
+
+
+def _convert(name: str, text: str, kind: Any) -> Any:
+    if kind is bool:
+        known = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+        if text.lower() not in known:
+            raise SettingsError(f"{name} is {text!r}; it must be 1 or 0.")
+        return known[text.lower()]
+    if kind is int:
+        try:
+            return int(text)
+        except ValueError:
+            raise SettingsError(f"{name} is {text!r}; it must be a whole number.") from None
+    return Path(text).expanduser() if kind is Path else text
+
+
+@lru_cache(maxsize=1)
+def load() -> Settings:
+    """Read the settings of this process once; raises ``SettingsError`` like ``parse``."""
+    secrets = tomllib.loads(SECRETS.read_text(encoding="utf-8")) if SECRETS.is_file() else {}
+    return parse(os.environ, secrets)

@@ -1,0 +1,73 @@
+"""The four classes every model answers with, and what is said about them in plain words."""
+
+from dataclasses import dataclass
+
+CLASSES: tuple[str, ...] = ("glioma", "meningioma", "pituitary", "notumor")
+"""Order of every probability vector; the contract between all models and the app."""
+
+TUMOR_CLASSES: tuple[str, ...] = CLASSES[:3]
+NO_TUMOR = "notumor"
+ANY_TUMOR = "tumor"
+"""Label of a scan that shows a tumor of unknown kind."""
+
+LABELS: tuple[str, ...] = (*CLASSES, ANY_TUMOR)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One class in words.
+
+    ``title`` names it on a page, ``summary`` says what it is in one or two plain sentences, ``course`` how it
+    usually behaves, and ``source`` where those facts come from.
+    """
+
+    name: str
+    title: str
+    summary: str
+    course: str
+    source: str
+
+
+_WHO = "WHO Classification of Tumours of the Central Nervous System, 5th edition (2021)"
+
+FINDINGS: dict[str, Finding] = {
+    "glioma": Finding(
+        "glioma",
+        "Glioma",
+        "A tumor that arises from the supporting (glial) cells of the brain or spinal cord.",
+        "Ranges from slow-growing (WHO grade 1 or 2) to fast-growing (grade 4, glioblastoma); "
+        "the grade needs tissue and molecular tests and cannot be read from one picture.",
+        _WHO,
+    ),
+    "meningioma": Finding(
+        "meningioma",
+        "Meningioma",
+        "A tumor that arises from the membranes around the brain, so it sits at the edge and pushes inward.",
+        "Most are benign (WHO grade 1) and grow slowly; some are watched, others removed or irradiated.",
+        _WHO,
+    ),
+    "pituitary": Finding(
+        "pituitary",
+        "Pituitary tumor",
+        "A tumor of the pituitary gland at the base of the brain, behind the bridge of the nose.",
+        "Nearly all are benign; they can change hormone levels or press on the optic nerves.",
+        "WHO Classification of Endocrine and Neuroendocrine Tumours, 5th edition (2022)",
+    ),
+    "notumor": Finding(
+        "notumor",
+        "No tumor seen",
+        "The model finds no sign of the three tumor kinds it knows on this slice.",
+        "A single slice without a finding does not rule out a tumor elsewhere, nor any other disease.",
+        "Scope of this model; see the model card",
+    ),
+}
+
+
+def members(label: str) -> tuple[bool, ...]:
+    """Tell which of ``CLASSES`` a label allows: one for a class name, three for ``tumor``.
+
+    Raises ``ValueError`` for a label that is neither.
+    """
+    if label not in LABELS:
+        raise ValueError(f"label is {label!r}; it must be one of {', '.join(LABELS)}")
+    return tuple(name == label or (label == ANY_TUMOR and name in TUMOR_CLASSES) for name in CLASSES)
