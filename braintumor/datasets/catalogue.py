@@ -1,0 +1,111 @@
+"""The public datasets this project knows, where they come from and how their folders are laid out."""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from braintumor.taxonomy import ANY_TUMOR, NO_TUMOR
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One public dataset.
+
+    ``slug`` is its Kaggle handle. ``labels`` maps a folder's name (lower case) to a label and ``splits`` to a
+    published split. ``masks`` names the folders that hold outlines, not scans.
+    """
+
+    name: str
+    title: str
+    authors: str
+    slug: str
+    licence: str
+    source: str
+    labels: dict[str, str]
+    splits: dict[str, str]
+    masks: tuple[str, ...] = ("masks",)
+
+
+_KINDS = {
+    "glioma": "glioma",
+    "glioma_tumor": "glioma",
+    "meningioma": "meningioma",
+    "meningioma_tumor": "meningioma",
+    "pituitary": "pituitary",
+    "pituitary_tumor": "pituitary",
+    "notumor": NO_TUMOR,
+    "no_tumor": NO_TUMOR,
+}
+_YES_NO = {"yes": ANY_TUMOR, "no": NO_TUMOR, "tumor": ANY_TUMOR, "healthy": NO_TUMOR}
+_SPLITS = {"training": "train", "train": "train", "testing": "test", "test": "test", "val": "validation"}
+
+CATALOGUE: dict[str, Dataset] = {
+    dataset.name: dataset
+    for dataset in (
+        Dataset(
+            "masoud",
+            "Brain Tumor MRI Dataset",
+            "Masoud Nickparvar",
+            "masoudnickparvar/brain-tumor-mri-dataset",
+            "CC0",
+            "https://www.kaggle.com/datasets/masoudnickparvar/brain-tumor-mri-dataset",
+            _KINDS,
+            _SPLITS,
+        ),
+        Dataset(
+            "br35h",
+            "Br35H :: Brain Tumor Detection 2020",
+            "Ahmed Hamada",
+            "ahmedhamada0/brain-tumor-detection",
+            "see its page",
+            "https://www.kaggle.com/datasets/ahmedhamada0/brain-tumor-detection",
+            _YES_NO,
+            {},
+            ("masks", "br35h-mask-rcnn"),
+        ),
+        Dataset(
+            "cheng",
+            "figshare brain tumor dataset",
+            "Jun Cheng",
+            "ashkhagan/figshare-brain-tumor-dataset",
+            "CC BY 4.0",
+            "https://doi.org/10.6084/m9.figshare.1512427",
+            _KINDS,
+            {},
+        ),
+        Dataset(
+            "navoneel",
+            "Brain MRI Images for Brain Tumor Detection",
+            "Navoneel Chakrabarty",
+            "navoneel/brain-mri-images-for-brain-tumor-detection",
+            "see its page",
+            "https://www.kaggle.com/datasets/navoneel/brain-mri-images-for-brain-tumor-detection",
+            _YES_NO,
+            {},
+        ),
+    )
+}
+
+_ANY_FOLDERS = Dataset("folder", "", "", "", "", "", {**_KINDS, **_YES_NO}, _SPLITS)
+
+
+def known_or_any(name: str) -> Dataset:
+    """Give the catalogue's entry of that name, else the rules for any class-per-folder directory."""
+    return CATALOGUE.get(name, _ANY_FOLDERS)
+
+
+def folder_facts(dataset: Dataset, path: PurePosixPath) -> tuple[str, str]:
+    """Read (label, published split) from the folders on a picture's path; either is empty when none says it."""
+    folders = [part.lower() for part in path.parts[:-1]]
+    label = next((dataset.labels[folder] for folder in reversed(folders) if folder in dataset.labels), "")
+    split = next((dataset.splits[folder] for folder in reversed(folders) if folder in dataset.splits), "")
+    return label, split
+
+
+def download(name: str) -> Path:
+    """Fetch a dataset of the catalogue from Kaggle and give the folder it lies in.
+
+    Raises ``KeyError`` for a name the catalogue lacks; needs the packages of ``requirements/train.txt``.
+    """
+    import kagglehub
+
+    return Path(kagglehub.dataset_download(CATALOGUE[name].slug))

@@ -1,0 +1,48 @@
+"""One list of all networks; it drives training, export and the tests."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+from braintumor.networks import squeezenet
+
+FEATURE_LAYER = "features"
+"""Layer whose output, (n, height, width, channels), is averaged and weighed by the last dense layer."""
+
+LOGIT_LAYER = "logits"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that can be built: its name, the square input it was made for in pixels, and who published it."""
+
+    name: str
+    size: int
+    source: str
+    build: Callable[[int, Path | None], keras.Model]
+
+
+NETWORKS: dict[str, Network] = {
+    network.name: network
+    for network in (
+        Network(
+            "squeezenet",
+            192,
+            "SqueezeNet 1.1, Iandola et al. 2016, arXiv:1602.07360, with batch normalization and a linear head",
+            squeezenet.build,
+        ),
+    )
+}
+
+
+def build(name: str, *, size: int | None = None, weights: Path | None = None) -> keras.Model:
+    """Build a network: input (n, size, size, 1) grey from 0 to 255, output (n, 4) logits in the order of ``CLASSES``.
+
+    ``weights`` is a file of ImageNet weights to start from. Raises ``ValueError`` for a name that is not registered.
+    """
+    if name not in NETWORKS:
+        raise ValueError(f"network is {name!r}; it must be one of {', '.join(NETWORKS)}")
+    network = NETWORKS[name]
+    return network.build(size or network.size, weights)

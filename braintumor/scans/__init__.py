@@ -1,0 +1,24 @@
+"""Bytes to scans, and scans to what a network sees."""
+
+from braintumor.scans.archive import expand
+from braintumor.scans.preprocessing import PREPROCESSING, Prepared, place_on_scan, prepare
+from braintumor.scans.reading import DEFAULT_LIMITS, Limits, read, read_all, walk
+from braintumor.scans.sample import phantom
+from braintumor.scans.scan import Scan, ScanError, safe_name
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "PREPROCESSING",
+    "Limits",
+    "Prepared",
+    "Scan",
+    "ScanError",
+    "expand",
+    "phantom",
+    "place_on_scan",
+    "prepare",
+    "read",
+    "read_all",
+    "safe_name",
+    "walk",
+]

@@ -1,0 +1,88 @@
+"""Reader of flat pictures: PNG, JPEG, BMP, GIF, TIFF and WebP, by content and not by file name."""
+
+import io
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from braintumor.scans.scan import Scan, ScanError
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "MPO")
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
+_SMALLEST_SIDE = 16
+_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
+_EXPORT = "Export it again as PNG or JPEG and try once more."
+
+
+def read_raster(data: bytes, source: str, sha256: str, max_pixels: int) -> Scan:
+    """Read a picture as a scan of one slice.
+
+    Grey values keep the file's range (0 to 255, 0 to 65535, or floats); color turns to luminance (ITU-R BT.601);
+    transparent parts turn black; EXIF rotation is applied; of an animation the first frame is read. Raises
+    ``ScanError`` when the bytes are no such picture, are damaged, or hold more than ``max_pixels``.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            _check_size(image.size, max_pixels, source)
+            image.load()
+            bits = 16 if image.mode.startswith(("I", "F")) else 8
+            color = _is_colored(image)
+            grey = _to_grey(ImageOps.exif_transpose(image))
+    except ScanError:
+        raise
+    except Image.DecompressionBombError:
+        raise _too_large(source) from None
+    except UnidentifiedImageError:
+        raise ScanError("This file is not a picture that can be read.", _EXPORT, source) from None
+    # Decoders of six formats raise nearly every built-in exception on damaged input.
+    except Exception:
+        raise ScanError("This picture is damaged or cut short.", _EXPORT, source) from None
+    if not np.isfinite(grey).all():
+        raise ScanError("This picture holds values that are no numbers.", _EXPORT, source)
+    facts: dict[str, str | int | float | bool] = {"format": str(image.format), "bits": bits, "color": color}
+    return Scan(grey[np.newaxis], source, sha256, facts=facts)
+
+
+def _check_size(size: tuple[int, int], max_pixels: int, source: str) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise _too_large(source)
+    if min(size) < _SMALLEST_SIDE:
+        raise ScanError(
+            f"This picture is {width} × {height} pixels, too small to show a brain.",
+            f"Use one of at least {_SMALLEST_SIDE} pixels a side.",
+            source,
+        )
+
+
+def _too_large(source: str) -> ScanError:
+    return ScanError("This picture has more pixels than are accepted.", "Make it smaller and try again.", source)
+
+
+def _to_grey(image: Image.Image) -> NDArray[np.float32]:
+    if image.mode.startswith("I") or image.mode == "F":
+        return np.asarray(image, dtype=np.float32)
+    if image.mode == "1":
+        image = image.convert("L")
+    if image.mode in ("L", "RGB"):
+        values = np.asarray(image, dtype=np.float32)
+        return values if values.ndim == 2 else values @ _LUMA
+    if image.has_transparency_data:
+        rgba = np.asarray(image.convert("RGBA"), dtype=np.float32)
+        shown: NDArray[np.float32] = (rgba[..., :3] @ _LUMA) * (rgba[..., 3] / np.float32(255))
+        return shown
+    return np.asarray(image.convert("RGB"), dtype=np.float32) @ _LUMA
+
+
+def _is_colored(image: Image.Image) -> bool:
+    """Tell whether a noticeable part of the picture has a hue, as a photograph has and a grey scan has not."""
+    if image.mode not in ("RGB", "RGBA", "P", "CMYK", "YCbCr"):
+        return False
+    small = image.convert("RGB").resize((64, 64), Image.Resampling.NEAREST)
+    values = np.asarray(small, dtype=np.int16)
+    spread = values.max(axis=-1) - values.min(axis=-1)
+    return bool((spread > 40).mean() > 0.2)

@@ -1,0 +1,84 @@
+"""The way in: any file's bytes to scans, each failure kept beside its name."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from braintumor.scans import archive, raster
+from braintumor.scans.scan import Scan, ScanError, safe_name
+
+SUFFIXES = raster.SUFFIXES | {".zip"}
+_NOT_YET = {
+    "DICOM": "DICOM files cannot be read yet.",
+    "NIfTI": "NIfTI volumes cannot be read yet.",
+    "PDF": "This is a PDF document, not a picture.",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is accepted: bytes a file, files a ZIP archive, pixels a picture, bytes an archive may unpack to."""
+
+    max_bytes: int = 50 * 2**20
+    max_files: int = 200
+    max_pixels: int = 50_000_000
+    max_archive_bytes: int = 500 * 2**20
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def read(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS) -> Scan:
+    """Read one file's bytes; raises ``ScanError`` with the reason and what to do next."""
+    name = safe_name(source)
+    if not data:
+        raise ScanError("This file is empty.", "Check that it was saved or copied in full.", name)
+    if len(data) > limits.max_bytes:
+        raise ScanError(
+            f"This file is larger than {limits.max_bytes // 2**20} MB.", "Make it smaller and try again.", name
+        )
+    if kind := _foreign_kind(data):
+        raise ScanError(_NOT_YET[kind], "Export the slice as PNG or JPEG and try again.", name)
+    return raster.read_raster(data, name, hashlib.sha256(data).hexdigest(), limits.max_pixels)
+
+
+def read_all(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS) -> Iterator[Scan | ScanError]:
+    """Read one file, or every file of a ZIP archive; a failure is yielded and never ends the others."""
+    if archive.is_archive(data):
+        members: Iterable[tuple[str, bytes] | ScanError] = archive.expand(
+            data,
+            safe_name(source),
+            max_files=limits.max_files,
+            max_bytes=limits.max_bytes,
+            max_total_bytes=limits.max_archive_bytes,
+        )
+    else:
+        members = [(source, data)]
+    for member in members:
+        if isinstance(member, ScanError):
+            yield member
+            continue
+        name, content = member
+        try:
+            yield read(content, name, limits)
+        except ScanError as error:
+            yield error
+
+
+def walk(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield every file named, and every picture or archive below every folder named, in a stable order."""
+    for path in paths:
+        if path.is_dir():
+            found = (item for item in path.rglob("*") if item.suffix.lower() in SUFFIXES and item.is_file())
+            yield from sorted(found)
+        else:
+            yield path
+
+
+def _foreign_kind(data: bytes) -> str | None:
+    if data[128:132] == b"DICM":
+        return "DICOM"
+    if data[344:347] in (b"n+1", b"ni1"):
+        return "NIfTI"
+    return "PDF" if data.startswith(b"%PDF-") else None

@@ -1,0 +1,51 @@
+"""A made-up scan for who has none at hand."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+# Modified Shepp–Logan head phantom: added grey value, half axes a and b, centre x and y, tilt in degrees
+# (Shepp & Logan 1974; contrasts after Toft 1996).
+_ELLIPSES = (
+    (1.00, 0.690, 0.920, 0.00, 0.000, 0),
+    (-0.80, 0.6624, 0.874, 0.00, -0.0184, 0),
+    (-0.20, 0.110, 0.310, 0.22, 0.000, -18),
+    (-0.20, 0.160, 0.410, -0.22, 0.000, 18),
+    (0.10, 0.210, 0.250, 0.00, 0.350, 0),
+    (0.10, 0.046, 0.046, 0.00, 0.100, 0),
+    (0.10, 0.046, 0.046, 0.00, -0.100, 0),
+    (0.10, 0.046, 0.023, -0.08, -0.605, 0),
+    (0.10, 0.023, 0.023, 0.00, -0.605, 0),
+    (0.10, 0.023, 0.046, 0.06, -0.605, 0),
+)
+
+
+def phantom(size: int = 256, *, tumor: bool = True, seed: int = 0) -> NDArray[np.uint8]:
+    """Draw a synthetic head, (size, size) uint8, with or without a bright mass; it is no patient.
+
+    The head is the modified Shepp–Logan phantom (Shepp & Logan, IEEE Trans. Nucl. Sci. 21, 1974) with smooth tissue
+    noise laid over it; the mass is an ellipse with a brighter rim.
+    """
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[1 : -1 : size * 1j, -1 : 1 : size * 1j]
+    head = np.zeros((size, size))
+    for value, *ellipse in _ELLIPSES:
+        head[_radius(x, y, *ellipse) <= 1] += value
+    tissue = head > 0.05
+    texture = ndimage.gaussian_filter(random.normal(size=head.shape), size / 60)
+    head[tissue] = head[tissue] * 0.9 + 0.12 + 0.06 * (texture / texture.std())[tissue]
+    if tumor:
+        mass = _radius(x, y, 0.17, 0.14, 0.30, 0.30, 25)
+        head[mass <= 1] = 0.75
+        head[(mass > 0.7) & (mass <= 1)] = 0.95
+    smooth = ndimage.gaussian_filter(head, size / 256) + random.normal(scale=0.01, size=head.shape)
+    return np.asarray(np.rint(np.clip(smooth, 0, 1) * 255), dtype=np.uint8)
+
+
+def _radius(
+    x: NDArray[np.float64], y: NDArray[np.float64], a: float, b: float, cx: float, cy: float, tilt: float
+) -> NDArray[np.float64]:
+    angle = np.deg2rad(tilt)
+    along = (x - cx) * np.cos(angle) + (y - cy) * np.sin(angle)
+    across = (y - cy) * np.cos(angle) - (x - cx) * np.sin(angle)
+    return np.asarray((along / a) ** 2 + (across / b) ** 2)

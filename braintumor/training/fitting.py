@@ -1,0 +1,180 @@
+"""One training run: resumable, with a history line an epoch."""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from braintumor.training.augmentation import Augmentation
+from braintumor.training.losses import MarginalCrossEntropy, allowed_accuracy
+from braintumor.training.sampling import PictureBatches, allowed_classes
+
+HISTORY_FILE = "history.csv"
+LAST_FILE = "last.keras"
+BEST_FILE = "best.keras"
+_STATE_FILE = "state.json"
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How long and how hard to train.
+
+    ``patience`` is the number of epochs without a better validation loss after which the run ends.
+    ``averaging`` is the momentum of the weights' moving average (Polyak & Juditsky 1992), the weights that are kept.
+    """
+
+    epochs: int = 40
+    batch_size: int = 32
+    epoch_images: int = 3200
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.02
+    smoothing: float = 0.03
+    averaging: float = 0.998
+    patience: int = 12
+    seed: int = 0
+
+
+def fit(
+    model: keras.Model,
+    train: tuple[NDArray[np.uint8], pd.DataFrame],
+    validation: tuple[NDArray[np.uint8], pd.DataFrame],
+    folder: Path,
+    options: FitOptions,
+) -> keras.Model:
+    """Train a network with AdamW (Loshchilov & Hutter 2019) on a cosine schedule and give its best state.
+
+    ``train`` and ``validation`` are (pictures uint8 (n, size, size), their index rows). Each epoch writes ``last.keras``,
+    ``best.keras`` when the validation loss fell, and a line of ``history.csv`` into ``folder``; the same call on a folder
+    with those files goes on after the last whole epoch.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    state = _State.load(folder)
+    if state.epoch:
+        model = keras.saving.load_model(folder / LAST_FILE)
+    else:
+        _compile(model, options)
+    recorder = _Recorder(folder, state, _validation(validation), options)
+    if not recorder.finished(state.epoch):
+        batches = PictureBatches(
+            *train,
+            Augmentation(),
+            batch_size=options.batch_size,
+            epoch_images=options.epoch_images,
+            seed=options.seed,
+            epoch=state.epoch,
+            workers=1,
+            max_queue_size=8,
+        )
+        model.fit(batches, initial_epoch=state.epoch, epochs=options.epochs, callbacks=[recorder], verbose=2)
+    return keras.saving.load_model(folder / BEST_FILE)
+
+
+def _compile(model: keras.Model, options: FitOptions) -> None:
+    steps = options.epochs * max(1, options.epoch_images // options.batch_size)
+    warm_up = max(1, steps // 20)
+    rate = keras.optimizers.schedules.CosineDecay(
+        options.learning_rate / 20,
+        steps - warm_up,
+        alpha=0.01,
+        warmup_target=options.learning_rate,
+        warmup_steps=warm_up,
+    )
+    optimizer = keras.optimizers.AdamW(
+        rate,
+        weight_decay=options.weight_decay,
+        global_clipnorm=1.0,
+        use_ema=True,
+        ema_momentum=options.averaging,
+        ema_overwrite_frequency=None,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    model.compile(optimizer, MarginalCrossEntropy(options.smoothing), metrics=[_named_accuracy()])
+
+
+def _named_accuracy() -> keras.metrics.Metric:
+    return keras.metrics.MeanMetricWrapper(allowed_accuracy, name="accuracy")
+
+
+def _validation(validation: tuple[NDArray[np.uint8], pd.DataFrame]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    pictures, index = validation
+    return pictures[..., np.newaxis].astype(np.float32), allowed_classes(index["label"])
+
+
+@dataclass
+class _State:
+    epoch: int = 0
+    best_loss: float = float("inf")
+    best_epoch: int = 0
+
+    @classmethod
+    def load(cls, folder: Path) -> "_State":
+        path = folder / _STATE_FILE
+        return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else cls()
+
+    def save(self, folder: Path) -> None:
+        (folder / _STATE_FILE).write_text(json.dumps(self.__dict__), encoding="utf-8")
+
+
+class _Recorder(keras.callbacks.Callback):
+    """Validates the averaged weights after each epoch, saves both states, and ends the run when it stops improving."""
+
+    def __init__(
+        self,
+        folder: Path,
+        state: _State,
+        validation: tuple[NDArray[np.float32], NDArray[np.float32]],
+        options: FitOptions,
+    ) -> None:
+        super().__init__()
+        self._folder = folder
+        self._state = state
+        self._pictures, self._allowed = validation
+        self._options = options
+        self._started = 0.0
+
+    def finished(self, epoch: int) -> bool:
+        return epoch >= self._options.epochs or epoch - self._state.best_epoch >= self._options.patience
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._started = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        logs = logs or {}
+        self.model.save(self._folder / LAST_FILE)
+        weights = self.model.get_weights()
+        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+        loss, accuracy = self._validate()
+        if loss < self._state.best_loss:
+            self._state.best_loss, self._state.best_epoch = loss, epoch + 1
+            self.model.save(self._folder / BEST_FILE)
+        self.model.set_weights(weights)
+        self._write(epoch, logs, loss, accuracy)
+        self._state.epoch = epoch + 1
+        self._state.save(self._folder)
+        self.model.stop_training = self.finished(epoch + 1)
+
+    def _validate(self) -> tuple[float, float]:
+        logits = self.model.predict(self._pictures, batch_size=64, verbose=0)
+        loss = MarginalCrossEntropy()(self._allowed, logits)
+        accuracy = keras.ops.mean(allowed_accuracy(self._allowed, logits))
+        return float(loss), float(accuracy)
+
+    def _write(self, epoch: int, logs: dict[str, Any], loss: float, accuracy: float) -> None:
+        row = {
+            "epoch": epoch + 1,
+            "loss": logs.get("loss"),
+            "accuracy": logs.get("accuracy"),
+            "val_loss": loss,
+            "val_accuracy": accuracy,
+            "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
+            "seconds": round(time.perf_counter() - self._started, 1),
+        }
+        path = self._folder / HISTORY_FILE
+        past = pd.read_csv(path).query("epoch <= @epoch") if path.is_file() and epoch else pd.DataFrame()
+        pd.concat([past, pd.DataFrame([row])], ignore_index=True).to_csv(path, index=False)
