@@ -39,9 +39,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.registration not in ("approval", "open"):
-            raise SettingsError(
-                f"BRAINTUMOR_REGISTRATION is {self.registration!r}; it must be 'approval' or 'open'."
-            )
+            raise SettingsError(f"BRAINTUMOR_REGISTRATION is {self.registration!r}; it must be 'approval' or 'open'.")
         for field in fields(self):
             value = getattr(self, field.name)
             if field.type is int and value < 1:

@@ -32,6 +32,12 @@ class ExperimentData:
         chosen = (self.index["split"] == split).to_numpy()
         return self.pictures[chosen], self.index[chosen].reset_index(drop=True)
 
+    def distinct(self, split: str) -> tuple[NDArray[np.uint8], pd.DataFrame]:
+        """Give one row a picture and dataset of a split, so that copies of a picture count once in a dataset."""
+        pictures, index = self.part(split)
+        first = (~index.duplicated(["picture", "dataset"])).to_numpy()
+        return pictures[first], index[first].reset_index(drop=True)
+
 
 def load_data(root: Path, size: int, cache: Path, *, folds: int, fold: int, seed: int) -> ExperimentData:
     """List, group, split and prepare the pictures under a folder, or take them from ``cache`` if that was done.

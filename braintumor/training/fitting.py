@@ -49,9 +49,9 @@ def fit(
 ) -> keras.Model:
     """Train a network with AdamW (Loshchilov & Hutter 2019) on a cosine schedule and give its best state.
 
-    ``train`` and ``validation`` are (pictures uint8 (n, size, size), their index rows). Each epoch writes ``last.keras``,
-    ``best.keras`` when the validation loss fell, and a line of ``history.csv`` into ``folder``; the same call on a folder
-    with those files goes on after the last whole epoch.
+    ``train`` and ``validation`` are (pictures uint8 (n, size, size), their index rows). Each epoch writes
+    ``last.keras``, ``best.keras`` when the validation loss fell, and a line of ``history.csv`` into ``folder``; the
+    same call on a folder with those files goes on after the last whole epoch.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = _State.load(folder)

@@ -1,0 +1,150 @@
+"""A trained model on disk: one folder with everything needed to use, check and question it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from braintumor.evaluation.operating_point import ReferralRule
+from braintumor.evaluation.typicality import Typicality
+from braintumor.scans import PREPROCESSING
+from braintumor.taxonomy import CLASSES
+
+CARD_FILE = "card.json"
+GRAPH_FILE = "graph.tflite"
+KERAS_FILE = "model.keras"
+TYPICALITY_FILE = "typicality.npz"
+HISTORY_FILE = "history.csv"
+PREDICTIONS_FILE = "predictions.csv"
+
+_HASHED = (GRAPH_FILE, KERAS_FILE, TYPICALITY_FILE)
+_REQUIRED = ("name", "version", "classes", "input", "calibration", "operating_point", "sha256")
+
+
+class BundleError(ValueError):
+    """A bundle that cannot be used; the message says what is wrong with it and what to do."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A checked bundle: its folder and its card, a JSON object as ``docs/model-bundles.md`` describes it."""
+
+    folder: Path
+    card: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Name and version, as predictions carry them."""
+        return f"{self.card['name']}-{self.card['version']}"
+
+    @property
+    def size(self) -> int:
+        """Side of the square input in pixels."""
+        return int(self.card["input"]["size"])
+
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by before the softmax."""
+        return float(self.card["calibration"]["temperature"])
+
+    @property
+    def threshold(self) -> float:
+        """Operating point: P(tumor) from which a scan counts as showing a tumor."""
+        return float(self.card["operating_point"]["threshold"])
+
+    @property
+    def referral(self) -> ReferralRule:
+        """When an answer is withheld."""
+        return ReferralRule(**self.card["operating_point"]["referral"])
+
+    @cached_property
+    def typicality(self) -> Typicality:
+        """What the features of brain MRI slices look like."""
+        return Typicality.load(self.folder / TYPICALITY_FILE)
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds."""
+        return self._table(HISTORY_FILE)
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """One row a held-out picture: split, dataset, group, label, in_training, referred, p_ of each class."""
+        return self._table(PREDICTIONS_FILE)
+
+    def _table(self, name: str) -> pd.DataFrame:
+        try:
+            return pd.read_csv(self.folder / name, dtype={"group": str})
+        except (OSError, ValueError) as error:
+            raise BundleError(f"{name} of the model {self.folder.name} cannot be read; restore it.") from error
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read a bundle's card and check every weight file against its SHA-256.
+
+    Raises ``BundleError`` when the folder, its card or a file is missing, a file was changed, or the bundle was made
+    for other classes or another preprocessing than this version has.
+    """
+    bundle = Bundle(folder, read_card(folder))
+    missing = [key for key in _REQUIRED if key not in bundle.card]
+    if missing:
+        raise BundleError(f"The card of {folder.name} lacks {missing[0]!r}; train or download the model again.")
+    if tuple(bundle.card["classes"]) != CLASSES:
+        raise BundleError(f"{folder.name} answers with other classes than this version; use a model made for it.")
+    made_with = bundle.card["input"].get("preprocessing")
+    if made_with != PREPROCESSING:
+        raise BundleError(
+            f"{folder.name} was trained with the preprocessing {made_with!r}, this version has {PREPROCESSING!r}; "
+            "train it again."
+        )
+    for name in _HASHED:
+        _check_hash(folder / name, bundle.card["sha256"].get(name))
+    return bundle
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Read the card alone, without checking the weights; raises ``BundleError`` when that fails."""
+    path = folder / CARD_FILE
+    if not path.is_file():
+        raise BundleError(f"There is no model at {folder.name}; check the setting BRAINTUMOR_MODEL, or train one.")
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"The card of {folder.name} cannot be read; restore {CARD_FILE}.") from error
+    if not isinstance(card, dict):
+        raise BundleError(f"The card of {folder.name} is no JSON object; restore {CARD_FILE}.")
+    return card
+
+
+def list_bundles(models_dir: Path) -> list[Path]:
+    """Give every folder of ``models_dir`` that holds a card, by name."""
+    return sorted(path.parent for path in models_dir.glob(f"*/{CARD_FILE}"))
+
+
+def write_card(folder: Path, card: Mapping[str, Any]) -> None:
+    """Write the card with the SHA-256 of the weight files; a reader sees the old card or the whole new one."""
+    hashes = {name: sha256_of(folder / name) for name in _HASHED}
+    draft = folder / f".{CARD_FILE}"
+    draft.write_text(json.dumps({**card, "sha256": hashes}, indent=2) + "\n", encoding="utf-8")
+    draft.replace(folder / CARD_FILE)
+
+
+def sha256_of(path: Path) -> str:
+    """Give a file's SHA-256 in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_hash(path: Path, expected: str | None) -> None:
+    if not path.is_file():
+        raise BundleError(f"{path.name} of the model {path.parent.name} is missing; restore it from the repository.")
+    if sha256_of(path) != expected:
+        raise BundleError(
+            f"{path.name} of the model {path.parent.name} is not the file its card was written for; "
+            "restore it from the repository."
+        )

@@ -1,0 +1,221 @@
+"""``python -m braintumor VERB``: predict, evaluate, train, and look after data."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from braintumor import settings
+from braintumor.scans import Scan, ScanError, read_all, safe_name, walk
+
+if TYPE_CHECKING:
+    from braintumor.inference import Prediction, Predictor
+
+OK, SOME_FAILED, WRONG_USAGE = 0, 1, 2
+_FILES_AT_ONCE = 64
+
+
+class UsageError(Exception):
+    """A call that cannot be carried out as it was given."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb and give its exit status: 0 all went well, 1 some input failed, 2 wrong usage."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    # What can go wrong with a call (no such folder, bundle, dataset or setting) is a ValueError with one sentence.
+    except (UsageError, ValueError) as error:
+        sys.stderr.write(f"braintumor: {error}\n")
+        return WRONG_USAGE
+    except BrokenPipeError:
+        return OK
+    return status
+
+
+def prediction_row(prediction: "Prediction") -> dict[str, Any]:
+    """Give a prediction as the JSON object that ``predict --json`` prints."""
+    return {
+        "source": prediction.source,
+        "status": "ok",
+        "error": None,
+        "p_tumor": prediction.p_tumor,
+        "probabilities": prediction.probabilities,
+        "decision": prediction.decision,
+        "finding": prediction.finding,
+        "reasons": list(prediction.reasons),
+        "seconds": prediction.seconds,
+        "bundle": prediction.bundle,
+    }
+
+
+def error_row(error: ScanError, bundle: str) -> dict[str, Any]:
+    """Give a file that could not be read as a JSON object with the same keys."""
+    empty = dict.fromkeys(("p_tumor", "probabilities", "decision", "finding"))
+    return {
+        "source": error.source,
+        "status": "error",
+        "error": str(error),
+        **empty,
+        "reasons": [],
+        "seconds": None,
+        "bundle": bundle,
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m braintumor", description=__doc__)
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    predict = verbs.add_parser("predict", help="answer for pictures, folders of them and ZIP archives")
+    predict.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    predict.add_argument("--json", action="store_true", help="print one JSON object a line")
+    predict.add_argument("--bundle", type=Path, help="folder of the model (default: the app's)")
+    predict.set_defaults(run=_predict)
+
+    evaluate = verbs.add_parser("evaluate", help="measure a model again from images")
+    evaluate.add_argument("--bundle", type=Path, required=True)
+    evaluate.add_argument("--data", type=Path, required=True)
+    evaluate.add_argument("--out", type=Path, help="write the predictions there as CSV")
+    evaluate.set_defaults(run=_evaluate)
+
+    train = verbs.add_parser("train", help="train a network and write its bundle; goes on after a stop")
+    train.add_argument("--data", type=Path, required=True, help="folder with pictures in class folders or an index.csv")
+    train.add_argument("--network", default="squeezenet")
+    train.add_argument("--weights", type=Path, help="file of ImageNet weights to start from")
+    train.add_argument("--name", help="name of the bundle (default: the network's)")
+    train.add_argument("--version", default="1.0.0")
+    train.add_argument("--size", type=int, help="side of the input in pixels (default: the network's)")
+    train.add_argument("--epochs", type=int, default=40)
+    train.add_argument("--folds", type=int, default=5)
+    train.add_argument("--fold", type=int, default=0)
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--runs", type=Path, default=settings.ROOT / "runs", help="folder for checkpoints")
+    train.set_defaults(run=_train)
+
+    data = verbs.add_parser("data", help="fetch and audit datasets").add_subparsers(required=True, metavar="WHAT")
+    audit = data.add_parser("audit", help="find near-duplicates, leakage and label conflicts")
+    audit.add_argument("folder", type=Path, metavar="DIR")
+    audit.add_argument("--out", type=Path, default=Path("audit"), help="folder to write audit.json and index.csv to")
+    audit.set_defaults(run=_audit)
+    download = data.add_parser("download", help="fetch a public dataset from Kaggle")
+    download.add_argument("name")
+    download.set_defaults(run=_download)
+    return parser
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from braintumor.inference import Predictor
+
+    configured = settings.load()
+    predictor = Predictor.load(options.bundle or configured.models_dir / configured.model)
+    status = OK
+    for outcomes in _chunks(_read_paths(options.paths), _FILES_AT_ONCE):
+        for row in _answer(predictor, outcomes):
+            status = SOME_FAILED if row["status"] == "error" else status
+            sys.stdout.write((json.dumps(row) if options.json else _line(row)) + "\n")
+    return status
+
+
+def _answer(predictor: "Predictor", outcomes: Sequence[Scan | ScanError]) -> Iterator[dict[str, Any]]:
+    scans = [outcome for outcome in outcomes if isinstance(outcome, Scan)]
+    predictions = iter(predictor.predict(scans))
+    for outcome in outcomes:
+        if isinstance(outcome, Scan):
+            yield prediction_row(next(predictions))
+        else:
+            yield error_row(outcome, predictor.bundle.name)
+
+
+def _read_paths(paths: Iterable[Path]) -> Iterator[Scan | ScanError]:
+    with ThreadPoolExecutor(2) as pool:
+        for chunk in _chunks(walk(paths), _FILES_AT_ONCE):
+            for outcomes in pool.map(_read_path, chunk):
+                yield from outcomes
+
+
+def _read_path(path: Path) -> list[Scan | ScanError]:
+    name = safe_name(str(path))
+    try:
+        return list(read_all(path.read_bytes(), name))
+    except OSError as error:
+        reason = "There is no such file." if isinstance(error, FileNotFoundError) else "This file cannot be opened."
+        return [ScanError(reason, "Check its name and your right to read it.", name)]
+
+
+def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def _line(row: dict[str, Any]) -> str:
+    if row["status"] == "error":
+        return f"{row['source']}: {row['error']}"
+    words = f"{row['decision']}, finding {row['finding'] or 'none'}, P(tumor) {row['p_tumor']:.3f}"
+    return f"{row['source']}: {words}" + "".join(f" {reason}" for reason in row["reasons"])
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from braintumor.bundles import load_bundle
+    from braintumor.training.evaluating import evaluate_bundle
+
+    report, predictions = evaluate_bundle(load_bundle(options.bundle), options.data)
+    if options.out:
+        predictions.to_csv(options.out, index=False, float_format="%.6f")
+    _print_json(report)
+    return OK
+
+
+def _train(options: argparse.Namespace) -> int:
+    from braintumor.training.run import RunOptions, run
+
+    wanted = RunOptions(
+        data=options.data,
+        network=options.network,
+        weights=options.weights,
+        name=options.name or options.network,
+        version=options.version,
+        size=options.size,
+        epochs=options.epochs,
+        folds=options.folds,
+        fold=options.fold,
+        seed=options.seed,
+        runs=options.runs,
+        models=settings.load().models_dir,
+    )
+    card = run(wanted)
+    _print_json(card["metrics"]["test"])
+    return OK
+
+
+def _audit(options: argparse.Namespace) -> int:
+    from braintumor import datasets
+
+    index = datasets.build_index(options.folder)
+    marks, failed = datasets.signatures(options.folder, list(index["path"]))
+    pairs = datasets.near_duplicates(marks)
+    grouped = datasets.assign_groups(index, pairs)
+    report = {**datasets.audit(grouped), "unreadable": failed}
+    if (index["group"] != "").all():
+        report["agreement_with_given_groups"] = datasets.agreement_with(grouped, pairs, index["group"])
+    datasets.write_audit(report, grouped, options.out)
+    _print_json(report)
+    return SOME_FAILED if failed else OK
+
+
+def _download(options: argparse.Namespace) -> int:
+    from braintumor.datasets import CATALOGUE, download
+
+    if options.name not in CATALOGUE:
+        raise UsageError(f"there is no dataset {options.name!r}; choose one of {', '.join(CATALOGUE)}")
+    sys.stdout.write(f"{download(options.name)}\n")
+    return OK
+
+
+def _print_json(report: Any) -> None:
+    sys.stdout.write(json.dumps(report, indent=2) + "\n")

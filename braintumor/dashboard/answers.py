@@ -1,0 +1,111 @@
+"""Uploads to answers: each scan is read and scored once, whatever is clicked afterwards."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from braintumor import settings
+from braintumor.inference import Prediction, Predictor
+from braintumor.scans import Limits, Scan, ScanError, phantom, read, read_all
+
+_LONGEST_SIDE = 640
+_KEPT = "_answers"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A scan's prediction and its slice for display: uint8 (height, width), at most 640 pixels a side."""
+
+    key: str
+    prediction: Prediction
+    picture: NDArray[np.uint8]
+    synthetic: bool = False
+
+
+@st.cache_resource(show_spinner="Loading the model …")
+def predictor() -> Predictor:
+    """Give the one loaded model of this server; raises ``BundleError`` when it cannot be used."""
+    configured = settings.load()
+    return Predictor.load(configured.models_dir / configured.model)
+
+
+@cache
+def limits() -> Limits:
+    """Turn the settings into what the readers accept."""
+    configured = settings.load()
+    size = configured.max_upload_mb * 2**20
+    return Limits(
+        max_bytes=size,
+        max_files=configured.max_files,
+        max_pixels=configured.max_megapixels * 1_000_000,
+        max_archive_bytes=10 * size,
+    )
+
+
+def answer_uploads(
+    uploads: Sequence[Any], on_progress: Callable[[int, int, str], object] | None = None
+) -> list[Answer | ScanError]:
+    """Answer every uploaded file of this session, in order; files answered before are not read again.
+
+    ``on_progress`` is called with (done, all, name) before each new file. Answers to files that were taken away are
+    forgotten.
+    """
+    kept: dict[str, list[Answer | ScanError]] = st.session_state.get(_KEPT, {})
+    fresh = [upload for upload in uploads if upload.file_id not in kept]
+    for done, upload in enumerate(fresh):
+        if on_progress:
+            on_progress(done, len(fresh), upload.name)
+        kept[upload.file_id] = answer_file(upload.getvalue(), upload.name, upload.file_id)
+    st.session_state[_KEPT] = {upload.file_id: kept[upload.file_id] for upload in uploads}
+    return [outcome for upload in uploads for outcome in kept[upload.file_id]]
+
+
+def answer_file(data: bytes, name: str, key: str) -> list[Answer | ScanError]:
+    """Read a file, or every file of an archive, and answer each scan in it."""
+    outcomes: list[Answer | ScanError] = []
+    for number, outcome in enumerate(read_all(data, name, limits())):
+        outcomes.append(_answer(outcome, f"{key}-{number}") if isinstance(outcome, Scan) else outcome)
+    return outcomes
+
+
+def sample_answer() -> Answer:
+    """Answer the synthetic sample scan."""
+    scan = read(phantom_png(), "Synthetic sample scan.png", limits())
+    return replace(_answer(scan, "sample"), synthetic=True)
+
+
+@cache
+def phantom_png() -> bytes:
+    """Draw the synthetic sample scan as a PNG file."""
+    from io import BytesIO
+
+    file = BytesIO()
+    Image.fromarray(phantom()).save(file, "PNG")
+    return file.getvalue()
+
+
+def _answer(scan: Scan, key: str) -> Answer:
+    model = predictor().bundle.card["sha256"]["graph.tflite"]
+    # The stored prediction may carry the name that another user gave to the same bytes.
+    prediction = replace(_predict(scan.sha256, model, scan), source=scan.source)
+    return Answer(key, prediction, _picture(scan.pixels[prediction.slice_number]))
+
+
+@st.cache_data(max_entries=1000, show_spinner=False)
+def _predict(sha256: str, model: str, _scan: Scan) -> Prediction:
+    return predictor().predict([_scan])[0]
+
+
+def _picture(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+    grey = np.asarray(picture, dtype=np.float32)
+    darkest, brightest = np.percentile(grey, (0.5, 99.5))
+    scaled = (grey - darkest) / max(float(brightest - darkest), 1e-6)
+    return np.asarray(np.rint(np.clip(scaled, 0, 1) * 255), dtype=np.uint8)

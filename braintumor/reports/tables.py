@@ -1,0 +1,70 @@
+"""Answers as a table, on the page and as CSV."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from braintumor.inference import Prediction
+from braintumor.scans import ScanError
+from braintumor.taxonomy import CLASSES, FINDINGS
+
+DECISION_WORDS = {"tumor": "Tumor", "no_tumor": "No tumor seen", "refer": "Refer to a reader"}
+COLUMNS = (
+    "source",
+    "status",
+    "decision",
+    "finding",
+    "p_tumor",
+    *(f"p_{name}" for name in CLASSES),
+    "reasons",
+    "error",
+    "seconds",
+    "bundle",
+)
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def answers_table(outcomes: Iterable[Prediction | ScanError]) -> pd.DataFrame:
+    """Put answers and failures in one table with ``COLUMNS``, a row each, in order; probabilities from 0 to 1."""
+    rows = [_failed(item) if isinstance(item, ScanError) else _answered(item) for item in outcomes]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def answers_csv(outcomes: Iterable[Prediction | ScanError]) -> bytes:
+    """Write the table as UTF-8 CSV; a text that a spreadsheet would run as a formula gets a leading apostrophe.
+
+    Source: OWASP, CSV Injection.
+    """
+    table = answers_table(outcomes)
+    for column in ("source", "error", "reasons"):
+        table[column] = [f"'{text}" if str(text).startswith(_FORMULA_STARTS) else text for text in table[column]]
+    # The mark at the start makes spreadsheets read the file as UTF-8.
+    text: str = table.to_csv(index=False, float_format="%.4f")
+    return ("\ufeff" + text).encode()
+
+
+def _answered(prediction: Prediction) -> dict[str, object]:
+    return {
+        "source": prediction.source,
+        "status": "ok",
+        "decision": DECISION_WORDS[prediction.decision],
+        "finding": FINDINGS[prediction.finding].title if prediction.finding else "",
+        "p_tumor": prediction.p_tumor,
+        **{f"p_{name}": prediction.probabilities[name] for name in CLASSES},
+        "reasons": " ".join(prediction.reasons),
+        "error": "",
+        "seconds": prediction.seconds,
+        "bundle": prediction.bundle,
+    }
+
+
+def _failed(error: ScanError) -> dict[str, object]:
+    return {
+        "source": error.source,
+        "status": "error",
+        "decision": "Not readable",
+        "finding": "",
+        "reasons": "",
+        "error": str(error),
+        "bundle": "",
+    }
