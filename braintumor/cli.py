@@ -166,7 +166,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
     report, predictions = evaluate_bundle(load_bundle(options.bundle), options.data)
     if options.out:
-        predictions.to_csv(options.out, index=False, float_format="%.6f")
+        predictions.to_csv(options.out, index=False, float_format="%.8f")
     _print_json(report)
     return OK
 

@@ -1,6 +1,7 @@
 """From a trained network to a bundle: calibration, operating point, referral, and figures on held-out groups."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -64,7 +65,7 @@ def write_bundle(
     decisions = decide(graph, data)
     decisions.typicality.save(folder / bundles.TYPICALITY_FILE)
     predictions = predict_splits(graph, data, decisions)
-    predictions.to_csv(folder / bundles.PREDICTIONS_FILE, index=False, float_format="%.6f")
+    predictions.to_csv(folder / bundles.PREDICTIONS_FILE, index=False, float_format="%.8f")
     (folder / bundles.HISTORY_FILE).write_bytes(history.read_bytes())
     card = {
         **facts,
@@ -176,7 +177,8 @@ def _threshold(p_tumor: NDArray[np.float64], index: pd.DataFrame) -> float:
         for rows in sources
         if is_tumor[rows].sum() >= _FEWEST_TUMORS
     ]
-    return min([0.5, *found])
+    # Rounded down, so that rows stored with fewer digits stay on their side of it.
+    return math.floor(min([0.5, *found]) * 1e6) / 1e6
 
 
 def _table(index: pd.DataFrame, output: GraphOutput, temperature: float) -> pd.DataFrame:

@@ -71,7 +71,7 @@ def fit(
             workers=1,
             max_queue_size=8,
         )
-        model.fit(batches, initial_epoch=state.epoch, epochs=options.epochs, callbacks=[recorder], verbose=2)
+        model.fit(batches, initial_epoch=state.epoch, epochs=options.epochs, callbacks=[recorder])
     return keras.saving.load_model(folder / BEST_FILE)
 
 

@@ -1,0 +1,366 @@
+"""Charts as plotly figures: pure functions of tables, one look for every page."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import plotly.graph_objects as go
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
+
+from braintumor.taxonomy import ANY_TUMOR, CLASSES, FINDINGS, NO_TUMOR
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+ORANGE, SKY, GREEN, BLUE = "#E69F00", "#56B4E9", "#009E73", "#0072B2"
+VERMILION, PURPLE = "#D55E00", "#CC79A7"
+GRAY = "#8A8A8A"
+"""Stands in for the black of the palette, which a dark page would swallow."""
+
+CLASS_COLORS: Mapping[str, str] = {
+    "glioma": VERMILION,
+    "meningioma": BLUE,
+    "pituitary": PURPLE,
+    NO_TUMOR: GREEN,
+    ANY_TUMOR: ORANGE,
+}
+"""One color for each label on every page. Source of the palette: Okabe and Ito, Color Universal Design, 2008."""
+
+CLASS_DASHES: Mapping[str, str] = {
+    "glioma": "solid",
+    "meningioma": "dash",
+    "pituitary": "dot",
+    NO_TUMOR: "dashdot",
+    ANY_TUMOR: "solid",
+}
+"""Second mark beside the color, for print and for eyes that see few colors."""
+
+CLASS_TITLES: Mapping[str, str] = {
+    **{name: FINDINGS[name].title for name in CLASSES},
+    NO_TUMOR: "No tumor",
+    ANY_TUMOR: "Tumor or not",
+}
+
+_CLEAR = "rgba(0,0,0,0)"
+_GRID = "rgba(138,138,138,0.25)"
+
+
+def learning_curves(history: pd.DataFrame, quantity: str) -> go.Figure:
+    """Draw ``quantity`` ("accuracy" or "loss") of the training and the validation scans by epoch.
+
+    ``history`` has epoch, the quantity and ``val_`` + quantity, one row an epoch.
+    """
+    best = history[f"val_{quantity}"]
+    row = int(np.nanargmin(best) if quantity == "loss" else np.nanargmax(best)) if best.notna().any() else None
+    figure = go.Figure()
+    for column, name, color, dash, symbol in (
+        (quantity, "Training", ORANGE, "dash", "circle"),
+        (f"val_{quantity}", "Validation", BLUE, "solid", "square"),
+    ):
+        figure.add_scatter(
+            x=history["epoch"],
+            y=history[column],
+            name=name,
+            mode="lines+markers" if len(history) <= 40 else "lines",
+            line={"color": color, "dash": dash, "width": 2.5},
+            marker={"symbol": symbol, "size": 6},
+            hovertemplate=f"{name}, epoch %{{x}}: %{{y:.3f}}<extra></extra>",
+        )
+    title = quantity.capitalize()
+    words = f"{title} by epoch for training and validation scans"
+    if row is not None:
+        words += f"; best on validation {best.iloc[row]:.3f} at epoch {history['epoch'].iloc[row]:g}"
+    unit = "Share right" if quantity == "accuracy" else "Loss (no unit)"
+    return _finish(figure, f"{title} by epoch", "Epoch", unit, words)
+
+
+def confusion_matrix(counts: Sequence[Sequence[int]], shares: bool = False) -> go.Figure:
+    """Draw a table of true (rows) against answered class (columns), both in the order of ``CLASSES``.
+
+    ``counts`` is (4, 4). With ``shares`` each cell is the percentage of its row. Raises ``ValueError`` for another
+    shape.
+    """
+    table = np.asarray(counts, dtype=np.float64)
+    if table.shape != (len(CLASSES), len(CLASSES)):
+        raise ValueError(f"counts are {table.shape}; they must be {(len(CLASSES), len(CLASSES))}")
+    rows = table.sum(axis=1, keepdims=True)
+    percent = 100 * np.divide(table, rows, out=np.zeros_like(table), where=rows > 0)
+    names = [CLASS_TITLES[name] for name in CLASSES]
+    shown = percent if shares else table
+    figure = go.Figure(
+        go.Heatmap(
+            z=percent,
+            x=names,
+            y=names,
+            text=[[f"{value:.0f} %" if shares else f"{value:.0f}" for value in row] for row in shown],
+            texttemplate="%{text}",
+            customdata=table,
+            hovertemplate="Truth %{y}, answer %{x}: %{customdata:.0f} images, %{z:.1f} % of the row<extra></extra>",
+            colorscale=[[0, "#F2F7FB"], [1, BLUE]],
+            zmin=0,
+            zmax=100,
+            showscale=False,
+            xgap=2,
+            ygap=2,
+        )
+    )
+    right = f"{table.trace():.0f} of {table.sum():.0f} images are on the diagonal"
+    unit = "% of each true class" if shares else "images"
+    _finish(figure, f"Truth and answer ({unit})", "Answer", "Truth", f"Confusion matrix; {right}")
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    return figure.update_xaxes(showgrid=False)
+
+
+def roc_curves(predictions: pd.DataFrame) -> go.Figure:
+    """Draw sensitivity against false alarms for each class against the rest, and for tumor or not.
+
+    ``predictions`` has label and the four probabilities. A class that is absent, or alone, has no curve.
+    """
+    figure = go.Figure()
+    said = []
+    for name, truth, score in _questions(predictions):
+        false_alarms, sensitivity, _ = roc_curve(truth, score)
+        area = roc_auc_score(truth, score)
+        said.append(f"{CLASS_TITLES[name]} {area:.3f}")
+        _add_curve(figure, name, f"AUC {area:.3f}", false_alarms, sensitivity, "False alarms %{x:.3f}, found %{y:.3f}")
+    figure.add_scatter(
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        name="Guessing",
+        line={"color": GRAY, "width": 1, "dash": "dot"},
+        hoverinfo="skip",
+    )
+    alt = "ROC curves; area under the curve: " + (", ".join(said) or "none can be drawn")
+    _finish(figure, "ROC curves", "False alarms (1 − specificity)", "Found (sensitivity)", alt)
+    return _unit_square(figure)
+
+
+def precision_recall_curves(predictions: pd.DataFrame) -> go.Figure:
+    """Draw precision against recall for each class against the rest, and for tumor or not; as ``roc_curves``."""
+    figure = go.Figure()
+    said = []
+    for name, truth, score in _questions(predictions):
+        precision, recall, _ = precision_recall_curve(truth, score, drop_intermediate=True)
+        area = average_precision_score(truth, score)
+        said.append(f"{CLASS_TITLES[name]} {area:.3f}")
+        _add_curve(figure, name, f"AP {area:.3f}", recall, precision, "Recall %{x:.3f}, precision %{y:.3f}")
+    alt = "Precision–recall curves; average precision: " + (", ".join(said) or "none can be drawn")
+    _finish(figure, "Precision and recall", "Recall (share found)", "Precision (share of calls right)", alt)
+    return _unit_square(figure)
+
+
+def operating_curve(p_tumor: npt.ArrayLike, is_tumor: npt.ArrayLike, threshold: float) -> go.Figure:
+    """Draw the ROC curve of tumor or not with a marker at ``threshold``.
+
+    ``p_tumor`` is (n,) in [0, 1], ``is_tumor`` (n,) bool. Without both tumors and tumor-free scans it is empty.
+    """
+    score, truth = np.asarray(p_tumor, dtype=np.float64), np.asarray(is_tumor, dtype=bool)
+    figure = go.Figure()
+    alt = "No ROC curve: it needs scans with and without a tumor"
+    if truth.any() and not truth.all():
+        false_alarms, sensitivity, _ = roc_curve(truth, score)
+        _add_curve(figure, ANY_TUMOR, "", false_alarms, sensitivity, "False alarms %{x:.3f}, found %{y:.3f}")
+        found, alarms = float((score[truth] >= threshold).mean()), float((score[~truth] >= threshold).mean())
+        figure.add_scatter(
+            x=[alarms],
+            y=[found],
+            mode="markers",
+            name=f"Threshold {threshold:.3f}",
+            marker={"color": BLUE, "size": 16, "symbol": "diamond", "line": {"color": "white", "width": 2}},
+            hovertemplate="False alarms %{x:.3f}, found %{y:.3f}<extra></extra>",
+        )
+        alt = f"ROC curve of tumor or not; the marker is at sensitivity {found:.3f}, specificity {1 - alarms:.3f}"
+    _finish(figure, "Where the threshold stands", "False alarms (1 − specificity)", "Found (sensitivity)", alt)
+    return _unit_square(figure)
+
+
+def reliability_diagram(table: pd.DataFrame, error: float | None) -> go.Figure:
+    """Draw how often the model was right against how sure it was.
+
+    ``table`` is what ``braintumor.evaluation.reliability`` gives; ``error`` the expected calibration error in [0, 1].
+    """
+    used = table[table["count"] > 0]
+    width = (used["high"] - used["low"]) * 0.92
+    figure = go.Figure()
+    figure.add_bar(
+        x=(used["low"] + used["high"]) / 2,
+        y=used["accuracy"],
+        width=width,
+        name="Share right",
+        marker={"color": SKY, "line": {"color": BLUE, "width": 1}},
+        customdata=used[["confidence", "count"]],
+        hovertemplate="Stated %{customdata[0]:.3f}, right %{y:.3f}, %{customdata[1]:.0f} images<extra></extra>",
+    )
+    figure.add_scatter(
+        x=used["confidence"],
+        y=used["accuracy"],
+        mode="markers",
+        name="Mean confidence of the bin",
+        marker={"color": VERMILION, "size": 8, "symbol": "diamond"},
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        name="Perfectly calibrated",
+        line={"color": GRAY, "width": 1.5, "dash": "dash"},
+        hoverinfo="skip",
+    )
+    said = "not defined" if error is None else f"{error:.3f}"
+    alt = f"Reliability diagram over {int(used['count'].sum())} images; expected calibration error {said}"
+    _finish(figure, f"Reliability (ECE {said})", "Stated confidence", "Share right", alt)
+    return _unit_square(figure)
+
+
+def risk_coverage_curve(table: pd.DataFrame) -> go.Figure:
+    """Draw the error among the answers given against the share of scans answered, the surest first.
+
+    ``table`` is what ``braintumor.evaluation.risk_coverage`` gives.
+    """
+    figure = go.Figure()
+    figure.add_scatter(
+        x=100 * table["coverage"],
+        y=100 * table["risk"],
+        mode="lines",
+        name="Error",
+        line={"color": BLUE, "width": 2.5},
+        customdata=table["confidence"],
+        hovertemplate="%{x:.0f} % answered, %{y:.1f} % wrong (confidence from %{customdata:.3f})<extra></extra>",
+    )
+    alt = "Risk–coverage curve without any answer"
+    if len(table):
+        alt = f"Risk–coverage curve; with every scan answered {100 * table['risk'].iloc[-1]:.1f} % are wrong"
+    _finish(figure, "Risk and coverage", "Scans answered (%)", "Wrong among the answered (%)", alt)
+    figure.update_xaxes(range=[0, 101])
+    return figure.update_yaxes(rangemode="tozero").update_layout(showlegend=False)
+
+
+def probability_bars(probabilities: Mapping[str, float]) -> go.Figure:
+    """Draw one bar a class from calibrated probabilities, {class: 0 to 1}, in the order of ``CLASSES``."""
+    names = list(CLASSES)[::-1]
+    values = [probabilities[name] for name in names]
+    labels = [CLASS_TITLES[name] for name in names]
+    figure = go.Figure(
+        go.Bar(
+            x=values,
+            y=labels,
+            orientation="h",
+            marker={"color": [CLASS_COLORS[name] for name in names]},
+            text=[f"{value:.1%}" for value in values],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{y}: %{x:.2%}<extra></extra>",
+        )
+    )
+    pairs = ", ".join(f"{label} {value:.1%}" for label, value in zip(labels[::-1], values[::-1], strict=True))
+    _finish(figure, "Probability of each class", "", "", f"Calibrated probabilities: {pairs}.")
+    figure.update_xaxes(range=[0, 1.18], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1.0])
+    return figure.update_layout(height=230)
+
+
+def headline_intervals(table: pd.DataFrame) -> go.Figure:
+    """Draw figures of several splits as dots with 95 % intervals.
+
+    ``table`` has figure, split, value, low, high (shares in [0, 1]), as ``headline_table`` gives it.
+    """
+    figure = go.Figure()
+    looks = ((BLUE, "circle"), (ORANGE, "x"))
+    titles = list(dict.fromkeys(table["figure"]))
+    splits = list(dict.fromkeys(table["split"]))
+    for number, split in enumerate(splits):
+        color, symbol = looks[number % len(looks)]
+        rows = table[(table["split"] == split) & table["value"].notna()]
+        place = np.array([titles.index(title) for title in rows["figure"]], dtype=np.float64)
+        figure.add_scatter(
+            x=100 * rows["value"],
+            # A little above and below the line, so that intervals never cover each other.
+            y=place + 0.22 * (number - (len(splits) - 1) / 2),
+            mode="markers",
+            name=split,
+            marker={"color": color, "symbol": symbol, "size": 10},
+            error_x={
+                "type": "data",
+                "array": 100 * (rows["high"] - rows["value"]).fillna(0),
+                "arrayminus": 100 * (rows["value"] - rows["low"]).fillna(0),
+                "symmetric": False,
+                "thickness": 2,
+            },
+            customdata=rows[["figure"]],
+            hovertemplate="%{customdata[0]}: %{x:.1f} %<extra>" + split + "</extra>",
+        )
+    alt = f"{len(titles)} headline figures with 95 % intervals for {' and '.join(splits)}"
+    _finish(figure, "Figures with 95 % intervals", "Percent", "", alt)
+    # Titles sit above their dots, since labels beside them would leave a phone no room for the chart.
+    notes = [
+        {
+            "text": title,
+            "x": 0,
+            "xref": "paper",
+            "xanchor": "left",
+            "y": place - 0.46,
+            "yref": "y",
+            "showarrow": False,
+            "font": {"size": 12},
+        }
+        for place, title in enumerate(titles)
+    ]
+    figure.update_yaxes(range=[len(titles) - 0.6, -0.9], showticklabels=False, showgrid=False, zeroline=False)
+    figure.update_xaxes(showgrid=True)
+    top = {"orientation": "h", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"}
+    return figure.update_layout(height=150 + 50 * len(titles), annotations=notes, legend=top)
+
+
+def alt_text(figure: go.Figure) -> str:
+    """Say in one sentence what a figure of this module shows, for readers who do not see it."""
+    meta: Any = figure.layout.meta
+    return str(meta["alt"]) if meta else ""
+
+
+def _questions(predictions: pd.DataFrame) -> list[tuple[str, Bools, Floats]]:
+    """Each yes-or-no question that has both answers: name, truth and score of its rows."""
+    label = predictions["label"].to_numpy(dtype=str)
+    known = label != ANY_TUMOR
+    questions = [(name, label[known] == name, predictions[f"p_{name}"].to_numpy()[known]) for name in CLASSES]
+    questions.append((ANY_TUMOR, label != NO_TUMOR, 1 - predictions[f"p_{NO_TUMOR}"].to_numpy()))
+    return [question for question in questions if question[1].any() and not question[1].all()]
+
+
+def _add_curve(figure: go.Figure, name: str, note: str, x: Floats, y: Floats, hover: str) -> None:
+    figure.add_scatter(
+        x=x,
+        y=y,
+        mode="lines",
+        name=f"{CLASS_TITLES[name]} ({note})" if note else CLASS_TITLES[name],
+        line={
+            "color": CLASS_COLORS[name],
+            "dash": CLASS_DASHES[name],
+            "width": 4 if name == ANY_TUMOR else 2.5,
+        },
+        hovertemplate=f"{CLASS_TITLES[name]}: {hover}<extra></extra>",
+    )
+
+
+def _unit_square(figure: go.Figure) -> go.Figure:
+    return figure.update_xaxes(range=[-0.02, 1.02]).update_yaxes(range=[-0.02, 1.03])
+
+
+def _finish(figure: go.Figure, title: str, x: str, y: str, alt: str) -> go.Figure:
+    """Give a figure its title, axes and place in a light or dark page, and the words for those who do not see it."""
+    axis = {"showgrid": True, "gridcolor": _GRID, "zeroline": False, "automargin": True, "fixedrange": True}
+    return figure.update_layout(
+        title={"text": title, "font": {"size": 17}, "x": 0, "xanchor": "left"},
+        xaxis={**axis, "title": {"text": x}},
+        yaxis={**axis, "title": {"text": y}},
+        legend={"orientation": "h", "x": 0, "y": -0.22, "xanchor": "left", "yanchor": "top"},
+        height=440,
+        margin={"l": 8, "r": 12, "t": 64, "b": 8},
+        paper_bgcolor=_CLEAR,
+        plot_bgcolor=_CLEAR,
+        # A drag on a phone is meant to scroll the page.
+        dragmode=False,
+        meta={"alt": alt},
+    )

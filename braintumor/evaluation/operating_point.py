@@ -1,0 +1,201 @@
+"""Where the model says "tumor", and when it says nothing and refers the scan to a reader."""
+
+import math
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.special import expit, logit
+
+from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, TUMOR_CLASSES
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+_KINDS = len(TUMOR_CLASSES)
+_STEPS = 41
+
+
+def choose_threshold(p_tumor: npt.ArrayLike, is_tumor: npt.ArrayLike, sensitivity: float = 0.95) -> float:
+    """Give the largest threshold at which at least ``sensitivity`` of the tumors have ``p_tumor >= threshold``.
+
+    ``p_tumor`` is (n,) in [0, 1], ``is_tumor`` (n,) bool. The result is one of the tumors' own values.
+
+    Raises ``ValueError`` when there is no tumor among the rows or ``sensitivity`` is not in (0, 1].
+    """
+    if not 0 < sensitivity <= 1:
+        raise ValueError(f"sensitivity is {sensitivity}; it must be above 0 and at most 1")
+    tumors = np.sort(np.asarray(p_tumor, dtype=np.float64)[np.asarray(is_tumor, dtype=bool)])[::-1]
+    if not len(tumors):
+        raise ValueError("no row shows a tumor, so no threshold has a sensitivity")
+    # Without the small margin 0.95 * 20 may round up to 20 of 20.
+    needed = math.ceil(sensitivity * len(tumors) - 1e-9)
+    return float(tumors[needed - 1])
+
+
+def rates_at(p_tumor: npt.ArrayLike, is_tumor: npt.ArrayLike, threshold: float) -> dict[str, float]:
+    """Give sensitivity, specificity, ppv and npv when P(tumor) >= ``threshold`` is called tumor.
+
+    ``p_tumor`` is (n,) in [0, 1], ``is_tumor`` (n,) bool. Each rate is in [0, 1], or NaN where it divides by nothing.
+    """
+    called = np.asarray(p_tumor, dtype=np.float64) >= threshold
+    tumor = np.asarray(is_tumor, dtype=bool)
+
+    def share(top: Bools, bottom: Bools) -> float:
+        return float(top[bottom].mean()) if bottom.any() else math.nan
+
+    return {
+        "sensitivity": share(called, tumor),
+        "specificity": share(~called, ~tumor),
+        "ppv": share(tumor, called),
+        "npv": share(~tumor, ~called),
+    }
+
+
+@dataclass(frozen=True)
+class ReferralRule:
+    """When an answer is withheld.
+
+    A scan is referred when ``tumor_low <= P(tumor) < tumor_high`` (the band around the operating point), or, above
+    that band, when the likeliest kind has ``P(kind | tumor) < kind_confidence``, or when its distance to the training
+    scans exceeds ``distance_limit`` (see ``Typicality``; None: never). Probabilities are in [0, 1]; a band whose ends
+    are equal refers nothing.
+
+    Raises ``ValueError`` for ends or a floor outside [0, 1], ends in the wrong order, or a negative limit.
+    """
+
+    tumor_low: float
+    tumor_high: float
+    kind_confidence: float = 0.0
+    distance_limit: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.tumor_low <= self.tumor_high <= 1:
+            raise ValueError(f"the band is {self.tumor_low} to {self.tumor_high}; it must rise and stay within 0 to 1")
+        if not 0 <= self.kind_confidence <= 1:
+            raise ValueError(f"kind_confidence is {self.kind_confidence}; it must be within 0 to 1")
+        if self.distance_limit is not None and not self.distance_limit >= 0:
+            raise ValueError(f"distance_limit is {self.distance_limit}; it must be 0 or more")
+
+    def reasons(self, probabilities: npt.ArrayLike, distance: npt.ArrayLike | None = None) -> dict[str, Bools]:
+        """Tell row by row which of "tumor_uncertain", "kind_uncertain" and "atypical" holds: (n,) bool each.
+
+        ``probabilities`` is (n, 4) in the order of ``CLASSES``, ``distance`` (n,). A distance that is not a number
+        counts as atypical.
+        """
+        rows = np.asarray(probabilities, dtype=np.float64)
+        p_tumor = 1 - rows[:, _KINDS]
+        atypical = np.zeros(len(rows), dtype=bool)
+        if distance is not None and self.distance_limit is not None:
+            atypical = ~(np.asarray(distance, dtype=np.float64) <= self.distance_limit)
+        return {
+            "tumor_uncertain": (p_tumor >= self.tumor_low) & (p_tumor < self.tumor_high),
+            "kind_uncertain": (p_tumor >= self.tumor_high) & (_kind_confidence(rows) < self.kind_confidence),
+            "atypical": atypical,
+        }
+
+    def refers(self, probabilities: npt.ArrayLike, distance: npt.ArrayLike | None = None) -> Bools:
+        """Tell which rows are referred, (n,) bool; arguments as for ``reasons``."""
+        return np.asarray(np.logical_or.reduce(list(self.reasons(probabilities, distance).values())))
+
+
+def fit_referral(
+    predictions: pd.DataFrame,
+    *,
+    threshold: float,
+    max_share: float = 0.10,
+    distance: npt.ArrayLike | None = None,
+    distance_limit: float | None = None,
+) -> ReferralRule:
+    """Choose band and floor so that the answered validation rows hold the smallest share of errors.
+
+    ``predictions`` needs split, label and the four probabilities; ``threshold`` in [0, 1] is on P(tumor). An answer
+    is wrong when tumor-or-not is wrong at the threshold or the kind is; a label "tumor" says nothing of the kind. Of
+    equally good rules the one that refers least is taken, and one that refers nothing when no rule helps. At most
+    ``max_share`` of the rows are referred, those beyond ``distance_limit`` (with ``distance`` (n,)) counted first.
+
+    Raises ``ValueError`` for no rows, rows of another split than "validation", or values out of range.
+    """
+    if not 0 <= threshold <= 1 or not 0 <= max_share <= 1:
+        raise ValueError(f"threshold is {threshold} and max_share {max_share}; both must be within 0 to 1")
+    if not len(predictions) or set(predictions["split"]) != {"validation"}:
+        raise ValueError("referral is fitted on validation rows only, and needs at least one")
+    rows = predictions[[f"p_{name}" for name in CLASSES]].to_numpy(dtype=np.float64)
+    wrong = wrong_answers(rows, predictions["label"].to_numpy(dtype=str), threshold)
+    best = ReferralRule(threshold, threshold, 0.0, distance_limit)
+    referred = best.refers(rows, distance)
+    best_score = (_error(wrong, referred), float(referred.mean()))
+    for low, high, floor in _candidates(rows, threshold, max_share):
+        rule = replace(best, tumor_low=low, tumor_high=high, kind_confidence=floor)
+        referred = rule.refers(rows, distance)
+        score = (_error(wrong, referred), float(referred.mean()))
+        if score[1] <= max_share and score < best_score:
+            best, best_score = rule, score
+    return best
+
+
+def wrong_answers(probabilities: Floats, labels: npt.NDArray[np.str_], threshold: float) -> Bools:
+    """Tell which rows the app would answer wrongly, (n,) bool, from (n, 4) probabilities and (n,) labels.
+
+    The answer is tumor where P(tumor) >= ``threshold`` in [0, 1], and then the likeliest of the three kinds.
+    """
+    is_tumor = labels != NO_TUMOR
+    kind = np.array(TUMOR_CLASSES)[probabilities[:, :_KINDS].argmax(axis=1)]
+    detection_wrong = (1 - probabilities[:, _KINDS] >= threshold) != is_tumor
+    kind_wrong = is_tumor & (labels != ANY_TUMOR) & (kind != labels)
+    return np.asarray(detection_wrong | kind_wrong)
+
+
+def risk_coverage(confidence: npt.ArrayLike, correct: npt.ArrayLike) -> pd.DataFrame:
+    """Tabulate the error among the most confident answers as more and more of them are given.
+
+    ``confidence`` and ``correct`` are (n,). Columns: confidence (the lowest still answered), coverage in (0, 1], risk
+    in [0, 1]; one row for each distinct confidence, falling. Source: Geifman and El-Yaniv, Selective Classification
+    for Deep Neural Networks, NeurIPS 2017.
+    """
+    values = np.asarray(confidence, dtype=np.float64)
+    order = np.argsort(-values, kind="stable")
+    values = values[order]
+    errors = np.cumsum(~np.asarray(correct, dtype=bool)[order])
+    answered = np.arange(1, len(values) + 1)
+    # Equal confidences cannot be told apart, so only the last of each run is a reachable point.
+    last = np.append(values[1:] != values[:-1], True) if len(values) else np.zeros(0, dtype=bool)
+    return pd.DataFrame(
+        {
+            "confidence": values[last],
+            "coverage": answered[last] / max(1, len(values)),
+            "risk": errors[last] / answered[last],
+        }
+    )
+
+
+def _kind_confidence(probabilities: Floats) -> Floats:
+    kinds = probabilities[:, :_KINDS]
+    return np.asarray(kinds.max(axis=1) / np.maximum(kinds.sum(axis=1), 1e-12))
+
+
+def _error(wrong: Bools, referred: Bools) -> float:
+    answered = ~referred
+    return float(wrong[answered].mean()) if answered.any() else 1.0
+
+
+def _candidates(probabilities: Floats, threshold: float, max_share: float) -> list[tuple[float, float, float]]:
+    """List bands and floors that each alone refer between none and about ``max_share`` of the rows."""
+    shares = np.linspace(0, max_share, _STEPS)
+    center = logit(np.clip(threshold, 1e-6, 1 - 1e-6))
+    p_tumor = 1 - probabilities[:, _KINDS]
+    # On the logit scale the band reaches equally far in odds to either side of a threshold near 0 or 1.
+    away = np.abs(logit(np.clip(p_tumor, 1e-6, 1 - 1e-6)) - center)
+    bands = [(threshold, threshold)]
+    # The upper end is not part of a band; the margin takes in the row that the width was measured at.
+    for width in np.unique(np.quantile(away, shares)) + 1e-9:
+        low, high = float(expit(center - width)), float(expit(center + width))
+        bands.append((min(low, threshold), max(high, threshold)))
+    called = _kind_confidence(probabilities)[p_tumor >= threshold]
+    rows_a_call = len(probabilities) / max(1, len(called))
+    floors = [0.0]
+    if len(called):
+        floors += np.unique(np.quantile(called, np.minimum(1, shares * rows_a_call))).tolist()
+    return [(low, high, min(1.0, floor)) for (low, high), floor in product(bands, floors)]

@@ -1,0 +1,117 @@
+"""Does a picture look like the scans the model learned from."""
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.decomposition import PCA
+
+Floats = npt.NDArray[np.float64]
+Singles = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Typicality:
+    """How far a feature vector lies from those of the training scans.
+
+    ``mean`` is (d,), ``axes`` (k, d) orthonormal directions, ``scale`` (k,) the training spread along each,
+    ``residual_scale`` the root mean square norm of what the axes leave out, ``limit`` the distance up to which a
+    picture counts as typical, ``quantile`` in (0, 1] the share of pictures meant to lie within it.
+
+    The distance joins the Mahalanobis distance inside the axes (Lee et al., A Simple Unified Framework for Detecting
+    Out-of-Distribution Samples, NeurIPS 2018) with the distance from them (Moghaddam and Pentland, Probabilistic Visual
+    Learning, TPAMI 1997), each divided by its root mean square on the training scans: about 1 is usual.
+    """
+
+    mean: Singles
+    axes: Singles
+    scale: Singles
+    residual_scale: float
+    limit: float
+    quantile: float
+
+    @classmethod
+    def fit(cls, features: npt.ArrayLike, quantile: float = 0.99, components: int = 64) -> "Typicality":
+        """Learn from training features (n, d); the limit is their own ``quantile`` until ``with_limit`` sets it.
+
+        At most ``components`` axes are kept, fewer where n or d is smaller or the features do not vary.
+
+        Raises ``ValueError`` for fewer than two rows, values that are not finite, features that are all the same,
+        ``components`` below 1 or ``quantile`` outside (0, 1].
+        """
+        rows = np.asarray(features, dtype=np.float64)
+        if rows.ndim != 2 or len(rows) < 2:
+            raise ValueError(f"features are {rows.shape}; they must be (n, d) with two rows or more")
+        if not np.isfinite(rows).all():
+            raise ValueError("features hold values that are not finite")
+        if components < 1:
+            raise ValueError(f"components is {components}; it must be 1 or more")
+        spread = float(np.sqrt(rows.var(axis=0).sum()))
+        if spread <= 1e-9 * max(1.0, float(np.abs(rows).max())):
+            raise ValueError("features do not vary, so nothing can be told apart")
+        pca = PCA(min(components, len(rows) - 1, rows.shape[1]), random_state=0).fit(rows)
+        scale: Floats = np.asarray(pca.explained_variance_) ** 0.5
+        kept = scale > 1e-6 * spread
+        centered = rows - pca.mean_
+        axes = pca.components_[kept]
+        outside = centered - centered @ axes.T @ axes
+        # Where the axes hold everything, any step out of them is unlike the training scans, but must stay finite.
+        residual = max(float(np.sqrt((outside**2).sum(axis=1).mean())), 1e-3 * spread)
+        single = np.float32
+        made = cls(pca.mean_.astype(single), axes.astype(single), scale[kept].astype(single), residual, 0.0, quantile)
+        return made.with_limit(rows, quantile)
+
+    def distance(self, features: npt.ArrayLike) -> Floats:
+        """Measure each row of ``features`` (n, d): (n,), 0 or more, infinite where a value is not finite.
+
+        Raises ``ValueError`` when d is not that of the training features.
+        """
+        rows = np.asarray(features, dtype=np.float64)
+        if rows.ndim != 2 or rows.shape[1] != len(self.mean):
+            raise ValueError(f"features are {rows.shape}; they must be (n, {len(self.mean)})")
+        usable = np.asarray(np.isfinite(rows).all(axis=1))
+        centered = np.where(usable[:, None], rows, 0.0) - self.mean
+        inside = centered @ self.axes.T
+        outside = centered - inside @ self.axes
+        mahalanobis = ((inside / self.scale) ** 2).mean(axis=1)
+        residual = (outside**2).sum(axis=1) / self.residual_scale**2
+        return np.where(usable, np.sqrt((mahalanobis + residual) / 2), np.inf)
+
+    def typical(self, features: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Tell which rows of ``features`` (n, d) lie within the limit: (n,) bool."""
+        return np.asarray(self.distance(features) <= self.limit)
+
+    def with_limit(self, features: npt.ArrayLike, quantile: float | None = None) -> "Typicality":
+        """Set the limit so that ``quantile`` (default: the one fitted with) of ``features`` (n, d) lie within it.
+
+        Meant for validation features: training ones lie closer than new ones do. Raises ``ValueError`` for no rows or
+        a quantile outside (0, 1].
+        """
+        share = self.quantile if quantile is None else quantile
+        if not 0 < share <= 1:
+            raise ValueError(f"quantile is {share}; it must be above 0 and at most 1")
+        distances = self.distance(features)
+        if not len(distances):
+            raise ValueError("there are no features to set the limit from")
+        # "higher" picks a distance that occurs, so at least the asked share lies within.
+        return replace(self, limit=float(np.quantile(distances, share, method="higher")), quantile=share)
+
+    def save(self, path: str | Path) -> None:
+        """Write everything to ``path`` as plain arrays (``.npz``)."""
+        with Path(path).open("wb") as file:
+            np.savez_compressed(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Typicality":
+        """Read what ``save`` wrote; never unpickles.
+
+        Raises ``ValueError`` for a file that is not such an archive, ``FileNotFoundError`` for none.
+        """
+        try:
+            with np.load(Path(path), allow_pickle=False) as stored:
+                values = {field.name: stored[field.name] for field in fields(cls)}
+        except (KeyError, EOFError, TypeError, AttributeError) as problem:
+            raise ValueError(f"{Path(path).name} does not hold a typicality model") from problem
+        numbers = {name: float(value) for name, value in values.items() if not value.ndim}
+        return cls(**{**values, **numbers})

@@ -1,0 +1,324 @@
+"""How the model was trained and how good it is on scans it has never seen."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from braintumor import settings
+from braintumor.dashboard import charts
+from braintumor.dashboard.bundle_tables import (
+    CARD,
+    HISTORY,
+    PREDICTIONS,
+    BundleTables,
+    BundleTablesError,
+    bundle_folders,
+    bundle_stamp,
+    bundle_tables,
+    headline_table,
+    in_words,
+)
+from braintumor.evaluation import by_dataset_and_class, rates_at, reliability, risk_coverage
+from braintumor.taxonomy import CLASSES, NO_TUMOR
+
+TITLES = {"test": "Leak-free test", "published_test": "Published split (leaks)"}
+
+CARD_PIXELS = 165
+"""Width of a figure's card: two fit side by side on a phone."""
+
+
+@st.cache_data(max_entries=8, show_spinner="Reading the model's files")
+def _tables(folder: Path, stamp: tuple[float, ...]) -> BundleTables:
+    return bundle_tables(folder)
+
+
+@st.cache_data(max_entries=32, show_spinner="Computing the figures")
+def _figures(folder: Path, stamp: tuple[float, ...], split: str) -> dict[str, Any] | None:
+    return _tables(folder, stamp).figures(split)
+
+
+def _show(figure: go.Figure, key: str) -> None:
+    st.plotly_chart(
+        figure,
+        width="stretch",
+        theme="streamlit",
+        key=key,
+        alt=charts.alt_text(figure),
+        config={"displayModeBar": False},
+    )
+
+
+def main() -> None:
+    st.title("Training and test figures")
+    folder = _choose_bundle()
+    stamp = bundle_stamp(folder)
+    try:
+        tables = _tables(folder, stamp)
+    except BundleTablesError as problem:
+        st.error(str(problem))
+        st.stop()
+    _card(tables.card)
+    for problem_text in tables.problems:
+        st.warning(problem_text)
+    reports = {split: _figures(folder, stamp, split) for split in TITLES}
+    _headlines(reports)
+    if tables.history is not None:
+        _learning(tables.history)
+    _one_split(tables, reports)
+    _downloads(folder)
+
+
+def _choose_bundle() -> Path:
+    known = bundle_folders(settings.load().models_dir)
+    if not known:
+        st.info(
+            "There is no trained model yet; train one with `python -m braintumor train`, or set "
+            "`BRAINTUMOR_MODELS_DIR` to the folder that holds your models."
+        )
+        st.stop()
+    folders = list(known)
+    default = next((n for n, folder in enumerate(folders) if folder.name == settings.load().model), 0)
+    return st.selectbox("Model", folders, index=default, format_func=lambda folder: known[folder])
+
+
+def _card(card: dict[str, Any]) -> None:
+    calibration = card.get("calibration")
+    temperature = calibration.get("temperature") if isinstance(calibration, dict) else None
+    facts = {
+        "network": card.get("network"),
+        "version": card.get("version"),
+        "trained": card.get("created"),
+        "calibration temperature": f"{temperature:.3f}" if isinstance(temperature, float) else temperature,
+    }
+    st.caption(" · ".join(f"{name} {value}" for name, value in facts.items() if value is not None))
+
+
+def _headlines(reports: dict[str, dict[str, Any] | None]) -> None:
+    st.header("How good is it?", divider="gray")
+    clean, leaky = reports["test"], reports["published_test"]
+    if clean is None and leaky is None:
+        st.info(f"This model has no test figures; evaluate it to write {PREDICTIONS}.")
+        return
+    table = headline_table({TITLES[split]: report for split, report in reports.items() if report is not None})
+    if clean is not None:
+        _leak_free(clean, table[table["split"] == TITLES["test"]])
+    if leaky is not None:
+        _leak_warning(leaky)
+    words = table.assign(text=[in_words(*row) for row in table[["value", "low", "high"]].to_numpy()])
+    left, right = st.columns(2)
+    with left:
+        wide = words.pivot(index="figure", columns="split", values="text").rename_axis("Figure")
+        st.table(wide.loc[table["figure"].unique()])
+    with right:
+        # Of a calibration error less is better, so it would read wrongly beside the others.
+        shares = table[~table["figure"].str.startswith("Calibration")]
+        _show(charts.headline_intervals(shares), "headlines")
+    st.caption(
+        "Under the figures, in brackets and as bars: the 95 % interval, found by drawing whole groups of near-"
+        "identical images again and again. Only for calibration error is lower better."
+    )
+
+
+def _leak_free(report: dict[str, Any], table: pd.DataFrame) -> None:
+    st.markdown(
+        f"**{TITLES['test']}**: {report.get('images', 0):,} images in {report.get('groups', 0):,} groups; no group has "
+        "an image in the training set. These are the figures to trust."
+        if not report.get("in_training_share")
+        else f":red-badge[Leak] {100 * report['in_training_share']:.1f} % of the images of the test that should be "
+        "leak-free belong to groups in the training set; do not trust these figures."
+    )
+    titles = {
+        "Accuracy, four classes": "Accuracy",
+        "Tumor or not: ROC AUC": "ROC AUC",
+        "Tumor or not: sensitivity": "Sensitivity",
+        "Tumor or not: specificity": "Specificity",
+    }
+    with st.container(horizontal=True):
+        for row in table[table["figure"].isin(list(titles))].itertuples():
+            span = f"{100 * row.low:.1f} to {100 * row.high:.1f} %" if math.isfinite(row.low) else "no interval"
+            value = f"{100 * row.value:.1f} %" if math.isfinite(row.value) else "–"
+            st.metric(
+                titles[row.figure],
+                value,
+                delta=span,
+                delta_color="off",
+                delta_arrow="off",
+                border=True,
+                width=CARD_PIXELS,
+                help=row.figure,
+            )
+
+
+def _leak_warning(report: dict[str, Any]) -> None:
+    share = report.get("in_training_share")
+    why = (
+        "its images were split without regard to near-identical copies"
+        if share is None
+        else f"{100 * share:.0f} % of its {report['images']:,} images belong to a group of near-identical images "
+        "of which others are in the training set, so the model has in effect seen them"
+    )
+    st.warning(f"**{TITLES['published_test']} is inflated**: {why}. It is shown only to compare with publications.")
+
+
+def _learning(history: pd.DataFrame) -> None:
+    st.header("How did it learn?", divider="gray")
+    for column, quantity in zip(st.columns(2), ("accuracy", "loss"), strict=True):
+        with column:
+            _show(charts.learning_curves(history, quantity), f"history-{quantity}")
+    st.caption(
+        "Both lines should settle. A training line that keeps improving while the validation line does not means that "
+        "the model learns its scans by heart."
+    )
+
+
+def _one_split(tables: BundleTables, reports: dict[str, dict[str, Any] | None]) -> None:
+    rows = {split: found for split in TITLES if (found := tables.split(split)) is not None}
+    if not rows:
+        return
+    st.header("Look closer", divider="gray")
+    split = st.segmented_control(
+        "Images", list(rows), default=next(iter(rows)), required=True, format_func=TITLES.__getitem__, key="split"
+    )
+    chosen, report = rows[split], reports[split]
+    if report is None:
+        return
+    if split == "published_test":
+        st.caption(":orange-badge[Inflated] Everything below is about the published split, which leaks.")
+    threshold = 0.5 if tables.threshold is None else tables.threshold
+    _errors(report)
+    _ranking(chosen)
+    _threshold_picker(chosen, threshold, tables.threshold is None)
+    _confidence(chosen, report)
+    _breakdown(chosen, threshold)
+
+
+def _errors(report: dict[str, Any]) -> None:
+    left, right = st.columns(2)
+    four = report["four_class"]
+    with left:
+        shares = st.toggle("Show shares of each true class", key="shares")
+        _show(charts.confusion_matrix(four["confusion_matrix"]["counts"], shares), "confusion")
+        st.caption("Right answers are on the diagonal; a dark cell off it is a kind of mistake the model often makes.")
+    with right:
+        st.subheader("Classification report")
+        table = pd.DataFrame(four["per_class"]).T.rename(index=charts.CLASS_TITLES)
+        macro = [four["macro_precision"], four["macro_recall"], four["macro_f1"]["value"], four["images"]]
+        table.loc["Mean of the classes"] = pd.Series(macro, index=["precision", "recall", "f1", "support"])
+        names = {"precision": "Precision", "recall": "Recall", "f1": "F1", "support": "Images"}
+        _numbers(table.rename_axis("Class").rename(columns=names), ("Images",))
+        st.caption(
+            "Precision: share of the calls of a class that are right. Recall: share of its scans that are found. "
+            "F1: their harmonic mean."
+        )
+
+
+def _numbers(table: pd.DataFrame, whole: tuple[str, ...]) -> None:
+    """Show a table of shares as percentages, and of the columns in ``whole`` as they are."""
+    shown = table.astype(float)
+    shares = [name for name in shown.columns if name not in whole]
+    shown[shares] *= 100
+    formats = dict.fromkeys(shares, "%.1f %%") | dict.fromkeys(whole, "%d")
+    config = {name: st.column_config.NumberColumn(name, format=text) for name, text in formats.items()}
+    st.dataframe(shown, width="stretch", height="content", column_config=config, placeholder="–")
+
+
+def _ranking(rows: pd.DataFrame) -> None:
+    left, right = st.columns(2)
+    with left:
+        _show(charts.roc_curves(rows), "roc")
+        st.caption("The closer a curve comes to the top left corner, the better; the dotted diagonal is guessing.")
+    with right:
+        _show(charts.precision_recall_curves(rows), "precision-recall")
+        st.caption("The closer a curve stays to the top right corner, the better; it tells more where a class is rare.")
+
+
+@st.fragment
+def _threshold_picker(rows: pd.DataFrame, threshold: float, unnamed: bool) -> None:
+    st.subheader("Move the threshold")
+    # A key for each start value: another model brings its own operating point instead of the last one moved to.
+    chosen = st.slider(
+        "Call it a tumor from this P(tumor) on", 0.0, 1.0, threshold, 0.001, "%.3f", key=f"threshold-{threshold}"
+    )
+    p_tumor, is_tumor = 1 - rows[f"p_{NO_TUMOR}"], rows["label"] != NO_TUMOR
+    meanings = {
+        "sensitivity": ("Sensitivity", "Share of the tumors that are called"),
+        "specificity": ("Specificity", "Share of the tumor-free scans that are not called"),
+        "ppv": ("PPV", "Positive predictive value: share of the calls that are tumors"),
+        "npv": ("NPV", "Negative predictive value: share of the scans not called that are tumor-free"),
+    }
+    with st.container(horizontal=True):
+        for name, value in rates_at(p_tumor, is_tumor, chosen).items():
+            title, meaning = meanings[name]
+            text = f"{100 * value:.1f} %" if math.isfinite(value) else "–"
+            st.metric(title, text, help=meaning, border=True, width=CARD_PIXELS)
+    _show(charts.operating_curve(p_tumor, is_tumor, chosen), "operating")
+    start = "The model's card names no operating point, so it starts at 0.5. " if unnamed else ""
+    st.caption(
+        f"{start}A lower threshold finds more tumors and raises more false alarms. PPV and NPV hold for this set, "
+        f"where {100 * is_tumor.mean():.0f} % of the images show a tumor; with another share they differ."
+    )
+
+
+def _confidence(rows: pd.DataFrame, report: dict[str, Any]) -> None:
+    known = rows[rows["label"].isin(CLASSES)]
+    chances = known[[f"p_{name}" for name in CLASSES]].to_numpy()
+    right_answer = pd.Series(CLASSES)[chances.argmax(axis=1)].to_numpy() == known["label"].to_numpy()
+    left, right = st.columns(2)
+    with left:
+        table = reliability(chances.max(axis=1), right_answer)
+        _show(charts.reliability_diagram(table, report["calibration"]["ece"]["value"]), "reliability")
+        st.caption(
+            "Bars on the dashed line: the model is right as often as it says. Below it: it is too sure of itself."
+        )
+    with right:
+        _show(charts.risk_coverage_curve(risk_coverage(chances.max(axis=1), right_answer)), "risk-coverage")
+        st.caption(
+            "Moving left, fewer and surer answers are given; the line should fall to show that doubt is well placed."
+        )
+
+
+def _breakdown(rows: pd.DataFrame, threshold: float) -> None:
+    st.subheader("By dataset and class")
+    table = by_dataset_and_class(rows, threshold=threshold).rename(
+        columns={
+            "images": "Images",
+            "groups": "Groups",
+            "right": "Right",
+            "called_tumor": "Called tumor",
+            "p_tumor": "Mean P(tumor)",
+        }
+    )
+    table["label"] = table["label"].map({**charts.CLASS_TITLES, "tumor": "Tumor, kind unknown"})
+    _numbers(table.set_index(["dataset", "label"]).rename_axis(["Dataset", "Class"]), ("Images", "Groups"))
+    st.caption(
+        f"Right: the likeliest class is the true one (unknown where the kind is). Called tumor: P(tumor) is "
+        f"{threshold:.3f} or more."
+    )
+
+
+def _downloads(folder: Path) -> None:
+    st.header("Take the numbers with you", divider="gray")
+    files = {
+        CARD: ("Model card (JSON)", "application/json"),
+        HISTORY: ("Training history (CSV)", "text/csv"),
+        PREDICTIONS: ("Predictions (CSV)", "text/csv"),
+    }
+    for column, (name, (label, kind)) in zip(st.columns(len(files)), files.items(), strict=True):
+        path = folder / name
+        if path.is_file():
+            column.download_button(
+                label,
+                path.read_bytes(),
+                f"{folder.name}-{name}",
+                kind,
+                key=f"download-{name}",
+                on_click="ignore",
+                width="stretch",
+            )
+
+
+main()

@@ -1,0 +1,154 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from braintumor.dashboard import charts
+from braintumor.evaluation import reliability, risk_coverage
+from braintumor.taxonomy import CLASSES, LABELS
+
+HISTORY = pd.DataFrame(
+    {
+        "epoch": [1, 2, 3],
+        "loss": [1.0, 0.5, 0.2],
+        "accuracy": [0.5, 0.7, 0.9],
+        "val_loss": [1.1, 0.6, 0.8],
+        "val_accuracy": [0.4, 0.8, 0.7],
+    }
+)
+COUNTS = [[8, 2, 0, 0], [0, 5, 0, 0], [0, 0, 0, 0], [1, 0, 0, 3]]
+HEADLINES = pd.DataFrame(
+    {
+        "figure": ["Accuracy", "Accuracy", "AUC", "AUC"],
+        "split": ["Clean", "Leaky"] * 2,
+        "value": [0.8, 0.95, 0.9, np.nan],
+        "low": [0.7, 0.9, 0.85, np.nan],
+        "high": [0.85, 0.99, np.nan, np.nan],
+    }
+)
+
+
+def table(count=200, seed=0):
+    random = np.random.default_rng(seed)
+    label = random.choice(LABELS, count)
+    logits = random.normal(0, 1, (count, 4)) + 2 * (label[:, None] == np.array(CLASSES))
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return pd.DataFrame(chances, columns=[f"p_{name}" for name in CLASSES]).assign(label=label)
+
+
+def every_chart():
+    rows = table()
+    p_tumor, is_tumor = 1 - rows["p_notumor"], rows["label"] != "notumor"
+    return {
+        "accuracy": charts.learning_curves(HISTORY, "accuracy"),
+        "loss": charts.learning_curves(HISTORY, "loss"),
+        "confusion": charts.confusion_matrix(COUNTS),
+        "roc": charts.roc_curves(rows),
+        "precision": charts.precision_recall_curves(rows),
+        "operating": charts.operating_curve(p_tumor, is_tumor, 0.4),
+        "reliability": charts.reliability_diagram(reliability(p_tumor, is_tumor), 0.1),
+        "risk": charts.risk_coverage_curve(risk_coverage(p_tumor, is_tumor)),
+        "headlines": charts.headline_intervals(HEADLINES),
+    }
+
+
+@pytest.mark.parametrize(("name", "figure"), every_chart().items())
+def test_every_chart_fits_both_themes_and_is_told_in_words(name, figure):
+    assert figure.layout.title.text
+    assert figure.layout.xaxis.title.text
+    assert figure.layout.yaxis.title.text or name == "headlines"
+    assert len(charts.alt_text(figure)) > 20
+    assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
+    assert figure.layout.dragmode is False
+    figure.to_json()
+
+
+def test_every_label_has_one_color_of_the_palette():
+    palette = {charts.ORANGE, charts.SKY, charts.GREEN, charts.BLUE, charts.VERMILION, charts.PURPLE}
+    assert set(charts.CLASS_COLORS) == set(charts.CLASS_TITLES) == set(LABELS)
+    assert len(set(charts.CLASS_COLORS.values())) == len(LABELS)
+    assert set(charts.CLASS_COLORS.values()) <= palette
+
+
+@pytest.mark.parametrize(("quantity", "best"), [("accuracy", "0.800 at epoch 2"), ("loss", "0.600 at epoch 2")])
+def test_learning_curves_hold_the_history(quantity, best):
+    figure = charts.learning_curves(HISTORY, quantity)
+    assert list(figure.data[0].y) == HISTORY[quantity].tolist()
+    assert list(figure.data[1].y) == HISTORY[f"val_{quantity}"].tolist()
+    assert best in charts.alt_text(figure)
+
+
+def test_learning_curves_without_validation_values_are_drawn():
+    figure = charts.learning_curves(HISTORY.assign(val_loss=np.nan), "loss")
+    assert "best" not in charts.alt_text(figure)
+
+
+def test_confusion_matrix_as_counts_and_as_shares():
+    counts, shares = (charts.confusion_matrix(COUNTS, shares=way).data[0] for way in (False, True))
+    assert list(counts.text[0]) == ["8", "2", "0", "0"]
+    assert list(shares.text[0]) == ["80 %", "20 %", "0 %", "0 %"]
+    assert list(shares.text[2]) == ["0 %", "0 %", "0 %", "0 %"]
+    assert "16 of 19 images" in charts.alt_text(charts.confusion_matrix(COUNTS))
+
+
+def test_confusion_matrix_of_another_size_is_refused():
+    with pytest.raises(ValueError, match="3, 3"):
+        charts.confusion_matrix(np.eye(3))
+
+
+def test_curves_state_the_areas_of_scikit_learn():
+    rows = table()
+    known = rows[rows["label"] != "tumor"]
+    for figure, area in (
+        (charts.roc_curves(rows), roc_auc_score),
+        (charts.precision_recall_curves(rows), average_precision_score),
+    ):
+        names = [trace.name for trace in figure.data]
+        of_glioma = area(known["label"] == "glioma", known["p_glioma"])
+        of_tumor = area(rows["label"] != "notumor", 1 - rows["p_notumor"])
+        assert any("Glioma" in name and f"{of_glioma:.3f}" in name for name in names)
+        assert any("Tumor or not" in name and f"{of_tumor:.3f}" in name for name in names)
+        assert [trace.line.color for trace in figure.data[:4]] == [charts.CLASS_COLORS[name] for name in CLASSES]
+
+
+def test_a_class_that_is_alone_or_absent_has_no_curve():
+    rows = table()
+    assert len(charts.roc_curves(rows[rows["label"] == "glioma"]).data) == 1
+    two = charts.precision_recall_curves(rows[rows["label"].isin(["glioma", "notumor"])])
+    assert [trace.name.split(" (")[0] for trace in two.data] == ["Glioma", "No tumor", "Tumor or not"]
+
+
+def test_marker_stands_at_the_rates_of_the_threshold():
+    figure = charts.operating_curve([0.9, 0.6, 0.4, 0.7, 0.1], [True, True, True, False, False], 0.5)
+    marker = figure.data[-1]
+    assert (marker.x[0], marker.y[0]) == (0.5, pytest.approx(2 / 3))
+    assert marker.name == "Threshold 0.500"
+
+
+def test_operating_curve_of_one_kind_alone_is_empty():
+    assert len(charts.operating_curve([0.5], [True], 0.5).data) == 0
+
+
+def test_reliability_leaves_out_empty_bins():
+    figure = charts.reliability_diagram(reliability([0.1, 0.12, 0.9], [False, True, True], bins=10), None)
+    assert list(figure.data[0].y) == [0.5, 1.0]
+    assert list(figure.data[0].x) == pytest.approx([0.15, 0.95])
+    assert "not defined" in figure.layout.title.text
+
+
+def test_risk_coverage_is_in_percent():
+    figure = charts.risk_coverage_curve(risk_coverage([0.9, 0.5], [True, False]))
+    assert list(figure.data[0].x) == [50, 100]
+    assert list(figure.data[0].y) == [0, 50]
+    assert "50.0 % are wrong" in charts.alt_text(figure)
+    assert "without any answer" in charts.alt_text(charts.risk_coverage_curve(risk_coverage([], [])))
+
+
+def test_headline_intervals_leave_out_what_is_undefined():
+    figure = charts.headline_intervals(HEADLINES)
+    clean, leaky = figure.data
+    assert list(clean.x) == [80, 90]
+    assert list(clean.error_x.array) == pytest.approx([5, 0])
+    assert list(clean.error_x.arrayminus) == pytest.approx([10, 5])
+    assert list(leaky.x) == [95]
+    assert [note.text for note in figure.layout.annotations] == ["Accuracy", "AUC"]
