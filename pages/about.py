@@ -18,8 +18,8 @@ def main() -> None:
     st.title("About")
     st.header("Intended use", anchor=False)
     st.markdown(
-        "Research, teaching, and decision support for qualified readers of MRI. It is no medical device, has no approval "
-        "by any authority, and must not be the ground of a diagnosis or treatment."
+        "Research, teaching, and decision support for qualified readers of MRI. It is no medical device, has no "
+        "approval by any authority, and must not be the ground of a diagnosis or treatment."
     )
     st.header("What the answers mean", anchor=False)
     for name in CLASSES:
@@ -60,8 +60,8 @@ def _show_model(card: Mapping[str, Any]) -> None:
     st.code(card["command"], language="bash", wrap_lines=True)
     st.header("Limits", anchor=False)
     st.markdown(
-        "- In the public collections nearly all contrast-enhanced T1 slices show a tumor and most tumor-free pictures come "
-        "from elsewhere. The model may have learned the source as much as the disease; expect it to do worse on "
+        "- In the public collections nearly all contrast-enhanced T1 slices show a tumor and most tumor-free pictures "
+        "come from elsewhere. The model may have learned the source as much as the disease; expect it to do worse on "
         "slices of your hospital.\n"
         "- It knows no other disease: stroke, bleeding, abscess, inflammation, metastasis and rare tumors get one of "
         "its four answers or a referral.\n"

@@ -15,8 +15,8 @@ def main() -> None:
     gate.current()
     st.title("Brain tumor MRI dashboard")
     st.markdown(
-        "Drop an MRI slice of the head and see within a second whether a network finds a tumor, which of three kinds it "
-        "resembles, how sure it is, and where it looked. When it should not be believed, it says so."
+        "Drop an MRI slice of the head and see within a second whether a network finds a tumor, which of three kinds "
+        "it resembles, how sure it is, and where it looked. When it should not be believed, it says so."
     )
     if st.button("Get started", type="primary", icon=":material/arrow_forward:", width=260):
         st.switch_page("pages/prediction.py")
@@ -69,8 +69,8 @@ def _show_published(published: Mapping[str, Any] | None, test: Mapping[str, Any]
         share = published["in_training_share"]
         st.markdown(
             f"On the split that others publish, the same model reaches {_value(published['four_class']['accuracy'])} "
-            f"instead of {_value(test['four_class']['accuracy'])}. That figure is inflated: {share:.0%} of those images "
-            "belong to groups that it was trained on."
+            f"instead of {_value(test['four_class']['accuracy'])}. That figure is inflated: {share:.0%} of those "
+            "images belong to groups that it was trained on."
         )
     st.page_link("pages/training_metrics.py", label="All figures and curves", icon=":material/monitoring:")
 

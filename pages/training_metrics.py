@@ -9,13 +9,10 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from braintumor import settings
-from braintumor.dashboard import charts
+from braintumor.bundles import CARD_FILE, HISTORY_FILE, PREDICTIONS_FILE, BundleError
+from braintumor.dashboard import charts, gate
 from braintumor.dashboard.bundle_tables import (
-    CARD,
-    HISTORY,
-    PREDICTIONS,
     BundleTables,
-    BundleTablesError,
     bundle_folders,
     bundle_stamp,
     bundle_tables,
@@ -53,12 +50,13 @@ def _show(figure: go.Figure, key: str) -> None:
 
 
 def main() -> None:
+    gate.current()
     st.title("Training and test figures")
     folder = _choose_bundle()
     stamp = bundle_stamp(folder)
     try:
         tables = _tables(folder, stamp)
-    except BundleTablesError as problem:
+    except BundleError as problem:
         st.error(str(problem))
         st.stop()
     _card(tables.card)
@@ -101,7 +99,7 @@ def _headlines(reports: dict[str, dict[str, Any] | None]) -> None:
     st.header("How good is it?", divider="gray")
     clean, leaky = reports["test"], reports["published_test"]
     if clean is None and leaky is None:
-        st.info(f"This model has no test figures; evaluate it to write {PREDICTIONS}.")
+        st.info(f"This model has no test figures; evaluate it to write {PREDICTIONS_FILE}.")
         return
     table = headline_table({TITLES[split]: report for split, report in reports.items() if report is not None})
     if clean is not None:
@@ -303,9 +301,9 @@ def _breakdown(rows: pd.DataFrame, threshold: float) -> None:
 def _downloads(folder: Path) -> None:
     st.header("Take the numbers with you", divider="gray")
     files = {
-        CARD: ("Model card (JSON)", "application/json"),
-        HISTORY: ("Training history (CSV)", "text/csv"),
-        PREDICTIONS: ("Predictions (CSV)", "text/csv"),
+        CARD_FILE: ("Model card (JSON)", "application/json"),
+        HISTORY_FILE: ("Training history (CSV)", "text/csv"),
+        PREDICTIONS_FILE: ("Predictions (CSV)", "text/csv"),
     }
     for column, (name, (label, kind)) in zip(st.columns(len(files)), files.items(), strict=True):
         path = folder / name

@@ -1,6 +1,5 @@
 """The tables that a trained bundle keeps on disk, and the figures that pages show from them."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,9 +8,15 @@ from typing import Any
 
 import pandas as pd
 
+from braintumor.bundles import (
+    CARD_FILE,
+    HISTORY_FILE,
+    PREDICTIONS_FILE,
+    BundleError,
+    list_bundles,
+    read_card,
+)
 from braintumor.evaluation import check, figures
-
-CARD, HISTORY, PREDICTIONS = "card.json", "history.csv", "predictions.csv"
 
 HISTORY_COLUMNS: tuple[str, ...] = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -33,10 +38,6 @@ HEADLINES: tuple[tuple[str, str, str], ...] = (
     ("Accuracy of what is answered", "answered", "accuracy"),
 )
 """Title, section and key of each headline figure of ``braintumor.evaluation.figures``."""
-
-
-class BundleTablesError(ValueError):
-    """A bundle cannot be shown; the message is one sentence for the user and says what to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +80,7 @@ class BundleTables:
 
 def bundle_folders(models_dir: Path) -> dict[Path, str]:
     """Find the bundles in ``models_dir``: folder to name on the card (with the folder where two share a name)."""
-    if not models_dir.is_dir():
-        return {}
-    folders = sorted(path.parent for path in models_dir.glob(f"*/{CARD}"))
+    folders = list_bundles(models_dir)
     names = {folder: _card_name(folder) for folder in folders}
     taken = list(names.values())
     return {folder: f"{name} ({folder.name})" if taken.count(name) > 1 else name for folder, name in names.items()}
@@ -89,33 +88,29 @@ def bundle_folders(models_dir: Path) -> dict[Path, str]:
 
 def bundle_stamp(folder: Path) -> tuple[float, ...]:
     """Times of the last change of the bundle's files, in seconds; 0 for a missing one."""
-    paths = [folder / name for name in (CARD, HISTORY, PREDICTIONS)]
+    paths = [folder / name for name in (CARD_FILE, HISTORY_FILE, PREDICTIONS_FILE)]
     return tuple(path.stat().st_mtime if path.is_file() else 0.0 for path in paths)
 
 
 def bundle_tables(folder: Path) -> BundleTables:
     """Read a bundle's card, history and predictions.
 
-    Raises ``BundleTablesError`` when the card cannot be read; a missing or broken table is told in ``problems``.
+    Raises ``BundleError`` when the card cannot be read; a missing or broken table is told in ``problems``.
     """
-    try:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
-        message = f"{folder.name}/{CARD} cannot be read; train the model again or restore the file."
-        raise BundleTablesError(message) from problem
-    if not isinstance(card, dict):
-        raise BundleTablesError(f"{folder.name}/{CARD} is not a model card; train the model again.")
+    card = read_card(folder)
     problems: list[str] = []
-    history = _table(folder / HISTORY, problems)
+    history = _table(folder / HISTORY_FILE, problems)
     if history is not None and (missing := [name for name in HISTORY_COLUMNS if name not in history]):
-        problems.append(f"{HISTORY} lacks the column {', '.join(missing)}; train the model again to write it anew.")
+        problems.append(
+            f"{HISTORY_FILE} lacks the column {', '.join(missing)}; train the model again to write it anew."
+        )
         history = None
-    predictions = _table(folder / PREDICTIONS, problems)
+    predictions = _table(folder / PREDICTIONS_FILE, problems)
     if predictions is not None:
         try:
             check(predictions)
         except ValueError as problem:
-            problems.append(f"{PREDICTIONS} cannot be used ({problem}); evaluate the model again to write it anew.")
+            problems.append(f"{PREDICTIONS_FILE} cannot be used ({problem}); train the model again.")
             predictions = None
     return BundleTables(card, history, predictions, tuple(problems))
 
@@ -154,11 +149,9 @@ def _interval(report: Mapping[str, Any] | None, section: str, key: str) -> tuple
 
 def _card_name(folder: Path) -> str:
     try:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return str(read_card(folder).get("name") or folder.name)
+    except BundleError:
         return folder.name
-    name = card.get("name") if isinstance(card, dict) else None
-    return str(name) if name else folder.name
 
 
 def _table(path: Path, problems: list[str]) -> pd.DataFrame | None:
@@ -170,6 +163,6 @@ def _table(path: Path, problems: list[str]) -> pd.DataFrame | None:
     except (OSError, ValueError) as problem:
         # pandas raises subclasses of ValueError for empty and malformed files.
         first = str(problem).splitlines()[0]
-        problems.append(f"{path.name} cannot be read ({first}); train the model again to write it anew.")
+        problems.append(f"{path.name} cannot be read ({first}); train the model again.")
         return None
     return table

@@ -4,8 +4,8 @@ import math
 import pandas as pd
 import pytest
 
+from braintumor.bundles import BundleError
 from braintumor.dashboard.bundle_tables import (
-    BundleTablesError,
     bundle_folders,
     bundle_stamp,
     bundle_tables,
@@ -66,7 +66,7 @@ def test_a_broken_table_is_a_problem_and_not_an_error(folder, name, content, wor
 @pytest.mark.parametrize("content", ["", "[]", "{"])
 def test_a_broken_card_is_an_error(folder, content):
     (folder / "card.json").write_text(content)
-    with pytest.raises(BundleTablesError, match=r"net/card\.json"):
+    with pytest.raises(BundleError, match="net"):
         bundle_tables(folder)
     assert bundle_folders(folder.parent) == {folder: "net"}
 

@@ -7,6 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from braintumor import settings
+from braintumor.dashboard import gate
 from braintumor.evaluation import figures, rates_at
 from braintumor.taxonomy import CLASSES, NO_TUMOR
 
@@ -59,13 +60,17 @@ def write_bundle(folder, name="Tiny net", rows=80, epochs=6, **changes):
 def models(tmp_path, monkeypatch):
     monkeypatch.setenv("BRAINTUMOR_MODELS_DIR", str(tmp_path))
     monkeypatch.setenv("BRAINTUMOR_MODEL", "second")
+    monkeypatch.setenv("BRAINTUMOR_DEMO", "1")
+    monkeypatch.setenv("BRAINTUMOR_DATA_DIR", str(tmp_path / "data"))
     settings.load.cache_clear()
     yield tmp_path
     settings.load.cache_clear()
 
 
 def opened():
-    page = AppTest.from_file(str(PAGE), default_timeout=60).run()
+    page = AppTest.from_file(str(PAGE), default_timeout=60)
+    page.session_state[gate.GUEST] = True
+    page.run()
     assert not page.exception
     return page
 
@@ -181,7 +186,7 @@ def test_a_broken_table_is_one_sentence(models, name, content):
 def test_a_broken_card_is_one_sentence(models):
     folder = write_bundle(models / "second")
     (folder / "card.json").write_text("{")
-    assert "second/card.json cannot be read" in opened().error[0].value
+    assert "The card of second cannot be read" in opened().error[0].value
 
 
 def test_a_card_without_operating_point_starts_at_one_half(models):

@@ -1,0 +1,435 @@
+"""The login gate: nobody passes without a session that the server still knows.
+
+Streamlit-Authenticator checks the password and signs the cookie; what it proves is only the number of a session
+in our own table, so that logging out, disabling or deleting an account works at once and everywhere.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any, Literal
+
+import jwt
+import streamlit as st
+import streamlit_authenticator as stauth
+from streamlit_authenticator.models import AuthenticationModel, CookieModel
+
+from braintumor import settings
+from braintumor.records import Account, AccountError, Accounts, Role, State, connect, signing_key
+from braintumor.records.passwords import RULE
+
+COOKIE = "braintumor_session"
+FRONT_PAGE = "start"
+"""Inner name of the front page; not its file's, which Streamlit might run without ``Home.py``."""
+
+
+_TOKEN = "_session_token"  # noqa: S105 - the name of a slot
+GUEST = "_guest"
+"""Slot of the session state that marks a guest; it counts in demo mode only."""
+
+_COOKIE_TASK = "_cookie_task"
+_COOKIE_EXPIRY = "_cookie_expiry"
+_NOTE = "_gate_note"
+_WIDTH = 480
+_Kind = Literal["error", "info", "success"]
+
+
+@dataclass(frozen=True)
+class Session:
+    """Who uses the app in this run; ``account`` is None for a guest, of whom nothing may be stored."""
+
+    name: str
+    role: str
+    account: Account | None
+
+    @property
+    def is_guest(self) -> bool:
+        return self.account is None
+
+    @property
+    def is_administrator(self) -> bool:
+        return self.account is not None and self.account.is_administrator
+
+
+def require_login() -> Session:
+    """Give the session of this run and show it in the sidebar, or show the login page and stop.
+
+    The login page answers at the address of every page, so that a deep link is still there after the login.
+    """
+    session = _enter()
+    _show_sidebar(session)
+    return session
+
+
+def current() -> Session:
+    """Give the session of this run, checked afresh; every page and fragment calls it before anything else.
+
+    It is a gate of its own: until ``Home.py`` has run once in a server, Streamlit answers a page's address by
+    running that page alone.
+    """
+    known = _TOKEN in st.session_state
+    session = _known_session()
+    if session is None or _must_change(session):
+        if not known:
+            _enter()
+            _hold_address()
+        # The whole app, so that the page stands behind Home.py's gate again.
+        st.rerun()
+    return session
+
+
+def accounts() -> Accounts:
+    """Give the accounts of this server; the database is opened once."""
+    return _open(settings.load())
+
+
+def password_form(session: Session) -> None:
+    """Show the form in which users replace their own password."""
+    _show_note("own")
+    with st.form("password"):
+        st.text_input("Current password", type="password", key="own_current", autocomplete="current-password")
+        _new_password_fields("own", "New password")
+        st.form_submit_button(
+            "Change password", type="primary", width="stretch", on_click=_change_password, args=(session,)
+        )
+
+
+class _StoredCredentials(AuthenticationModel):  # type: ignore[misc] # the library has no types
+    """Loads the one account that is asked for from the database instead of holding all of them."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        super().__init__({"usernames": {}}, auto_hash=False)
+        self.accounts = accounts
+        self.account: Account | None = None
+        self.refusal = ""
+
+    def check_credentials(self, username: str, password: str) -> bool:
+        try:
+            self.admit(self.accounts.authenticate(username, password))
+        except AccountError as error:
+            self.refusal = str(error)
+            return False
+        return True
+
+    def admit(self, account: Account) -> None:
+        """Put an account that has proved itself where the library looks for it."""
+        self.account = account
+        self.credentials["usernames"][account.username] = {
+            "name": account.display_name,
+            "email": account.email,
+            "roles": [account.role.value],
+        }
+
+    def _record_failed_login_attempts(self, username: str, reset: bool = False) -> None:
+        """Count nothing here: ``Accounts`` has done so already, where it holds across sessions."""
+
+
+class _SessionCookie(CookieModel):  # type: ignore[misc] # the library has no types
+    """The library's signed cookie with the server's session token inside."""
+
+    def __init__(self, plain: CookieModel) -> None:
+        # A second CookieModel would put a second component with the same key on the page.
+        self.__dict__.update(vars(plain))
+
+    def set_cookie(self) -> None:
+        # The same in every run, or the browser would load the component anew and set the cookie again.
+        expires: datetime = st.session_state.setdefault(
+            _COOKIE_EXPIRY, datetime.now(UTC) + timedelta(days=self.cookie_expiry_days)
+        )
+        self.exp_date = expires.timestamp()
+        # The zone matters: the browser would read a bare time as its own.
+        secure = True if (st.context.url or "").startswith("https:") else None
+        self.cookie_manager.set(self.cookie_name, self._token_encode(), expires_at=expires, secure=secure)
+
+    def delete_cookie(self) -> None:
+        # The library's own call fails where the component has not reported its cookies yet.
+        self.cookie_manager.cookies.setdefault(self.cookie_name, "")
+        super().delete_cookie()
+
+    def _token_decode(self) -> dict[str, Any] | Literal[False]:
+        try:
+            claims = jwt.decode(self.token, self.cookie_key, algorithms=["HS256"])
+        except jwt.PyJWTError:
+            return False
+        return claims if {"username", "session", "exp_date"} <= claims.keys() else False
+
+    def _token_encode(self) -> str:
+        claims = {
+            "username": st.session_state["username"],
+            "session": st.session_state[_TOKEN],
+            "exp_date": self.exp_date,
+        }
+        return jwt.encode(claims, self.cookie_key, algorithm="HS256")
+
+
+class _Authenticator(stauth.Authenticate):  # type: ignore[misc] # the library has no types
+    """The library's authenticator over our accounts, with a form that password managers fill in."""
+
+    def __init__(self, accounts: Accounts, key: str, hours: int) -> None:
+        super().__init__(
+            {"usernames": {}}, COOKIE, key, cookie_expiry_days=hours / 24, auto_hash=False, login_sleep_time=0
+        )
+        self.model = _StoredCredentials(accounts)
+        self.authentication_controller.authentication_model = self.model
+        self.cookie_controller.cookie_model = _SessionCookie(self.cookie_controller.cookie_model)
+        self.accounts = accounts
+
+    def resume(self) -> Account | None:
+        """Log in by the cookie; None unless the server still knows the session that it names."""
+        claims = self.cookie_controller.get_cookie()
+        account = self.accounts.verify_session(str(claims["session"])) if claims else None
+        if account is not None:
+            self.model.admit(account)
+            self.model.login("", "", token={"username": account.username})
+            st.session_state[_TOKEN] = claims["session"]
+        return account
+
+    def login(self) -> None:
+        """Show the form; unlike the library's own it lets password managers fill it and Enter send it."""
+        with st.form("login"):
+            st.text_input("Username", key="login_username", autocomplete="username")
+            st.text_input("Password", type="password", key="login_password", autocomplete="current-password")
+            st.form_submit_button("Log in", type="primary", width="stretch", on_click=self._submit)
+
+    def update_cookie(self) -> None:
+        """Carry out what a callback left to do; the browser confirms it, and only then it is done."""
+        task = st.session_state.get(_COOKIE_TASK)
+        if task is None or st.session_state.get(task) is True:
+            st.session_state.pop(_COOKIE_TASK, None)
+        elif task == "set":
+            self.cookie_controller.set_cookie()
+        else:
+            self.cookie_controller.delete_cookie()
+
+    def _submit(self) -> None:
+        # Runs before the page, so the run that logs in already shows it and never the form.
+        username, password = st.session_state["login_username"], st.session_state["login_password"]
+        st.session_state["login_password"] = ""
+        if not username.strip() or not password:
+            _note("error", "Enter your username and your password.")
+        elif not self.model.login(username.strip().lower(), password, callback=self._start):
+            _note("error", self.model.refusal)
+
+    def _start(self, _event: dict[str, Any]) -> None:
+        assert self.model.account is not None
+        _start_session(self.model.account)
+
+
+@cache
+def _open(configured: settings.Settings) -> Accounts:
+    return Accounts(connect(configured.database), configured)
+
+
+def _enter() -> Session:
+    session = _known_session()
+    authenticator = None
+    if session is None or _COOKIE_TASK in st.session_state:
+        configured = settings.load()
+        authenticator = _Authenticator(accounts(), signing_key(configured), configured.session_hours)
+        if session is None and (account := authenticator.resume()) is not None:
+            session = _session(account)
+        authenticator.update_cookie()
+    if session is None or _must_change(session):
+        _hold_address()
+        with st.container(horizontal_alignment="center"), st.container(width=_WIDTH):
+            _show_gate(session, authenticator)
+        st.stop()
+    return session
+
+
+def _known_session() -> Session | None:
+    token = st.session_state.get(_TOKEN)
+    if token is not None:
+        account = accounts().verify_session(token)
+        if account is not None:
+            return _session(account)
+        _forget()
+        _note("info", "Your session has ended; log in again.")
+    if st.session_state.get(GUEST) and settings.load().demo:
+        return Session("Guest", "guest", None)
+    return None
+
+
+def _session(account: Account) -> Session:
+    return Session(account.display_name, account.role.value, account)
+
+
+def _must_change(session: Session) -> bool:
+    return session.account is not None and session.account.must_change_password
+
+
+def _hold_address() -> None:
+    # Pages under the real addresses, so that Streamlit neither changes the address nor reports it as unknown.
+    names = sorted(path.stem for path in (settings.ROOT / "pages").glob("[a-z]*.py") if path.stem != "home")
+    pages = [st.Page(_nothing, title="Log in", url_path=name) for name in names]
+    st.navigation([st.Page(_nothing, title="Log in", url_path=FRONT_PAGE, default=True), *pages], position="hidden")
+
+
+def _nothing() -> None:
+    """Stand in for a page; the login page is drawn instead of it."""
+
+
+def _show_gate(session: Session | None, authenticator: _Authenticator | None) -> None:
+    st.header(":material/neurology: Brain tumor MRI", anchor=False)
+    if session is not None:
+        st.subheader("Choose your own password")
+        st.write("You logged in with a temporary password. Replace it to go on.")
+        password_form(session)
+        st.button("Log out", icon=":material/logout:", on_click=_log_out, width="stretch")
+        return
+    assert authenticator is not None
+    if accounts().exist():
+        log_in, register = st.tabs(["Log in", "Register"])
+        with log_in:
+            _show_note("login")
+            authenticator.login()
+            st.caption("Forgotten your password? An administrator can set a temporary one for you.")
+        with register:
+            _show_note("register")
+            _registration_form()
+    else:
+        st.subheader("Create the first administrator")
+        st.write("Nobody has an account yet. This one approves and manages all others.")
+        _show_note("first")
+        _first_administrator_form()
+    if settings.load().demo:
+        st.button("Try it as a guest", icon=":material/visibility:", on_click=_enter_as_guest, width="stretch")
+        st.caption("Nothing that a guest does is stored.")
+
+
+def _first_administrator_form() -> None:
+    with st.form("first"):
+        _person_fields("first")
+        _new_password_fields("first", "Password")
+        st.form_submit_button(
+            "Create administrator", type="primary", width="stretch", on_click=_create_first_administrator
+        )
+
+
+def _registration_form() -> None:
+    with st.form("register"):
+        _person_fields("register")
+        st.selectbox(
+            "I am a", [Role.CLINICIAN, Role.RESEARCHER], format_func=lambda role: role.value, key="register_role"
+        )
+        _new_password_fields("register", "Password")
+        st.form_submit_button("Register", type="primary", width="stretch", on_click=_register)
+
+
+def _person_fields(form: str) -> None:
+    st.text_input("Full name", key=f"{form}_name", autocomplete="name", max_chars=80)
+    st.text_input("Username", key=f"{form}_username", autocomplete="username", max_chars=32)
+    st.text_input("E-mail (optional)", key=f"{form}_email", autocomplete="email", max_chars=254)
+
+
+def _new_password_fields(form: str, label: str) -> None:
+    st.text_input(label, type="password", key=f"{form}_new", autocomplete="new-password")
+    st.caption(RULE)
+    st.text_input(f"Repeat the {label.lower()}", type="password", key=f"{form}_repeat", autocomplete="new-password")
+
+
+def _new_password(form: str) -> str:
+    password: str = st.session_state[f"{form}_new"]
+    if password != st.session_state[f"{form}_repeat"]:
+        raise AccountError("The two passwords differ; enter the same one twice.")
+    return password
+
+
+def _create_first_administrator() -> None:
+    state = st.session_state
+    try:
+        account = accounts().create_first_administrator(
+            state.first_username, state.first_name, _new_password("first"), state.first_email
+        )
+    except AccountError as error:
+        _note("error", str(error), "first")
+    else:
+        _start_session(account)
+
+
+def _register() -> None:
+    state = st.session_state
+    try:
+        account = accounts().register(
+            state.register_username,
+            state.register_name,
+            _new_password("register"),
+            state.register_email,
+            state.register_role,
+        )
+    except AccountError as error:
+        _note("error", str(error), "register")
+        return
+    for field in ("name", "username", "email", "new", "repeat"):
+        state[f"register_{field}"] = ""
+    if account.state is State.ACTIVE:
+        _note("success", "Your account is ready; log in with it now.", "register")
+    else:
+        _note("success", "Thank you. You can log in as soon as an administrator has approved it.", "register")
+
+
+def _change_password(session: Session) -> None:
+    state = st.session_state
+    assert session.account is not None
+    try:
+        accounts().change_password(
+            session.account, state.own_current, _new_password("own"), keep_token=state.get(_TOKEN, "")
+        )
+    except AccountError as error:
+        _note("error", str(error), "own")
+        return
+    for field in ("current", "new", "repeat"):
+        state[f"own_{field}"] = ""
+    _note("success", "Your password is changed, and your other sessions are logged out.", "own")
+
+
+def _start_session(account: Account) -> None:
+    token = accounts().start_session(account)
+    _forget()
+    st.session_state[_TOKEN] = token
+    st.session_state["username"] = account.username
+    st.session_state["authentication_status"] = True
+    st.session_state[_COOKIE_TASK] = "set"
+
+
+def _enter_as_guest() -> None:
+    _forget()
+    st.session_state[GUEST] = True
+
+
+def _log_out() -> None:
+    if _TOKEN in st.session_state:
+        accounts().end_session(st.session_state[_TOKEN])
+        _forget()
+        _note("info", "You are logged out.")
+    else:
+        _forget()
+
+
+def _forget() -> None:
+    # All of it: the next user of this browser tab must find nothing of the one before.
+    st.session_state.clear()
+    st.session_state[_COOKIE_TASK] = "delete"
+
+
+def _note(kind: _Kind, text: str, place: str = "login") -> None:
+    st.session_state[_NOTE] = (kind, text, place)
+
+
+def _show_note(place: str) -> None:
+    # It stays until the next one: the cookie component runs the page again right after it was drawn.
+    kind, text, where = st.session_state.get(_NOTE, ("info", "", ""))
+    if where == place:
+        {"error": st.error, "info": st.info, "success": st.success}[kind](text)
+
+
+def _show_sidebar(session: Session) -> None:
+    with st.sidebar:
+        # Plain text on purpose: a name may hold any sign, also those that Markdown reads.
+        st.text(session.name)
+        st.badge(session.role, icon=":material/person:", color="blue")
+        if session.is_guest:
+            st.caption("Nothing that a guest does is stored.")
+            st.button("Log in", icon=":material/login:", on_click=_log_out, width="stretch")
+        else:
+            st.button("Log out", icon=":material/logout:", on_click=_log_out, width="stretch")

@@ -1,0 +1,61 @@
+"""Opening the database: SQLite in a private file by default, PostgreSQL by its address."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.pool import StaticPool
+
+from braintumor.records.tables import Base
+
+_WRITER_LOCK = 0x62726169
+
+
+def connect(url: str) -> Engine:
+    """Open the database at ``url`` and create the tables that it lacks.
+
+    A SQLite file and the folder it lies in are made for their owner alone. Raises SQLAlchemy's errors for an
+    address that cannot be opened.
+    """
+    # Hosting services hand out the short scheme, which SQLAlchemy no longer knows.
+    address = make_url(url.replace("postgres://", "postgresql://", 1))
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if address.get_backend_name() == "sqlite":
+        if address.database in (None, "", ":memory:"):
+            options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+        else:
+            _make_private(Path(str(address.database)))
+    engine = create_engine(address, **options)
+    if address.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin)
+    with writing(engine).begin() as connection:
+        Base.metadata.create_all(connection)
+    return engine
+
+
+def writing(engine: Engine) -> Engine:
+    """Give the same database for transactions that decide on what they read: only one runs at a time."""
+    return engine.execution_options(writing=True)
+
+
+def _make_private(file: Path) -> None:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    file.chmod(0o600)
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    # The driver opens transactions late and on its own terms; None leaves that to _begin.
+    connection.isolation_level = None
+    for setting in ("busy_timeout = 10000", "journal_mode = WAL", "foreign_keys = ON", "synchronous = NORMAL"):
+        connection.execute(f"PRAGMA {setting}")
+
+
+def _begin(connection: Connection) -> None:
+    exclusive = connection.get_execution_options().get("writing", False)
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if exclusive else "BEGIN")
+    elif connection.dialect.name == "postgresql" and exclusive:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})")

@@ -1,0 +1,199 @@
+"""Administration: who may use the app, and who did what."""
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from braintumor.dashboard import gate
+from braintumor.records import Account, AccountError, Role, State
+
+_LINES = 500
+_ERROR = "administration_error"
+_TEMPORARY = "administration_temporary"
+
+session = gate.current()
+accounts = gate.accounts()
+
+
+def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
+    """Run one administrator's action; a refusal is shown on the page and gives None."""
+    try:
+        return action(*arguments)
+    except AccountError as error:
+        st.session_state[_ERROR] = str(error)
+        return None
+
+
+def label(account: Account) -> str:
+    return f"{account.display_name} ({account.username})"
+
+
+def show_pending(actor: Account, people: list[Account]) -> None:
+    waiting = [person for person in people if person.state is State.PENDING]
+    st.subheader(f"Waiting for approval: {len(waiting)}")
+    for person in waiting:
+        with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"pending_{person.id}"):
+            st.text(f"{label(person)}, {person.role.value}\n{person.email or 'no e-mail address'}")
+            st.button(
+                "Approve",
+                key=f"approve_{person.id}",
+                icon=":material/check:",
+                type="primary",
+                on_click=attempt,
+                args=(accounts.approve, actor, person.id),
+            )
+            st.button(
+                "Refuse",
+                key=f"refuse_{person.id}",
+                icon=":material/close:",
+                on_click=attempt,
+                args=(accounts.delete, actor, person.id),
+            )
+
+
+def show_table(people: list[Account]) -> None:
+    st.subheader("Accounts")
+    st.dataframe(
+        [
+            {
+                "Name": person.display_name,
+                "Username": person.username,
+                "E-mail": person.email or "",
+                "Role": person.role.value,
+                "State": person.state.value,
+                "Locked until": f"{person.locked_until:%Y-%m-%d %H:%M}" if person.locked_until else "",
+                "Created": person.created_at,
+            }
+            for person in people
+        ],
+        hide_index=True,
+        column_config={"Created": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")},
+    )
+
+
+def manage(actor: Account, people: list[Account]) -> None:
+    st.subheader("Manage an account")
+    by_id = {person.id: person for person in people}
+    chosen = st.selectbox(
+        "Account",
+        list(by_id),
+        format_func=lambda number: label(by_id[number]),
+        index=None,
+        placeholder="Choose an account",
+        key="managed",
+    )
+    if chosen is None:
+        return
+    person = by_id[chosen]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        role = st.selectbox(
+            "Role",
+            list(Role),
+            index=list(Role).index(person.role),
+            format_func=lambda choice: choice.value,
+            key=f"role_{person.id}_{person.role.value}",
+            width=220,
+        )
+        st.button(
+            "Set role",
+            disabled=role is person.role,
+            on_click=attempt,
+            args=(accounts.set_role, actor, person.id, role),
+        )
+    with st.container(horizontal=True):
+        if person.state is State.ACTIVE:
+            st.button(
+                "Disable",
+                icon=":material/block:",
+                on_click=attempt,
+                args=(accounts.disable, actor, person.id),
+            )
+        else:
+            st.button(
+                "Approve" if person.state is State.PENDING else "Enable",
+                icon=":material/check:",
+                on_click=attempt,
+                args=(accounts.approve, actor, person.id),
+            )
+        if st.button("Reset password", icon=":material/lock_reset:"):
+            confirm_reset(actor, person)
+        if st.button("Delete", icon=":material/delete:"):
+            confirm_delete(actor, person)
+
+
+def reset(actor: Account, person: Account) -> None:
+    st.session_state[_TEMPORARY] = attempt(accounts.reset_password, actor, person.id)
+
+
+@st.dialog("Reset the password?")
+def confirm_reset(actor: Account, person: Account) -> None:
+    st.text(label(person))
+    st.write("The present password stops working, and every session of this account is logged out.")
+    place = st.empty()
+    if place.button(
+        "Reset password",
+        type="primary",
+        key="reset_confirmed",
+        width="stretch",
+        on_click=reset,
+        args=(actor, person),
+    ):
+        temporary = st.session_state.pop(_TEMPORARY)
+        if temporary is None:
+            st.rerun()
+        place.write("Hand over this temporary password. It is shown only now and must be changed at the next login.")
+        st.code(temporary, language=None)
+
+
+@st.dialog("Delete the account?")
+def confirm_delete(actor: Account, person: Account) -> None:
+    st.text(label(person))
+    st.write("This cannot be undone. The lines in the audit trail stay.")
+    if st.button(
+        "Delete for good",
+        type="primary",
+        key="delete_confirmed",
+        width="stretch",
+        on_click=attempt,
+        args=(accounts.delete, actor, person.id),
+    ):
+        st.rerun()
+
+
+def show_trail(actor: Account, people: list[Account]) -> None:
+    names = {person.id: person.username for person in people}
+
+    def who(number: int | None) -> str:
+        return "" if number is None else names.get(number, f"deleted account {number}")
+
+    st.subheader("Audit trail")
+    st.caption(f"The newest {_LINES} lines, in UTC.")
+    st.dataframe(
+        [
+            {
+                "Time": entry.time,
+                "By": who(entry.actor_id),
+                "Action": entry.action,
+                "Account": who(entry.subject_account_id),
+                "Scan": entry.subject_hash or "",
+            }
+            for entry in accounts.audit_trail(actor, _LINES)
+        ],
+        hide_index=True,
+        column_config={"Time": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss")},
+    )
+
+
+st.title("Administration")
+if session.account is None or not session.is_administrator:
+    st.error("Only an administrator may see this page; ask one for the role.")
+    st.stop()
+if _ERROR in st.session_state:
+    st.error(st.session_state.pop(_ERROR))
+
+everybody = accounts.everybody(session.account)
+show_pending(session.account, everybody)
+show_table(everybody)
+manage(session.account, everybody)
+show_trail(session.account, everybody)

@@ -1,0 +1,113 @@
+"""What a user does in the browser, step by step; every step ends when its effect is on the page."""
+
+from playwright.sync_api import Page, expect
+
+
+def open_page(page: Page, address: str) -> None:
+    page.goto(address)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
+
+
+def create_first_administrator(page: Page, username: str, name: str, password: str) -> None:
+    expect(page.get_by_role("heading", name="Create the first administrator")).to_be_visible(timeout=30_000)
+    _fill_person(page, username, name, password)
+    page.get_by_role("button", name="Create administrator").click()
+    expect_logged_in(page, name)
+
+
+def register(page: Page, username: str, name: str, password: str, role: str = "clinician") -> None:
+    page.get_by_role("tab", name="Register").click()
+    _fill_person(page, username, name, password)
+    if role != "clinician":
+        page.get_by_label("I am a").click()
+        page.get_by_role("option", name=role).click()
+    page.get_by_role("button", name="Register", exact=True).click()
+    expect(page.get_by_test_id("stAlert").filter(visible=True)).to_be_visible()
+
+
+def log_in(page: Page, username: str, password: str) -> None:
+    """Fill the login form and send it with Enter; what follows is for the caller to expect."""
+    page.get_by_role("tab", name="Log in").click()
+    form = page.get_by_test_id("stForm").filter(visible=True)
+    form.get_by_label("Username", exact=True).fill(username)
+    field = form.get_by_label("Password", exact=True)
+    field.fill(password)
+    field.press("Enter")
+
+
+def expect_logged_in(page: Page, name: str) -> None:
+    sidebar = page.get_by_test_id("stSidebar")
+    expect(sidebar.get_by_text(name, exact=True)).to_be_attached(timeout=30_000)
+    expect(page.get_by_role("tab", name="Log in")).to_have_count(0)
+
+
+def expect_logged_out(page: Page) -> None:
+    expect(page.get_by_role("tab", name="Log in")).to_be_visible(timeout=30_000)
+    expect(page.get_by_test_id("stSidebar")).to_have_count(0)
+
+
+def open_sidebar(page: Page) -> None:
+    """Open the sidebar where a narrow screen has folded it."""
+    button = page.get_by_test_id("stExpandSidebarButton")
+    if button.is_visible():
+        button.click()
+
+
+def log_out(page: Page) -> None:
+    open_sidebar(page)
+    page.get_by_role("button", name="Log out").click()
+    expect_logged_out(page)
+
+
+def open_from_menu(page: Page, title: str) -> None:
+    open_sidebar(page)
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=title).click()
+    expect(page.get_by_role("heading", name=title, level=1)).to_be_visible(timeout=30_000)
+
+
+def approve(page: Page, name: str) -> None:
+    """Approve a waiting registration; the page belongs to a logged-in administrator."""
+    open_from_menu(page, "Administration")
+    waiting = page.get_by_test_id("stMainBlockContainer").locator("[class*='st-key-pending_']")
+    person = waiting.filter(has_text=name)
+    person.get_by_role("button", name="Approve").click()
+    expect(person).to_have_count(0)
+
+
+def delete_account(page: Page, name: str) -> None:
+    open_from_menu(page, "Administration")
+    page.get_by_label("Account", exact=True).click()
+    page.get_by_role("option", name=name).click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("button", name="Delete for good").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def reset_password(page: Page, name: str) -> str:
+    """Give an account a temporary password and return it; the page belongs to a logged-in administrator."""
+    open_from_menu(page, "Administration")
+    page.get_by_label("Account", exact=True).click()
+    page.get_by_role("option", name=name).click()
+    page.get_by_role("button", name="Reset password", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Reset password", exact=True).click()
+    temporary = dialog.get_by_test_id("stCode").locator("code").inner_text()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    return temporary.strip()
+
+
+def change_password(page: Page, current: str, new: str) -> None:
+    """Fill the form of the account page, or the one that a temporary password leads to."""
+    page.get_by_label("Current password", exact=True).fill(current)
+    page.get_by_label("New password", exact=True).fill(new)
+    page.get_by_label("Repeat the new password", exact=True).fill(new)
+    page.get_by_role("button", name="Change password").click()
+
+
+def _fill_person(page: Page, username: str, name: str, password: str) -> None:
+    form = page.get_by_test_id("stForm").filter(visible=True)
+    form.get_by_label("Full name").fill(name)
+    form.get_by_label("Username", exact=True).fill(username)
+    form.get_by_label("Password", exact=True).fill(password)
+    form.get_by_label("Repeat the password").fill(password)

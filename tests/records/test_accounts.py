@@ -1,0 +1,483 @@
+import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from braintumor.records import AccountError, Accounts, Role, State, connect, passwords
+from braintumor.records.tables import AccountRow, AuditRow, SessionRow
+from braintumor.settings import Settings
+
+PASSWORD = "correct horse battery staple"
+OTHER = "Tr0ub4dor & three friends"
+WRONG = "not the password at all"
+
+
+class Clock:
+    def __init__(self):
+        self.now = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+    def __call__(self):
+        return self.now
+
+    def pass_by(self, **time):
+        self.now += timedelta(**time)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def engine(tmp_path):
+    engine = connect(f"sqlite:///{tmp_path / 'app.sqlite3'}")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def empty(engine, clock):
+    return Accounts(engine, Settings(), rounds=4, clock=clock)
+
+
+@pytest.fixture
+def accounts(empty):
+    empty.create_first_administrator("ada", "Ada Lovelace", PASSWORD)
+    return empty
+
+
+@pytest.fixture
+def ada(accounts):
+    return accounts.authenticate("ada", PASSWORD)
+
+
+@pytest.fixture
+def bob(accounts, ada):
+    return accounts.approve(ada, accounts.register("bob", "Bob", PASSWORD).id)
+
+
+def lines(engine):
+    with Session(engine) as db:
+        return [(row.action, row.actor_id, row.subject_account_id) for row in db.scalars(select(AuditRow))]
+
+
+class TestFirstAdministrator:
+    def test_is_active_at_once(self, empty):
+        assert not empty.exist()
+        account = empty.create_first_administrator("Ada", "Ada Lovelace", PASSWORD, "ada@example.org")
+        assert (account.username, account.role, account.state) == ("ada", Role.ADMINISTRATOR, State.ACTIVE)
+        assert empty.exist()
+        assert empty.authenticate("ADA ", PASSWORD) == account
+
+    def test_only_once(self, accounts):
+        with pytest.raises(AccountError, match="an administrator already"):
+            accounts.create_first_administrator("eve", "Eve", PASSWORD)
+
+    def test_only_one_of_many_at_the_same_moment(self, empty, engine):
+        def attempt(number):
+            try:
+                return empty.create_first_administrator(f"user{number}", "Somebody", PASSWORD)
+            except AccountError:
+                return None
+
+        with ThreadPoolExecutor(8) as pool:
+            created = [account for account in pool.map(attempt, range(8)) if account]
+        with Session(engine) as db:
+            assert len(created) == len(db.scalars(select(AccountRow)).all()) == 1
+
+    def test_nobody_registers_before(self, empty):
+        with pytest.raises(AccountError, match="no administrator yet"):
+            empty.register("bob", "Bob", PASSWORD)
+
+
+class TestRegistration:
+    @pytest.mark.parametrize(("registration", "state"), [("approval", State.PENDING), ("open", State.ACTIVE)])
+    def test_state(self, accounts, engine, registration, state):
+        account = Accounts(engine, Settings(registration=registration), rounds=4).register("bob", "Bob", PASSWORD)
+        assert account.state is state
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"username": "ada"}, "not available"),
+            ({"username": " ADA "}, "not available"),
+            ({"username": "guest"}, "not available"),
+            ({"username": ""}, "username cannot be used"),
+            ({"username": "ab"}, "username cannot be used"),
+            ({"username": "a" * 33}, "username cannot be used"),
+            ({"username": "bob smith"}, "username cannot be used"),
+            ({"username": "b\u043eb"}, "username cannot be used"),
+            ({"username": "bob\n"}, None),
+            ({"username": "<b>bob</b>"}, "username cannot be used"),
+            ({"display_name": "  "}, "Enter a name"),
+            ({"display_name": "x" * 81}, "Enter a name"),
+            ({"display_name": "Bob\u202egnp.exe"}, "Enter a name"),
+            ({"display_name": "Bob\x00"}, "Enter a name"),
+            ({"email": "bob"}, "e-mail"),
+            ({"email": "bob@host"}, "e-mail"),
+            ({"email": "bob@exa mple.org"}, "e-mail"),
+            ({"email": "b@" + "x" * 250 + ".org"}, "e-mail"),
+            ({"email": " bob@example.org "}, None),
+            ({"role": Role.ADMINISTRATOR}, "Nobody can register as an administrator"),
+            ({"role": Role.RESEARCHER}, None),
+            ({"password": "short"}, "too short"),
+        ],
+    )
+    def test_fields(self, accounts, change, message):
+        person = {"username": "bob", "display_name": "Bob", "password": PASSWORD} | change
+        if message is None:
+            account = accounts.register(**person)
+            assert account.username == "bob"
+            assert account.email in (None, "bob@example.org")
+        else:
+            with pytest.raises(AccountError, match=message):
+                accounts.register(**person)
+
+    def test_passwords_are_stored_as_bcrypt_hashes(self, accounts, engine):
+        accounts.register("bob", "Bob", PASSWORD)
+        with Session(engine) as db:
+            hashes = db.scalars(select(AccountRow.password_hash)).all()
+        assert len(set(hashes)) == 2
+        assert all(re.fullmatch(r"\$2b\$04\$.{53}", stored) for stored in hashes)
+
+    @hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(name=st.text(max_size=40))
+    def test_any_username_is_plain_or_refused(self, accounts, name):
+        try:
+            account = accounts.register(name, "Somebody", PASSWORD)
+        except AccountError:
+            return
+        assert re.fullmatch(r"[a-z0-9][a-z0-9._-]{2,31}", account.username)
+        with pytest.raises(AccountError, match="not available"):
+            accounts.register(name.upper(), "Somebody", PASSWORD)
+
+
+class TestPasswordRule:
+    @pytest.mark.parametrize(
+        ("password", "username", "message"),
+        [
+            ("elevenchars", "bob", "too short"),
+            ("twelve chars", "bob", None),
+            ("x y z ü ß 日本語 🙂 ok", "bob", None),
+            ("all lower case words here", "bob", None),
+            ("abcd" * 32, "bob", None),
+            ("abcd" * 32 + "e", "bob", "too long"),
+            ("bob.the.builder", "Bob.The.Builder", "the username"),
+            (" BOB.THE.BUILDER ", "bob.the.builder", "the username"),
+            ("password1234", "bob", "anybody would guess"),
+            ("PassWord1234", "bob", "anybody would guess"),
+            ("ababababababab", "bob", "anybody would guess"),
+            (" " * 12, "bob", "anybody would guess"),
+        ],
+    )
+    def test_rule(self, password, username, message):
+        if message is None:
+            passwords.check_rule(password, username)
+        else:
+            with pytest.raises(AccountError, match=message):
+                passwords.check_rule(password, username)
+
+    @hypothesis_settings(deadline=None)
+    @given(st.text(max_size=200))
+    def test_length_bounds_hold_for_all_text(self, password):
+        try:
+            passwords.check_rule(password, "bob")
+        except AccountError:
+            return
+        assert 12 <= len(password) <= 128
+
+    @hypothesis_settings(max_examples=25, deadline=None)
+    @given(st.text(min_size=1, max_size=128), st.integers(0, 127))
+    def test_every_character_counts(self, password, position):
+        stored = passwords.hash_password(password, 4)
+        assert passwords.matches(password, stored)
+        at = position % len(password)
+        changed = password[:at] + ("b" if password[at] == "a" else "a") + password[at + 1 :]
+        assert not passwords.matches(changed, stored)
+        assert not passwords.matches(password + "x", stored)
+
+    @pytest.mark.parametrize("start", ["x" * 72, "x" * 127, "ü" * 36, "x\0", ""])
+    def test_what_bcrypt_alone_would_not_read_counts(self, start):
+        stored = passwords.hash_password(start + "a", 4)
+        assert passwords.matches(start + "a", stored)
+        assert not passwords.matches(start + "b", stored)
+
+    @pytest.mark.parametrize(("typed", "set_"), [("cafe\u0301 au lait 12", "caf\u00e9 au lait 12")])
+    def test_the_same_text_in_two_encodings_is_the_same_password(self, typed, set_):
+        assert passwords.matches(typed, passwords.hash_password(set_, 4))
+
+    def test_nothing_matches_the_hash_of_nothing(self):
+        assert not passwords.matches("", passwords.hash_of_nothing(4))
+
+    def test_temporary_passwords_differ_and_keep_the_rule(self):
+        made = {passwords.temporary_password() for _ in range(50)}
+        assert len(made) == 50
+        for password in made:
+            passwords.check_rule(password, "bob")
+
+
+class TestAuthentication:
+    def test_pending_and_disabled_are_told_only_with_the_right_password(self, accounts, ada):
+        bob = accounts.register("bob", "Bob", PASSWORD)
+        for state, message in (("pending", "waiting for approval"), ("disabled", "is disabled")):
+            if state == "disabled":
+                accounts.disable(ada, bob.id)
+            with pytest.raises(AccountError, match=message):
+                accounts.authenticate("bob", PASSWORD)
+            with pytest.raises(AccountError, match="is wrong, or the account is locked"):
+                accounts.authenticate("bob", WRONG)
+
+    def test_unknown_wrong_and_locked_sound_the_same(self, accounts, bob):
+        def answer(username, password):
+            with pytest.raises(AccountError) as refused:
+                accounts.authenticate(username, password)
+            return str(refused.value)
+
+        answers = {answer("nobody.here", PASSWORD), answer("", ""), answer("bob\x00", "\ud800")}
+        answers |= {answer("bob", WRONG) for _ in range(7)}
+        answers.add(answer("bob", PASSWORD))
+        assert len(answers) == 1
+
+    @pytest.mark.parametrize(("failures", "enters"), [(4, True), (5, False), (6, False)])
+    def test_lock(self, engine, clock, accounts, bob, failures, enters):
+        for _ in range(failures):
+            # Each attempt from another process, as it were: the count is in the database.
+            with pytest.raises(AccountError):
+                Accounts(engine, Settings(), rounds=4, clock=clock).authenticate("bob", WRONG)
+        if enters:
+            assert accounts.authenticate("bob", PASSWORD).failed_login_attempts == 0
+        else:
+            with pytest.raises(AccountError, match="locked"):
+                accounts.authenticate("bob", PASSWORD)
+
+    @pytest.mark.parametrize(("minutes", "enters"), [(14, False), (15, True)])
+    def test_lock_ends(self, clock, accounts, bob, minutes, enters):
+        for _ in range(5):
+            with pytest.raises(AccountError):
+                accounts.authenticate("bob", WRONG)
+        clock.pass_by(minutes=minutes)
+        if enters:
+            assert accounts.authenticate("bob", PASSWORD).locked_until is None
+        else:
+            with pytest.raises(AccountError):
+                accounts.authenticate("bob", PASSWORD)
+
+    def test_success_resets_the_count(self, accounts, bob):
+        for _ in range(3):
+            for _ in range(4):
+                with pytest.raises(AccountError):
+                    accounts.authenticate("bob", WRONG)
+            accounts.authenticate("bob", PASSWORD)
+
+    def test_guesses_at_the_same_moment_are_counted_up_to_the_lock(self, accounts, bob, engine):
+        def guess(_):
+            with pytest.raises(AccountError):
+                accounts.authenticate("bob", WRONG)
+
+        with ThreadPoolExecutor(10) as pool:
+            list(pool.map(guess, range(20)))
+        actions = [line[0] for line in lines(engine)]
+        assert (actions.count("login failed"), actions.count("account locked")) == (5, 1)
+
+    def test_password_with_spaces_around_is_kept_as_typed(self, accounts, ada):
+        padded = f"  {PASSWORD} "
+        accounts.approve(ada, accounts.register("eve", "Eve", padded).id)
+        assert accounts.authenticate("eve", padded).username == "eve"
+        with pytest.raises(AccountError):
+            accounts.authenticate("eve", PASSWORD)
+
+
+class TestSessions:
+    def test_token_is_long_and_not_stored(self, accounts, bob, engine):
+        token = accounts.start_session(bob)
+        assert len(token) >= 43
+        with Session(engine) as db:
+            stored = db.scalars(select(SessionRow.token_hash)).one()
+        assert token not in stored
+        assert accounts.verify_session(token) == bob
+
+    @pytest.mark.parametrize("token", ["", "x", "0" * 64, "\ud800"])
+    def test_made_up_tokens(self, accounts, bob, token):
+        accounts.start_session(bob)
+        assert accounts.verify_session(token) is None
+        accounts.end_session(token)
+
+    def test_the_stored_hash_is_no_token(self, accounts, bob, engine):
+        accounts.start_session(bob)
+        with Session(engine) as db:
+            assert accounts.verify_session(db.scalars(select(SessionRow.token_hash)).one()) is None
+
+    @pytest.mark.parametrize(("hours", "alive"), [(11, True), (12, False)])
+    def test_expiry(self, accounts, bob, clock, hours, alive):
+        token = accounts.start_session(bob)
+        clock.pass_by(hours=hours)
+        assert (accounts.verify_session(token) is not None) is alive
+
+    def test_ending_one_leaves_the_others(self, accounts, bob):
+        first, second = accounts.start_session(bob), accounts.start_session(bob)
+        accounts.end_session(first)
+        assert accounts.verify_session(first) is None
+        assert accounts.verify_session(second) == bob
+
+    @pytest.mark.parametrize("action", ["disable", "delete", "reset_password"])
+    def test_administrator_ends_them_at_once(self, accounts, ada, bob, action):
+        token = accounts.start_session(bob)
+        getattr(accounts, action)(ada, bob.id)
+        assert accounts.verify_session(token) is None
+
+    def test_enabling_again_does_not_revive_them(self, accounts, ada, bob):
+        token = accounts.start_session(bob)
+        accounts.disable(ada, bob.id)
+        accounts.approve(ada, bob.id)
+        assert accounts.verify_session(token) is None
+
+    def test_none_for_an_account_that_is_not_active(self, accounts, ada, bob):
+        accounts.disable(ada, bob.id)
+        with pytest.raises(AccountError, match="not active"):
+            accounts.start_session(bob)
+
+    def test_expired_ones_are_cleared_away(self, accounts, bob, clock, engine):
+        accounts.start_session(bob)
+        clock.pass_by(hours=12)
+        accounts.start_session(bob)
+        with Session(engine) as db:
+            assert len(db.scalars(select(SessionRow)).all()) == 1
+
+
+class TestOwnPassword:
+    def test_change(self, accounts, bob):
+        here, elsewhere = accounts.start_session(bob), accounts.start_session(bob)
+        accounts.change_password(bob, PASSWORD, OTHER, keep_token=here)
+        assert accounts.verify_session(here) == bob
+        assert accounts.verify_session(elsewhere) is None
+        assert accounts.authenticate("bob", OTHER)
+        with pytest.raises(AccountError):
+            accounts.authenticate("bob", PASSWORD)
+
+    @pytest.mark.parametrize(
+        ("current", "new", "message"),
+        [
+            (WRONG, OTHER, "current password is wrong"),
+            (PASSWORD, PASSWORD, "is the current one"),
+            (PASSWORD, "short", "too short"),
+        ],
+    )
+    def test_refused(self, accounts, bob, current, new, message):
+        with pytest.raises(AccountError, match=message):
+            accounts.change_password(bob, current, new)
+        assert accounts.authenticate("bob", PASSWORD)
+
+    def test_guessing_the_current_one_locks(self, accounts, bob):
+        for _ in range(5):
+            with pytest.raises(AccountError):
+                accounts.change_password(bob, WRONG, OTHER)
+        with pytest.raises(AccountError):
+            accounts.change_password(bob, PASSWORD, OTHER)
+
+    def test_reset_gives_a_password_that_must_be_changed(self, accounts, ada, bob):
+        for _ in range(5):
+            with pytest.raises(AccountError):
+                accounts.authenticate("bob", WRONG)
+        temporary = accounts.reset_password(ada, bob.id)
+        account = accounts.authenticate("bob", temporary)
+        assert account.must_change_password
+        accounts.change_password(account, temporary, OTHER)
+        assert not accounts.authenticate("bob", OTHER).must_change_password
+
+
+class TestAdministration:
+    ACTIONS = (
+        ("approve", ()),
+        ("disable", ()),
+        ("delete", ()),
+        ("set_role", (Role.ADMINISTRATOR,)),
+        ("reset_password", ()),
+    )
+
+    @pytest.mark.parametrize(("action", "arguments"), ACTIONS)
+    def test_only_for_administrators(self, accounts, ada, bob, action, arguments):
+        with pytest.raises(AccountError, match="Only an administrator"):
+            getattr(accounts, action)(bob, ada.id, *arguments)
+        assert accounts.authenticate("ada", PASSWORD) == ada
+
+    @pytest.mark.parametrize("action", ["everybody", "audit_trail"])
+    def test_only_administrators_look(self, accounts, ada, bob, action):
+        assert getattr(accounts, action)(ada)
+        with pytest.raises(AccountError, match="Only an administrator"):
+            getattr(accounts, action)(bob)
+
+    @pytest.mark.parametrize("end", ["disable", "delete", "demote"])
+    def test_former_administrators_lose_the_right_at_once(self, accounts, ada, bob, end):
+        stale = accounts.set_role(ada, bob.id, Role.ADMINISTRATOR)
+        if end == "demote":
+            accounts.set_role(ada, bob.id, Role.CLINICIAN)
+        else:
+            getattr(accounts, end)(ada, bob.id)
+        with pytest.raises(AccountError, match="Only an administrator"):
+            accounts.disable(stale, ada.id)
+
+    @pytest.mark.parametrize(
+        ("action", "arguments"), [("disable", ()), ("delete", ()), ("set_role", (Role.RESEARCHER,))]
+    )
+    def test_the_last_administrator_stays(self, accounts, ada, bob, action, arguments):
+        with pytest.raises(AccountError, match="last administrator"):
+            getattr(accounts, action)(ada, ada.id, *arguments)
+        accounts.set_role(ada, bob.id, Role.ADMINISTRATOR)
+        getattr(accounts, action)(ada, ada.id, *arguments)
+
+    def test_a_disabled_administrator_does_not_count(self, accounts, ada, bob):
+        accounts.set_role(ada, bob.id, Role.ADMINISTRATOR)
+        accounts.disable(ada, bob.id)
+        with pytest.raises(AccountError, match="last administrator"):
+            accounts.delete(ada, ada.id)
+
+    @pytest.mark.parametrize(("action", "arguments"), ACTIONS)
+    def test_missing_account(self, accounts, ada, action, arguments):
+        with pytest.raises(AccountError, match="no longer exists"):
+            getattr(accounts, action)(ada, 99, *arguments)
+
+    def test_two_administrators_cannot_remove_each_other_at_once(self, accounts, ada, bob):
+        eve = accounts.set_role(ada, bob.id, Role.ADMINISTRATOR)
+
+        def remove(pair):
+            try:
+                accounts.delete(*pair)
+            except AccountError:
+                return 0
+            return 1
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sum(pool.map(remove, [(ada, eve.id), (eve, ada.id)])) == 1
+
+    def test_a_deleted_number_is_never_given_again(self, accounts, ada, bob):
+        accounts.delete(ada, bob.id)
+        assert accounts.register("bob", "Bob", PASSWORD).id > bob.id
+
+    def test_trail(self, accounts, ada, bob, engine):
+        accounts.set_role(ada, bob.id, Role.RESEARCHER)
+        temporary = accounts.reset_password(ada, bob.id)
+        token = accounts.start_session(bob)
+        accounts.end_session(token)
+        accounts.disable(ada, bob.id)
+        accounts.approve(ada, bob.id)
+        accounts.delete(ada, bob.id)
+        written = lines(engine)
+        assert written == [
+            ("first administrator created", ada.id, ada.id),
+            ("registered", bob.id, bob.id),
+            ("account approved", ada.id, bob.id),
+            ("role set to researcher", ada.id, bob.id),
+            ("password reset", ada.id, bob.id),
+            ("logged in", bob.id, bob.id),
+            ("logged out", bob.id, bob.id),
+            ("account disabled", ada.id, bob.id),
+            ("account enabled", ada.id, bob.id),
+            ("account deleted", ada.id, bob.id),
+        ]
+        assert temporary not in str(written)
