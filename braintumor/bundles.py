@@ -8,8 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from braintumor.evaluation.operating_point import ReferralRule
 from braintumor.evaluation.typicality import Typicality
 from braintumor.scans import PREPROCESSING
@@ -66,22 +64,6 @@ class Bundle:
     def typicality(self) -> Typicality:
         """What the features of brain MRI slices look like."""
         return Typicality.load(self.folder / TYPICALITY_FILE)
-
-    @property
-    def history(self) -> pd.DataFrame:
-        """One row an epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds."""
-        return self._table(HISTORY_FILE)
-
-    @property
-    def predictions(self) -> pd.DataFrame:
-        """One row a held-out picture: split, dataset, group, label, in_training, referred, p_ of each class."""
-        return self._table(PREDICTIONS_FILE)
-
-    def _table(self, name: str) -> pd.DataFrame:
-        try:
-            return pd.read_csv(self.folder / name, dtype={"group": str})
-        except (OSError, ValueError) as error:
-            raise BundleError(f"{name} of the model {self.folder.name} cannot be read; restore it.") from error
 
 
 def load_bundle(folder: Path) -> Bundle:

@@ -97,8 +97,11 @@ def _compute(model: Any, score: Callable[[Any], Any], seed: NDArray[np.float32],
     from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
     from tf_keras_vis.scorecam import Scorecam
 
+    from braintumor.networks.registry import FEATURE_LAYER
+
     kinds: dict[str, Any] = {"gradcam": Gradcam, "gradcam++": GradcamPlusPlus, "scorecam": Scorecam}
-    options: dict[str, Any] = {"penultimate_layer": "features"}
+    # Left to seek, the library would step back from the features to one of the convolutions inside them.
+    options: dict[str, Any] = {"penultimate_layer": FEATURE_LAYER, "seek_penultimate_conv_layer": False}
     if method == "scorecam":
         options["max_N"] = _MOST_CHANNELS
     else:

@@ -51,7 +51,7 @@ def _show(figure: go.Figure, key: str) -> None:
 
 def main() -> None:
     gate.current()
-    st.title("Training and test figures")
+    st.title("Training metrics")
     folder = _choose_bundle()
     stamp = bundle_stamp(folder)
     try:

@@ -38,6 +38,8 @@ def near_duplicates(marks: NDArray[np.float32], correlation: float = CORRELATION
     proposes candidates, which keeps 20,000 pictures within seconds; the 32 × 32 one decides.
     """
     count = len(marks)
+    if count == 0:
+        return np.empty((0, 2), np.int64)
     coarse = _standardize(marks.reshape(count, _COARSE_SIDE, 2, _COARSE_SIDE, 2).mean(axis=(2, 4)))
     found = []
     for turn in range(8):
@@ -49,8 +51,7 @@ def near_duplicates(marks: NDArray[np.float32], correlation: float = CORRELATION
             keep = first < second
             first, second = first[keep] + start, second[keep] + start
             found.append(_confirm(first, second, exact, exact_turned, correlation))
-    pairs = np.concatenate(found) if found else np.empty((0, 2), np.int64)
-    return np.unique(pairs, axis=0)
+    return np.unique(np.concatenate(found), axis=0)
 
 
 def assign_groups(index: pd.DataFrame, pairs: NDArray[np.int64]) -> pd.DataFrame:
@@ -79,8 +80,9 @@ def _shrink(scan: Scan) -> NDArray[np.float32]:
 def _standardize(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     centered = grey - grey.mean(axis=(1, 2), keepdims=True)
     norm = np.sqrt((centered**2).sum(axis=(1, 2), keepdims=True))
-    # A flat picture, or one that could not be read, is like no other.
-    return np.asarray(np.divide(centered, norm, out=np.zeros_like(centered), where=norm > 1e-6))
+    # A flat picture, or one that could not be read, is like no other; rounding leaves it a trace of its grey value.
+    trace = 1e-5 * np.abs(grey).max(axis=(1, 2), keepdims=True)
+    return np.asarray(np.divide(centered, norm, out=np.zeros_like(centered), where=norm > np.maximum(trace, 1e-6)))
 
 
 def _turn(marks: NDArray[np.float32], turn: int) -> NDArray[np.float32]:

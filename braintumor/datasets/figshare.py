@@ -34,7 +34,7 @@ def _convert_slice(path: Path, root: Path) -> dict[str, str] | None:
             pixels = np.asarray(data["image"], dtype=np.float32).T
             mask = np.asarray(data["tumorMask"], dtype=bool).T
             patient = "".join(chr(int(sign)) for sign in np.ravel(data["PID"]))
-    except (OSError, KeyError, ValueError):
+    except (OSError, KeyError, ValueError, TypeError, IndexError):
         return None
     span = max(float(np.ptp(pixels)), 1.0)
     picture = np.rint((pixels - pixels.min()) / span * 255).astype(np.uint8)

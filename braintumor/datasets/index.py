@@ -22,13 +22,14 @@ def build_index(root: Path) -> pd.DataFrame:
 
     An ``index.csv`` at the top (columns ``path`` and ``label`` at least) is taken at its word. Otherwise the label
     comes from the folders' names, the dataset from the first folder when the catalogue knows it (else from
-    the root's own name), and figshare ``.mat`` files are turned into pictures first. ``label`` and ``group`` may be
-    empty. Raises ``DatasetError`` when there is nothing to list or a label is unknown.
+    the root's own name), and figshare ``.mat`` files are turned into pictures first, whose labels and patients an
+    ``index.csv`` then keeps together with all else that was found. ``label`` and ``group`` may be empty. Raises
+    ``DatasetError`` when there is nothing to list or a label is unknown.
     """
     if not root.is_dir():
         raise DatasetError(f"{root} is not a folder; name one that holds pictures.")
     listed = root / INDEX_FILE
-    rows = pd.read_csv(listed, dtype=str, keep_default_na=False) if listed.is_file() else _from_folders(root)
+    rows = _read_listed(listed) if listed.is_file() else _from_folders(root)
     if rows.empty or not {"path", "label"} <= set(rows.columns):
         raise DatasetError(
             f"{root} holds no pictures in class folders and no {INDEX_FILE}; see the README's data part."
@@ -49,8 +50,17 @@ def write_index(index: pd.DataFrame, path: Path) -> None:
     index.to_csv(path, index=False)
 
 
+def _read_listed(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    except ValueError as error:
+        raise DatasetError(f"{path} is no table that can be read ({error}); save it as CSV in UTF-8.") from None
+
+
 def _from_folders(root: Path) -> pd.DataFrame:
-    figshare.convert(root)
+    listed = root / INDEX_FILE
+    slices = _read_listed(listed) if figshare.convert(root) else None
+    known = set() if slices is None else set(slices["path"])
     rows = []
     for path in walk([root]):
         inside = PurePosixPath(path.relative_to(root).as_posix())
@@ -58,10 +68,16 @@ def _from_folders(root: Path) -> pd.DataFrame:
         dataset = known_or_any(name)
         if path.suffix.lower() == ".zip" or {part.lower() for part in inside.parts[:-1]} & set(dataset.masks):
             continue
+        if str(inside) in known:
+            continue
         label, split = folder_facts(dataset, inside)
         own = dataset.name if dataset.name != "folder" else root.name
         rows.append({"path": str(inside), "dataset": own, "published_split": split, "label": label})
-    return pd.DataFrame(rows)
+    if slices is None:
+        return pd.DataFrame(rows)
+    found = pd.concat([slices, pd.DataFrame(rows)], ignore_index=True).fillna("")
+    write_index(found, listed)
+    return found
 
 
 def _mask_beside(root: Path, path: str) -> str:

@@ -11,7 +11,7 @@ def assign_splits(index: pd.DataFrame, *, folds: int = 5, fold: int = 0, seed: i
 
     One of ``folds`` parts is the test set and one of ``2 × folds - 2`` parts of the rest the validation set; both are
     stratified by dataset and label (scikit-learn's ``StratifiedGroupKFold``). The same seed gives the same split.
-    Raises ``ValueError`` when ``fold`` is not below ``folds`` or there are fewer groups than folds.
+    Raises ``ValueError`` when ``fold`` is not below ``folds`` or there are fewer than two groups a fold.
     """
     if not 0 <= fold < folds:
         raise ValueError(f"fold is {fold}; it must be from 0 to {folds - 1}")

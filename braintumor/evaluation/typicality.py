@@ -15,7 +15,8 @@ Singles = npt.NDArray[np.float32]
 class Typicality:
     """How far a feature vector lies from those of the training scans.
 
-    ``mean`` is (d,), ``axes`` (k, d) orthonormal directions, ``scale`` (k,) the training spread along each,
+    ``mean`` and ``spread`` are (d,), what features are centered and divided by, so that layers of different range count
+    alike; ``axes`` are (k, d) orthonormal directions, ``scale`` (k,) the training spread along each,
     ``residual_scale`` the root mean square norm of what the axes leave out, ``limit`` the distance up to which a
     picture counts as typical, ``quantile`` in (0, 1] the share of pictures meant to lie within it.
 
@@ -25,6 +26,7 @@ class Typicality:
     """
 
     mean: Singles
+    spread: Singles
     axes: Singles
     scale: Singles
     residual_scale: float
@@ -50,16 +52,21 @@ class Typicality:
         spread = float(np.sqrt(rows.var(axis=0).sum()))
         if spread <= 1e-9 * max(1.0, float(np.abs(rows).max())):
             raise ValueError("features do not vary, so nothing can be told apart")
-        pca = PCA(min(components, len(rows) - 1, rows.shape[1]), random_state=0).fit(rows)
+        mean = rows.mean(axis=0)
+        # A feature that hardly varies would turn any noise into a long way.
+        each = np.maximum(rows.std(axis=0), 1e-3 * spread)
+        centered = (rows - mean) / each
+        spread = float(np.sqrt(centered.var(axis=0).sum()))
+        pca = PCA(min(components, len(rows) - 1, rows.shape[1]), random_state=0).fit(centered)
         scale: Floats = np.asarray(pca.explained_variance_) ** 0.5
         kept = scale > 1e-6 * spread
-        centered = rows - pca.mean_
         axes = pca.components_[kept]
         outside = centered - centered @ axes.T @ axes
         # Where the axes hold everything, any step out of them is unlike the training scans, but must stay finite.
         residual = max(float(np.sqrt((outside**2).sum(axis=1).mean())), 1e-3 * spread)
         single = np.float32
-        made = cls(pca.mean_.astype(single), axes.astype(single), scale[kept].astype(single), residual, 0.0, quantile)
+        arrays = (mean.astype(single), each.astype(single), axes.astype(single), scale[kept].astype(single))
+        made = cls(*arrays, residual, 0.0, quantile)
         return made.with_limit(rows, quantile)
 
     def distance(self, features: npt.ArrayLike) -> Floats:
@@ -71,7 +78,7 @@ class Typicality:
         if rows.ndim != 2 or rows.shape[1] != len(self.mean):
             raise ValueError(f"features are {rows.shape}; they must be (n, {len(self.mean)})")
         usable = np.asarray(np.isfinite(rows).all(axis=1))
-        centered = np.where(usable[:, None], rows, 0.0) - self.mean
+        centered = (np.where(usable[:, None], rows, 0.0) - self.mean) / self.spread
         inside = centered @ self.axes.T
         outside = centered - inside @ self.axes
         mahalanobis = ((inside / self.scale) ** 2).mean(axis=1)

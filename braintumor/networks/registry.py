@@ -16,11 +16,16 @@ LOGIT_LAYER = "logits"
 
 @dataclass(frozen=True)
 class Network:
-    """A network that can be built: its name, the square input it was made for in pixels, and who published it."""
+    """A network that can be built.
+
+    ``size`` is the square input it was made for in pixels, ``source`` who published it. ``early_layers`` name the
+    layers whose mean activations, beside the last ones, tell scans from pictures of another kind.
+    """
 
     name: str
     size: int
     source: str
+    early_layers: tuple[str, ...]
     build: Callable[[int, Path | None], keras.Model]
 
 
@@ -31,6 +36,7 @@ NETWORKS: dict[str, Network] = {
             "squeezenet",
             192,
             "SqueezeNet 1.1, Iandola et al. 2016, arXiv:1602.07360, with batch normalization and a linear head",
+            ("fire3_norm", "fire5_norm"),
             squeezenet.build,
         ),
     )

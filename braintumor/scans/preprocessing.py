@@ -15,6 +15,8 @@ _HEAD_LEVEL = 0.12
 _MARGIN = 0.02
 _DARKEST, _BRIGHTEST = 0.5, 99.5
 _SMALLEST_HEAD = 0.05
+_LARGEST_VALUE = 1e30
+_LARGEST_SIDE = 4096
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,14 @@ def prepare(pixels: NDArray[np.float32], size: int) -> Prepared:
     the 99.5th percentile; where it covers less than 5 % of the picture all of it is kept. Grey values from the
     0.5th to the 99.5th percentile inside the square map to 0 to 255; a flat slice maps to 0.
     """
+    pixels = _tame(pixels)
     top, left, bottom, right = _head_box(pixels)
     height, width = bottom - top, right - left
     side = round(max(height, width) * (1 + 2 * _MARGIN))
     top -= (side - height) // 2
     left -= (side - width) // 2
-    picture = Image.fromarray(pixels)
     darkest, brightest = _window(pixels, top, left, side)
-    square = picture.crop((left, top, left + side, top + side))
+    square = _cut_square(pixels, top, left, side)
     resized = np.asarray(square.resize((size, size), Image.Resampling.BILINEAR), dtype=np.float32)
     span = max(brightest - darkest, float(np.finfo(np.float32).tiny))
     scaled = np.clip((resized - darkest) / span, 0, 1) if brightest > darkest else np.zeros_like(resized)
@@ -54,11 +56,45 @@ def prepare(pixels: NDArray[np.float32], size: int) -> Prepared:
 
 def place_on_scan(values: NDArray[np.float32], prepared: Prepared, shape: tuple[int, int]) -> NDArray[np.float32]:
     """Lay a map over the prepared image, of any size, back on its slice: (height, width), zero outside the square."""
-    square = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32)).resize(
-        (prepared.side, prepared.side), Image.Resampling.BICUBIC
+    laid = np.zeros(shape, np.float32)
+    top, left = max(prepared.top, 0), max(prepared.left, 0)
+    bottom, right = min(prepared.top + prepared.side, shape[0]), min(prepared.left + prepared.side, shape[1])
+    if top >= bottom or left >= right:
+        return laid
+    down, across = values.shape[0] / prepared.side, values.shape[1] / prepared.side
+    # Only the part that lies on the slice is enlarged; the whole square of a narrow slice may not fit in memory.
+    inside = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32)).resize(
+        (right - left, bottom - top),
+        Image.Resampling.BICUBIC,
+        box=(
+            (left - prepared.left) * across,
+            (top - prepared.top) * down,
+            (right - prepared.left) * across,
+            (bottom - prepared.top) * down,
+        ),
     )
-    slice_box = (-prepared.left, -prepared.top, shape[1] - prepared.left, shape[0] - prepared.top)
-    return np.clip(np.asarray(square.crop(slice_box), dtype=np.float32), values.min(), values.max())
+    laid[top:bottom, left:right] = np.clip(np.asarray(inside, dtype=np.float32), values.min(), values.max())
+    return laid
+
+
+def _tame(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Leave ordinary grey values as they are; scale such as would overflow, and lift such as lie below 0.
+
+    What a crop adds beyond the slice's edges is 0, which has to be the darkest value for it to be black.
+    """
+    largest = np.abs(pixels).max()
+    if largest > _LARGEST_VALUE:
+        pixels = pixels / largest
+    darkest = pixels.min()
+    return pixels - darkest if darkest < 0 else pixels
+
+
+def _cut_square(pixels: NDArray[np.float32], top: int, left: int, side: int) -> Image.Image:
+    # A narrow slice of a few megabytes can ask for a square of terabytes.
+    step = 1 + side // _LARGEST_SIDE
+    top, left, side = top // step, left // step, side // step
+    picture = Image.fromarray(np.ascontiguousarray(pixels[::step, ::step]))
+    return picture.crop((left, top, left + side, top + side))
 
 
 def _head_box(pixels: NDArray[np.float32]) -> tuple[int, int, int, int]:

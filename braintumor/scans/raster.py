@@ -29,7 +29,7 @@ def read_raster(data: bytes, source: str, sha256: str, max_pixels: int) -> Scan:
             image = Image.open(io.BytesIO(data), formats=FORMATS)
             _check_size(image.size, max_pixels, source)
             image.load()
-            bits = 16 if image.mode.startswith(("I", "F")) else 8
+            bits = 32 if image.mode in ("I", "F") else 16 if image.mode.startswith("I;16") else 8
             color = _is_colored(image)
             grey = _to_grey(ImageOps.exif_transpose(image))
     except ScanError:
@@ -68,7 +68,7 @@ def _to_grey(image: Image.Image) -> NDArray[np.float32]:
         return np.asarray(image, dtype=np.float32)
     if image.mode == "1":
         image = image.convert("L")
-    if image.mode in ("L", "RGB"):
+    if image.mode in ("L", "RGB") and not image.has_transparency_data:
         values = np.asarray(image, dtype=np.float32)
         return values if values.ndim == 2 else values @ _LUMA
     if image.has_transparency_data:

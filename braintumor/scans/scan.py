@@ -46,7 +46,7 @@ class Scan:
             raise ValueError(f"pixels are {self.pixels.dtype}; expected float32")
         if not np.isfinite(self.pixels).all():
             raise ValueError("pixels hold values that are not finite")
-        if self.spacing is not None and min(self.spacing) <= 0:
+        if self.spacing is not None and not all(0 < value < np.inf for value in self.spacing):
             raise ValueError(f"spacing is {self.spacing}; every value must be above 0 mm")
 
     @property
@@ -58,7 +58,7 @@ class Scan:
 
 def safe_name(name: str) -> str:
     """Give a file's name a form that can be shown: no control or direction-changing characters, 120 at most."""
-    visible = "".join(sign for sign in name if not unicodedata.category(sign).startswith("C"))
+    visible = "".join(sign for sign in name if not unicodedata.category(sign).startswith(("C", "Zl", "Zp")))
     visible = visible.replace("\\", "/").strip()
     if len(visible) > _NAME_LENGTH:
         suffix = PurePosixPath(visible).suffix[:10]

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from braintumor.training.sampling import allowed_classes
 SENSITIVITY = 0.95
 _FEWEST_TUMORS = 20
 _TYPICAL_SHARE = 0.985
+_TYPICALITY_AXES = 128
 _BATCH = 32
 
 
@@ -90,7 +91,7 @@ def write_bundle(
 def decide(graph: Graph, data: ExperimentData) -> Decisions:
     """Fit everything between raw outputs and answers, on training features and validation rows alone."""
     pictures, _ = data.distinct("train")
-    typicality = Typicality.fit(run_graph(graph, pictures).features)
+    typicality = Typicality.fit(run_graph(graph, pictures).features, components=_TYPICALITY_AXES)
     pictures, index = data.distinct("validation")
     output = run_graph(graph, pictures)
     typicality = typicality.with_limit(output.features, _TYPICAL_SHARE)
@@ -104,7 +105,7 @@ def decide(graph: Graph, data: ExperimentData) -> Decisions:
         distance=typicality.distance(output.features),
         distance_limit=typicality.limit,
     )
-    return Decisions(temperature, threshold, referral, typicality)
+    return Decisions(temperature, threshold, _widened(referral), typicality)
 
 
 def predict_splits(graph: Graph, data: ExperimentData, decisions: Decisions) -> pd.DataFrame:
@@ -163,6 +164,11 @@ def published_test(index: pd.DataFrame) -> NDArray[np.bool_]:
     test = index["published_split"] == "test"
     labels = index["label"].where(test).groupby(index["dataset"]).transform("nunique")
     return np.asarray(test & (labels > 1))
+
+
+def _widened(rule: ReferralRule) -> ReferralRule:
+    """Refer at least where the odds for and against a tumor are below two to one, however few the errors there."""
+    return replace(rule, tumor_low=min(rule.tumor_low, 1 / 3), tumor_high=max(rule.tumor_high, 2 / 3))
 
 
 def _threshold(p_tumor: NDArray[np.float64], index: pd.DataFrame) -> float:

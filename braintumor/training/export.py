@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from braintumor.networks.registry import FEATURE_LAYER, LOGIT_LAYER
+from braintumor.networks.registry import FEATURE_LAYER, LOGIT_LAYER, NETWORKS
 
 OUTPUTS = ("logits", "cam", "features")
 
@@ -14,7 +14,8 @@ OUTPUTS = ("logits", "cam", "features")
 def inference_model(model: keras.Model) -> keras.Model:
     """Extend a network so that one pass gives logits (n, 4), Grad-CAM (n, h, w, 4) and mean features (n, channels).
 
-    The network must end in global average pooling and one dense layer. There the gradient of a class's logit by
+    The mean features are those of the network's early layers and of its last one, averaged over the picture. The
+    network must end in global average pooling and one dense layer. There the gradient of a class's logit by
     the last feature map is that class's dense weights over the map's area, so Grad-CAM (Selvaraju et al., ICCV 2017,
     eq. 1 and 2) is the rectified product of features and weights: CAM (Zhou et al., CVPR 2016) without a bias.
     """
@@ -23,7 +24,9 @@ def inference_model(model: keras.Model) -> keras.Model:
     explain = keras.layers.Conv2D(weights.shape[-1], 1, use_bias=False, activation="relu", name="cam")
     maps = explain(features)
     explain.set_weights([keras.ops.convert_to_numpy(weights)[None, None]])
-    pooled = keras.layers.GlobalAveragePooling2D(name="mean_features")(features)
+    early = [model.get_layer(name).output for name in NETWORKS[model.name].early_layers]
+    means = [keras.layers.GlobalAveragePooling2D()(layer) for layer in (*early, features)]
+    pooled = keras.layers.Concatenate(name="mean_features")(means)
     return keras.Model(model.input, {"logits": model.output, "cam": maps, "features": pooled})
 
 

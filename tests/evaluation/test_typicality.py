@@ -5,12 +5,14 @@ import pytest
 
 from braintumor.evaluation.typicality import Typicality
 
-SPREAD = np.array([5.0, 3.0, 1.0, *[0.05] * 17])
+MIXING = np.random.default_rng(0).normal(0.0, 1.0, (3, 20)) * np.geomspace(0.5, 50, 20)
 
 
 def scans(rows, seed):
-    """Features that vary in three directions and hardly in the other seventeen."""
-    return np.random.default_rng(seed).normal(2.0, SPREAD, (rows, 20))
+    """Twenty features of very different range that follow three causes, and hardly anything else."""
+    random = np.random.default_rng(seed)
+    own = 0.05 * np.geomspace(0.5, 50, 20) * random.normal(size=(rows, 20))
+    return 2.0 + random.normal(size=(rows, 3)) @ MIXING + own
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +34,8 @@ def test_usual_distance_is_about_1(fitted):
 
 def test_most_new_scans_are_typical_and_others_are_not(fitted):
     assert fitted.typical(scans(2000, 4)).mean() == pytest.approx(0.99, abs=0.01)
-    far_inside = np.full((1, 20), 2.0) + SPREAD * np.array([6, *[0] * 19])
-    far_outside = np.full((1, 20), 2.0) + np.array([*[0] * 10, 1.5, *[0] * 9])
+    far_inside = 2.0 + 6 * MIXING[:1]
+    far_outside = np.full((1, 20), 2.0) + np.array([1.5, *[0] * 19])
     assert not fitted.typical(far_inside).any()
     assert not fitted.typical(far_outside).any()
 

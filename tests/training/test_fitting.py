@@ -37,7 +37,7 @@ def test_a_run_leaves_a_history_and_both_states(part, tmp_path):
     assert (tmp_path / LAST_FILE).is_file()
 
 
-class _Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -47,7 +47,7 @@ def test_a_stopped_run_ends_where_an_unbroken_one_does(part, tmp_path, monkeypat
     class StopAfterOne(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 1:
-                raise _Killed
+                raise KilledError
 
     original = keras.Model.fit
     with monkeypatch.context() as patch:
@@ -58,7 +58,7 @@ def test_a_stopped_run_ends_where_an_unbroken_one_does(part, tmp_path, monkeypat
                 self, *args, callbacks=[*callbacks, StopAfterOne()], **kwargs
             ),
         )
-        with pytest.raises(_Killed):
+        with pytest.raises(KilledError):
             fit(_model(), part, part, tmp_path / "broken", OPTIONS)
     assert list(pd.read_csv(tmp_path / "broken" / HISTORY_FILE)["epoch"]) == [1]
 

@@ -1,0 +1,32 @@
+import shutil
+
+import pytest
+from playwright.sync_api import Error, sync_playwright
+
+from scripts.app_process import launch_browser, running_app
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as playwright:
+        try:
+            browser = launch_browser(playwright)
+        except Error as error:
+            if shutil.which("chromium"):
+                raise
+            reason = str(error).splitlines()[0]
+            pytest.skip(f"no browser: install Debian's chromium, or run 'playwright install chromium' ({reason})")
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def app(browser):
+    with running_app({"BRAINTUMOR_DEMO": "0"}) as url:
+        yield url
+
+
+@pytest.fixture
+def demo_app(browser):
+    with running_app({"BRAINTUMOR_DEMO": "1"}) as url:
+        yield url

@@ -1,0 +1,94 @@
+import csv
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from braintumor.scans import phantom
+from tests.browser import steps
+from tests.conftest import png_bytes
+
+pytestmark = pytest.mark.browser
+
+ADMINISTRATOR = ("rosa", "Rosa Administrator", "correct horse battery staple")
+CLINICIAN = ("carl", "Carl Clinician", "seven green tractors sing")
+PHONE = {"width": 390, "height": 844}
+FILES = [
+    {"name": "first.png", "mimeType": "image/png", "buffer": png_bytes(phantom())},
+    {"name": "second.png", "mimeType": "image/png", "buffer": png_bytes(phantom(tumor=False, seed=1))},
+    {"name": "broken.png", "mimeType": "image/png", "buffer": b"this is no picture"},
+]
+
+
+def test_from_first_administrator_to_a_dead_cookie(browser, app):
+    administrator = browser.new_context().new_page()
+    steps.open_page(administrator, app)
+    steps.create_first_administrator(administrator, *ADMINISTRATOR)
+
+    context = browser.new_context(accept_downloads=True)
+    page = context.new_page()
+    steps.open_page(page, f"{app}/prediction")
+    expect(page.locator("input[type=file]")).to_have_count(0)
+    steps.register(page, *CLINICIAN)
+    steps.approve(administrator, CLINICIAN[1])
+
+    steps.open_page(page, f"{app}/prediction")
+    steps.log_in(page, CLINICIAN[0], CLINICIAN[2])
+    steps.expect_logged_in(page, CLINICIAN[1])
+    expect(page.get_by_role("heading", name="Prediction", level=1)).to_be_visible()
+
+    page.locator("input[type=file]").set_input_files(FILES)
+    expect(page.get_by_text("Grad-CAM", exact=True)).to_have_count(2, timeout=30_000)
+    expect(page.get_by_text("broken.png: This file is not a picture")).to_be_visible()
+    expect(page.get_by_alt_text("Heatmap over the scan")).to_have_count(2)
+    expect(page.get_by_alt_text("The scan as it was uploaded")).to_have_count(2)
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download all as CSV").click()
+    with Path(download.value.path()).open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["source"] for row in rows] == [file["name"] for file in FILES]
+    assert [row["status"] for row in rows] == ["ok", "ok", "error"]
+
+    steps.open_from_menu(page, "Training metrics")
+    expect(page.get_by_text("Leak-free test").first).to_be_visible(timeout=30_000)
+    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=30_000)
+
+    cookies = context.cookies()
+    steps.log_out(page)
+    thief = browser.new_context()
+    thief.add_cookies(cookies)
+    stolen = thief.new_page()
+    steps.open_page(stolen, f"{app}/prediction")
+    steps.expect_logged_out(stolen)
+    expect(stolen.locator("input[type=file]")).to_have_count(0)
+
+
+def test_a_guest_on_a_phone_gets_an_answer_with_every_method(browser, demo_app):
+    page = browser.new_context(viewport=PHONE).new_page()
+    steps.open_page(page, f"{demo_app}/prediction")
+    page.get_by_role("button", name="Try it as a guest").click()
+    expect(page.get_by_role("heading", name="Prediction", level=1)).to_be_visible(timeout=30_000)
+    page.get_by_text("Try a synthetic sample").click()
+    heatmap = page.get_by_alt_text("Heatmap over the scan")
+    expect(heatmap).to_be_visible(timeout=30_000)
+    before = heatmap.get_attribute("src")
+    page.get_by_role("radio", name="Saliency").or_(page.get_by_text("Saliency", exact=True)).first.click()
+    expect(heatmap).not_to_have_attribute("src", before, timeout=90_000)
+    sideways = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    assert not sideways
+
+
+def test_the_opacity_slider_answers_to_the_keyboard(browser, demo_app):
+    page = browser.new_context().new_page()
+    steps.open_page(page, f"{demo_app}/prediction")
+    page.get_by_role("button", name="Try it as a guest").click()
+    page.get_by_text("Try a synthetic sample").click()
+    heatmap = page.get_by_alt_text("Heatmap over the scan")
+    expect(heatmap).to_be_visible(timeout=30_000)
+    before = heatmap.get_attribute("src")
+    slider = page.get_by_role("slider", name="Heatmap opacity")
+    slider.focus()
+    slider.press("ArrowRight")
+    expect(slider).to_have_attribute("aria-valuenow", "65")
+    expect(heatmap).not_to_have_attribute("src", before, timeout=30_000)

@@ -1,0 +1,95 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from braintumor.datasets import assign_splits
+
+
+def _index(groups, seed=0):
+    random = np.random.default_rng(seed)
+    count = len(groups)
+    return pd.DataFrame(
+        {
+            "group": [f"g{group}" for group in groups],
+            "dataset": random.choice(["a", "b"], count),
+            "label": random.choice(["glioma", "notumor"], count),
+        }
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(0, 60), min_size=60, max_size=200),
+    st.integers(2, 5),
+    st.integers(0, 2**32 - 1),
+    st.data(),
+)
+@pytest.mark.filterwarnings("ignore:The least populated class")
+def test_no_group_is_on_two_sides(groups, folds, seed, data):
+    index = _index(groups, seed)
+    assume(index["group"].nunique() >= 2 * folds)
+    assume((index["dataset"] + index["label"]).value_counts().min() >= 2 * folds)
+    splits = assign_splits(index, folds=folds, fold=data.draw(st.integers(0, folds - 1)), seed=seed)
+    assert splits.index.equals(index.index)
+    assert set(splits) <= {"train", "validation", "test"}
+    assert splits.groupby(index["group"]).nunique().max() == 1
+
+
+def test_same_seed_gives_the_same_split_and_another_seed_another():
+    index = _index(range(200))
+    first = assign_splits(index, seed=3)
+    pd.testing.assert_series_equal(first, assign_splits(index, seed=3))
+    assert (first != assign_splits(index, seed=4)).any()
+
+
+@pytest.mark.parametrize(("folds", "test", "validation"), [(5, 0.2, 0.1), (4, 0.25, 0.125), (2, 0.5, 0.25)])
+def test_parts_have_their_sizes(folds, test, validation):
+    shares = assign_splits(_index(range(400)), folds=folds).value_counts(normalize=True)
+    assert shares["test"] == pytest.approx(test, abs=0.02)
+    assert shares["validation"] == pytest.approx(validation, abs=0.02)
+
+
+def test_each_row_is_tested_in_one_fold_only():
+    index = _index([number // 3 for number in range(300)])
+    tested = sum((assign_splits(index, fold=fold, seed=1) == "test").astype(int) for fold in range(5))
+    assert (tested == 1).all()
+
+
+def test_every_part_holds_datasets_and_labels_alike():
+    index = pd.DataFrame(
+        {
+            "group": [f"g{number}" for number in range(600)],
+            "dataset": ["a", "b", "b"] * 200,
+            "label": ["glioma"] * 150 + ["notumor"] * 450,
+        }
+    )
+    whole = (index["dataset"] + index["label"]).value_counts(normalize=True)
+    splits = assign_splits(index)
+    for part in ("train", "validation", "test"):
+        rows = index[splits == part]
+        shares = (rows["dataset"] + rows["label"]).value_counts(normalize=True)
+        np.testing.assert_allclose(shares[whole.index], whole, atol=0.03)
+
+
+def test_rows_keep_their_own_names():
+    index = _index(range(100)).set_index(pd.Index([f"row-{number}" for number in range(100)]))
+    shuffled = index.iloc[::-1]
+    assert assign_splits(shuffled).index.equals(shuffled.index)
+
+
+@pytest.mark.parametrize(
+    ("groups", "options", "message"),
+    [
+        (range(100), {"fold": 5}, "fold is 5; it must be from 0 to 4"),
+        (range(100), {"fold": -1}, "fold is -1; it must be from 0 to 4"),
+        (range(100), {"folds": 3, "fold": 3}, "fold is 3; it must be from 0 to 2"),
+        (range(9), {}, "the data has 9 groups, too few for 5 folds"),
+        ([1] * 50, {}, "the data has 1 groups, too few for 5 folds"),
+        ([], {}, "the data has 0 groups, too few for 5 folds"),
+    ],
+)
+def test_split_that_cannot_be_made_is_refused(groups, options, message):
+    with pytest.raises(ValueError, match=message):
+        assign_splits(_index(list(groups)), **options)

@@ -1,0 +1,242 @@
+import hashlib
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from braintumor.scans import ScanError, phantom, read
+from braintumor.scans.raster import read_raster
+
+HEIGHT, WIDTH = 40, 56
+GREY = phantom(64, seed=3)[:HEIGHT, :WIDTH]
+DEEP = GREY.astype(np.uint16) * 257
+RGB = np.stack([GREY, GREY // 2, GREY // 4], axis=-1)
+LUMA = RGB @ np.array([0.299, 0.587, 0.114])
+ALPHA = np.where(np.arange(WIDTH) < WIDTH // 2, 255, 0).astype(np.uint8) * np.ones((HEIGHT, 1), np.uint8)
+SHOWN = ALPHA / 255
+
+
+def _file(image, format_name, **options):
+    stream = io.BytesIO()
+    image.save(stream, format_name, **options)
+    return stream.getvalue()
+
+
+def _grey():
+    return Image.fromarray(GREY)
+
+
+def _with_alpha(array):
+    return Image.fromarray(np.dstack([array, ALPHA]))
+
+
+def _palette(transparent=None):
+    image = Image.fromarray(np.where(GREY > 90, 1, 2).astype(np.uint8), "L")
+    image.putpalette([0, 0, 0, 200, 100, 50, 10, 20, 30])
+    return _file(image, "PNG", **({} if transparent is None else {"transparency": transparent}))
+
+
+def _palette_grey(bright_shown=1):
+    bright, dark = 200 * 0.299 + 100 * 0.587 + 50 * 0.114, 10 * 0.299 + 20 * 0.587 + 30 * 0.114
+    return np.where(GREY > 90, bright * bright_shown, dark)
+
+
+def _keyed(array, key):
+    return _file(Image.fromarray(array), "PNG", transparency=key)
+
+
+WHITE_SHEET = np.full((HEIGHT, WIDTH), 255, np.uint8)
+FLOATS = (GREY.astype(np.float32) - 100) * 12.5
+
+LOSSLESS = {
+    "png": (_file(_grey(), "PNG"), GREY, "PNG", 8),
+    "bmp": (_file(_grey(), "BMP"), GREY, "BMP", 8),
+    "gif": (_file(_grey(), "GIF"), GREY, "GIF", 8),
+    "tiff": (_file(_grey(), "TIFF"), GREY, "TIFF", 8),
+    "tiff-lzw": (_file(_grey(), "TIFF", compression="tiff_lzw"), GREY, "TIFF", 8),
+    "webp-lossless": (_file(_grey().convert("RGB"), "WEBP", lossless=True), GREY, "WEBP", 8),
+    "png-16": (_file(Image.fromarray(DEEP), "PNG"), DEEP, "PNG", 16),
+    "tiff-16": (_file(Image.fromarray(DEEP), "TIFF"), DEEP, "TIFF", 16),
+    "tiff-16-big-endian": (_file(Image.frombytes("I;16B", (WIDTH, HEIGHT), DEEP.astype(">u2").tobytes()), "TIFF"),
+                           DEEP, "TIFF", 16),
+    "tiff-32": (_file(Image.fromarray(DEEP.astype(np.int32) * 9), "TIFF"), DEEP.astype(int) * 9, "TIFF", 32),
+    "tiff-float": (_file(Image.fromarray(FLOATS), "TIFF"), FLOATS, "TIFF", 32),
+    "png-1-bit": (_file(Image.fromarray(GREY > 90), "PNG"), (GREY > 90) * 255, "PNG", 8),
+    "png-rgb": (_file(Image.fromarray(RGB), "PNG"), LUMA, "PNG", 8),
+    "bmp-rgb": (_file(Image.fromarray(RGB), "BMP"), LUMA, "BMP", 8),
+    "palette": (_palette(), _palette_grey(), "PNG", 8),
+    "palette-transparent": (_palette(1), _palette_grey(0), "PNG", 8),
+    "palette-half-transparent": (_palette(b"\xff\x80\xff"), _palette_grey(128 / 255), "PNG", 8),
+    "la": (_file(_with_alpha(GREY), "PNG"), GREY * SHOWN, "PNG", 8),
+    "rgba": (_file(_with_alpha(RGB), "PNG"), LUMA * SHOWN, "PNG", 8),
+    "rgba-webp": (_file(_with_alpha(RGB), "WEBP", lossless=True, exact=True), LUMA * SHOWN, "WEBP", 8),
+    "l-transparent-white": (_keyed(WHITE_SHEET, 255), WHITE_SHEET * 0, "PNG", 8),
+    "rgb-transparent-white": (_keyed(np.dstack([WHITE_SHEET] * 3), (255, 255, 255)), WHITE_SHEET * 0, "PNG", 8),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "grey", "format_name", "bits"), LOSSLESS.values(), ids=LOSSLESS)
+def test_grey_values_come_back_as_they_were_stored(data, grey, format_name, bits):
+    scan = read(data, "slice.any")
+    assert scan.pixels.dtype == np.float32
+    assert scan.shape == (1, HEIGHT, WIDTH)
+    np.testing.assert_allclose(scan.pixels[0], grey, rtol=1e-6, atol=0.01)
+    assert (scan.facts["format"], scan.facts["bits"]) == (format_name, bits)
+    assert scan.sha256 == hashlib.sha256(data).hexdigest()
+    assert (scan.source, scan.spacing, scan.modality) == ("slice.any", None, None)
+
+
+LOSSY = {
+    "jpeg": (_file(_grey(), "JPEG", quality=95), GREY, "JPEG"),
+    "jpeg-progressive": (_file(_grey(), "JPEG", quality=95, progressive=True), GREY, "JPEG"),
+    "jpeg-rgb": (_file(_grey().convert("RGB"), "JPEG", quality=95), GREY, "JPEG"),
+    "jpeg-cmyk": (_file(_grey().convert("RGB").convert("CMYK"), "JPEG", quality=95), GREY, "JPEG"),
+    "webp": (_file(_grey().convert("RGB"), "WEBP", quality=95), GREY, "WEBP"),
+}
+
+
+@pytest.mark.parametrize(("data", "grey", "format_name"), LOSSY.values(), ids=LOSSY)
+def test_lossy_formats_come_close(data, grey, format_name):
+    scan = read(data, "slice.any")
+    assert scan.shape == (1, HEIGHT, WIDTH)
+    assert np.abs(scan.pixels[0] - grey).mean() < 6
+    assert (scan.facts["format"], scan.facts["bits"]) == (format_name, 8)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "txt", "dcm", "zip", ""])
+def test_content_counts_and_not_the_name(suffix):
+    assert read(LOSSLESS["tiff"][0], f"slice.{suffix}").facts["format"] == "TIFF"
+
+
+@pytest.mark.parametrize("format_name", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_an_animation_gives_its_first_frame(format_name):
+    frames = [Image.fromarray(np.full((HEIGHT, WIDTH), value, np.uint8)).convert("RGB") for value in (40, 120, 240)]
+    options = {"lossless": True} if format_name == "WEBP" else {}
+    data = _file(frames[0], format_name, save_all=True, append_images=frames[1:], **options)
+    scan = read(data, "animation")
+    assert scan.shape == (1, HEIGHT, WIDTH)
+    np.testing.assert_allclose(scan.pixels, 40, atol=1)
+
+
+@pytest.mark.parametrize("format_name", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_rotation_is_applied(orientation, format_name):
+    upright = np.zeros((HEIGHT, WIDTH), np.uint8)
+    upright[:HEIGHT // 2, :WIDTH // 2] = 200  # fmt: skip
+    upright[:HEIGHT // 2, WIDTH // 2 :] = 100  # fmt: skip
+    undo = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: np.rot90(upright, 2),
+        4: upright[::-1],
+        5: upright.T,
+        6: np.rot90(upright, 1),
+        7: np.rot90(upright, 2).T,
+        8: np.rot90(upright, -1),
+    }
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(undo[orientation])).convert("RGB")
+    scan = read(_file(stored, format_name, exif=exif, **({"quality": 95} if format_name == "JPEG" else {})), "turned")
+    assert scan.shape == (1, HEIGHT, WIDTH)
+    assert np.abs(scan.pixels[0] - upright).mean() < 5
+    assert scan.facts["format"] == format_name
+
+
+def _hues(saturated_share):
+    picture = np.full((64, 64, 3), 90, np.uint8)
+    picture[: round(64 * saturated_share), :, 0] = 180
+    return Image.fromarray(picture)
+
+
+def _tinted(difference):
+    picture = np.full((64, 64, 3), 90, np.uint8)
+    picture[..., 0] += difference
+    return Image.fromarray(picture)
+
+
+@pytest.mark.parametrize(
+    ("data", "color"),
+    [
+        (_file(_hues(1), "PNG"), True),
+        (_file(_hues(0.5), "PNG"), True),
+        (_file(_hues(0.1), "PNG"), False),
+        (_file(_hues(1), "JPEG"), True),
+        (_file(_hues(1), "GIF"), True),
+        (_file(_hues(1).convert("CMYK"), "JPEG"), True),
+        (_file(_hues(1).convert("RGBA"), "WEBP", lossless=True), True),
+        (_file(_tinted(41), "PNG"), True),
+        (_file(_tinted(40), "PNG"), False),
+        (_file(_grey().convert("RGB"), "PNG"), False),
+        (_file(_grey().convert("RGB"), "JPEG"), False),
+        (_file(_grey().convert("RGB"), "WEBP"), False),
+        (_file(_grey(), "PNG"), False),
+        (_file(Image.fromarray(DEEP), "PNG"), False),
+        (_file(Image.fromarray(FLOATS), "TIFF"), False),
+    ],
+)
+def test_color_is_told_from_a_grey_picture_stored_as_rgb(data, color):
+    assert read(data, "picture").facts["color"] is color
+
+
+@pytest.mark.parametrize(
+    ("sign", "grey"),
+    [((255, 0, 0), 76.245), ((0, 255, 0), 149.685), ((0, 0, 255), 29.07), ((255, 255, 255), 255), ((0, 0, 0), 0)],
+)
+def test_luminance_weighs_colors_as_bt601_does(sign, grey):
+    scan = read(_file(Image.new("RGB", (20, 20), sign), "PNG"), "one color")
+    np.testing.assert_allclose(scan.pixels, grey, atol=0.01)
+
+
+@given(
+    width=st.integers(16, 40),
+    height=st.integers(16, 40),
+    seed=st.integers(0, 2**32 - 1),
+    format_name=st.sampled_from(["PNG", "TIFF", "BMP", "GIF"]),
+)
+def test_any_grey_picture_survives_a_lossless_file(width, height, seed, format_name):
+    grey = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
+    stored = read(_file(Image.fromarray(grey), format_name), "x").pixels[0]
+    np.testing.assert_allclose(stored, grey, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("data", "max_pixels", "reason"),
+    [
+        (_file(Image.new("L", (15, 40)), "PNG"), 10_000, "This picture is 15 × 40 pixels, too small to show a brain."),
+        (_file(Image.new("L", (40, 15)), "GIF"), 10_000, "This picture is 40 × 15 pixels, too small to show a brain."),
+        (_file(Image.new("L", (101, 100)), "PNG"), 10_000, "This picture has more pixels than are accepted."),
+        (_file(Image.new("L", (101, 100)), "JPEG"), 10_000, "This picture has more pixels than are accepted."),
+        (_file(_grey(), "PNG")[:-200], 10_000, "This picture is damaged or cut short."),
+        (_file(_grey(), "JPEG")[:-200], 10_000, "This picture is damaged or cut short."),
+        (_file(_grey(), "PPM"), 10_000, "This file is not a picture that can be read."),
+        (_file(_grey(), "TGA"), 10_000, "This file is not a picture that can be read."),
+        (_file(_grey(), "ICO"), 10_000, "This file is not a picture that can be read."),
+        (b"no picture at all", 10_000, "This file is not a picture that can be read."),
+        (
+            _file(Image.fromarray(np.where(GREY > 90, np.nan, FLOATS).astype(np.float32)), "TIFF"),
+            10_000,
+            "This picture holds values that are no numbers.",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_its_reason(data, max_pixels, reason):
+    with pytest.raises(ScanError) as caught:
+        read_raster(data, "name", "0" * 64, max_pixels)
+    assert (caught.value.reason, caught.value.source) == (reason, "name")
+
+
+@pytest.mark.parametrize("side", [16, 100])
+def test_the_bounds_themselves_are_accepted(side):
+    assert read_raster(_file(Image.new("L", (side, side)), "PNG"), "x", "", 10_000).shape == (1, side, side)
+
+
+def test_orientation_table_agrees_with_pillow():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = Image.open(io.BytesIO(_file(_grey(), "PNG", exif=exif)))
+    shown = np.asarray(ImageOps.exif_transpose(stored))
+    np.testing.assert_array_equal(read(_file(_grey(), "PNG", exif=exif), "x").pixels[0], shown)

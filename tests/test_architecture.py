@@ -1,0 +1,130 @@
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from braintumor.settings import ROOT
+
+SOURCES = sorted((ROOT / "braintumor").rglob("*.py"))
+PAGES = [ROOT / "Home.py", *sorted((ROOT / "pages").glob("*.py"))]
+FRAMEWORKS = {"tensorflow", "keras", "tf_keras_vis"}
+
+# Explanation runs in a process of its own, and loads the frameworks there only.
+MAY_IMPORT_FRAMEWORKS = {"networks", "training"}
+MAY_IMPORT_FRAMEWORKS_IN_FUNCTIONS = {"explanation"}
+
+MAY_IMPORT_STREAMLIT = {"dashboard"}
+
+FORBIDDEN = {
+    "taxonomy": {
+        *("bundles", "cli", "dashboard", "datasets", "evaluation", "explanation", "inference", "networks"),
+        *("records", "reports", "scans", "settings", "training"),
+    },
+    "settings": {"dashboard", "inference", "networks", "records", "scans", "training"},
+    "scans": {"bundles", "dashboard", "datasets", "evaluation", "inference", "networks", "records", "training"},
+    "networks": {"bundles", "dashboard", "datasets", "inference", "records", "scans", "training"},
+    "evaluation": {"bundles", "dashboard", "datasets", "inference", "networks", "records", "training"},
+    "bundles": {"dashboard", "datasets", "explanation", "inference", "networks", "records", "training"},
+    "inference": {"dashboard", "datasets", "explanation", "networks", "records", "settings", "training"},
+    "explanation": {"dashboard", "datasets", "records", "settings", "training"},
+    "datasets": {"bundles", "dashboard", "evaluation", "inference", "networks", "records", "training"},
+    "training": {"dashboard", "explanation", "records", "settings"},
+    "records": {"bundles", "dashboard", "datasets", "evaluation", "inference", "networks", "scans", "training"},
+    "reports": {"dashboard", "datasets", "networks", "records", "training"},
+    "dashboard": {"cli", "networks", "training"},
+}
+"""For each part of the package, the parts that it must not lean on."""
+
+
+def part(path: Path) -> str:
+    return path.relative_to(ROOT / "braintumor").with_suffix("").parts[0]
+
+
+def imports(path: Path, *, top_level: bool = False, root: Path = ROOT) -> set[str]:
+    """Full names of the modules that a file imports; with ``top_level`` those that loading the file imports."""
+    package = path.relative_to(root).with_suffix("").parts[:-1]
+    found: set[str] = set()
+    for node in _statements(ast.parse(path.read_text(encoding="utf-8")), top_level):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            # "from braintumor import settings" names a module behind the import.
+            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def _statements(node, top_level):
+    for child in ast.iter_child_nodes(node):
+        is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        if top_level and (is_function or _is_for_types(child)):
+            continue
+        yield child
+        yield from _statements(child, top_level)
+
+
+def _is_for_types(node):
+    return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+
+
+def roots(modules: set[str]) -> set[str]:
+    return {name.split(".")[0] for name in modules}
+
+
+def own_parts(modules: set[str]) -> set[str]:
+    return {name.split(".")[1] for name in modules if name.startswith("braintumor.")}
+
+
+def names(paths):
+    return [str(path.relative_to(ROOT)) for path in paths]
+
+
+def test_imports_are_read_as_they_are_written(tmp_path):
+    file = tmp_path / "braintumor" / "scans" / "one.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("from . import two\nfrom ..records import x\ndef f():\n    import keras.layers as k\n")
+    assert {"braintumor.scans.two", "braintumor.records.x", "keras.layers"} <= imports(file, root=tmp_path)
+    assert "keras.layers" not in imports(file, top_level=True, root=tmp_path)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=names(SOURCES))
+def test_only_the_dashboard_knows_streamlit(path):
+    if part(path) not in MAY_IMPORT_STREAMLIT:
+        assert not roots(imports(path)) & {"streamlit", "streamlit_authenticator"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=names(SOURCES))
+def test_only_networks_and_training_know_the_frameworks(path):
+    if part(path) in MAY_IMPORT_FRAMEWORKS:
+        return
+    inside_functions_too = part(path) not in MAY_IMPORT_FRAMEWORKS_IN_FUNCTIONS
+    assert not roots(imports(path, top_level=not inside_functions_too)) & FRAMEWORKS
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=names(SOURCES))
+def test_parts_lean_only_on_those_below(path):
+    assert not own_parts(imports(path)) & FORBIDDEN.get(part(path), set())
+
+
+def test_every_part_has_its_rule():
+    free = {"__init__", "__main__", "cli"}
+    assert {part(path) for path in SOURCES} - free == set(FORBIDDEN)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=names(PAGES))
+def test_pages_only_arrange(path):
+    modules = imports(path)
+    assert not roots(modules) & (FRAMEWORKS | {"ai_edge_litert", "sqlalchemy"})
+    assert not own_parts(modules) & {"networks", "training", "datasets", "cli"}
+
+
+@pytest.mark.parametrize(
+    "module", ["braintumor.inference", "braintumor.cli", "braintumor.explanation", "braintumor.dashboard.scan_viewer"]
+)
+def test_loading_never_loads_a_framework(module):
+    code = f"import sys, {module}; print(*sorted(set(sys.modules) & {FRAMEWORKS!r}))"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == ""

@@ -1,0 +1,136 @@
+import json
+import zipfile
+
+import pytest
+
+from braintumor import settings
+from braintumor.cli import main
+from braintumor.inference import DECISIONS
+from braintumor.scans import phantom
+from braintumor.taxonomy import CLASSES
+from tests.conftest import SHIPPED, png_bytes
+
+KEYS = {
+    "source",
+    "status",
+    "error",
+    "p_tumor",
+    "probabilities",
+    "decision",
+    "finding",
+    "reasons",
+    "seconds",
+    "bundle",
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "a.png").write_bytes(png_bytes(phantom()))
+    (tmp_path / "inner" / "b.png").write_bytes(png_bytes(phantom(tumor=False)))
+    (tmp_path / "notes.txt").write_text("no picture")
+    with zipfile.ZipFile(tmp_path / "c.zip", "w") as archive:
+        archive.writestr("c1.png", png_bytes(phantom(seed=1)))
+        archive.writestr("c2.png", b"broken")
+    return tmp_path
+
+
+def _rows(capsys):
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_predict_prints_one_object_a_scan_with_every_key(folder, capsys):
+    assert main(["predict", str(folder / "a.png"), str(folder / "inner"), "--json"]) == 0
+    rows = _rows(capsys)
+    assert [row["source"] for row in rows] == [str(folder / "a.png"), str(folder / "inner" / "b.png")]
+    for row in rows:
+        assert set(row) == KEYS
+        assert row["status"] == "ok"
+        assert row["error"] is None
+        assert set(row["probabilities"]) == set(CLASSES)
+        assert row["decision"] in DECISIONS
+        assert row["p_tumor"] == pytest.approx(1 - row["probabilities"]["notumor"], abs=1e-9)
+
+
+def test_predict_walks_folders_and_archives_and_goes_on_after_a_bad_file(folder, capsys):
+    assert main(["predict", str(folder), "--json"]) == 1
+    rows = _rows(capsys)
+    names = [row["source"].removeprefix(f"{folder}/") for row in rows]
+    assert names == ["a.png", "c.zip/c1.png", "c.zip/c2.png", "inner/b.png"]
+    assert [row["status"] for row in rows] == ["ok", "ok", "error", "ok"]
+    assert set(rows[2]) == KEYS
+    assert rows[2]["error"].endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        ([], 2),
+        (["predict"], 2),
+        (["no-such-verb"], 2),
+        (["predict", "missing.png"], 1),
+        (["predict", "missing.png", "--bundle", "nowhere"], 2),
+        (["data", "audit", "nowhere"], 2),
+        (["data", "download", "nothing"], 2),
+        (["evaluate", "--data", "."], 2),
+        (["train", "--data", "nowhere"], 2),
+        (["train", "--data", ".", "--network", "nothing"], 2),
+    ],
+)
+def test_exit_status_tells_what_kind_of_failure(arguments, status, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    try:
+        found = main([*arguments, *(["--runs", str(tmp_path)] if "train" in arguments else [])])
+    except SystemExit as stop:
+        found = stop.code
+    assert found == status
+    assert "Traceback" not in "".join(capsys.readouterr())
+
+
+def test_predict_without_json_is_for_people(folder, capsys):
+    assert main(["predict", str(folder / "a.png")]) == 0
+    assert "P(tumor)" in capsys.readouterr().out
+
+
+def test_audit_prints_and_writes_the_same_report(picture_folder, tmp_path, capsys):
+    out = tmp_path / "audit"
+    assert main(["data", "audit", str(picture_folder), "--out", str(out)]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((out / "audit.json").read_text())
+    assert printed["images"] == 60
+    assert printed["distinct_pictures"] == 30
+    assert (out / "index.csv").read_text().startswith("path,dataset,")
+
+
+def test_evaluate_remakes_the_figures_of_the_card(tiny_bundle, picture_folder, capsys, tmp_path):
+    out = tmp_path / "predictions.csv"
+    assert main(["evaluate", "--bundle", str(tiny_bundle), "--data", str(picture_folder), "--out", str(out)]) == 0
+    report = json.loads(capsys.readouterr().out)
+    card = json.loads((tiny_bundle / "card.json").read_text())
+    assert report["data"] == "the training run's own data and split"
+    assert report["metrics"]["test"] == card["metrics"]["test"]
+    assert out.read_text() == (tiny_bundle / "predictions.csv").read_text()
+
+
+def test_evaluate_says_so_when_the_data_is_other_data(tiny_bundle, picture_folder, tmp_path, capsys):
+    for number, path in enumerate(sorted(picture_folder.rglob("*.png"))[::2]):
+        target = tmp_path / "elsewhere" / path.parent.name / f"{number}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    assert main(["evaluate", "--bundle", str(tiny_bundle), "--data", str(tmp_path / "elsewhere")]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert "near-duplicates of training pictures are not excluded" in report["data"]
+    assert report["metrics"]["external"]["images"] == 30
+
+
+def test_the_model_of_the_settings_is_used(folder, capsys, tiny_bundle, monkeypatch):
+    monkeypatch.setenv("BRAINTUMOR_MODELS_DIR", str(tiny_bundle.parent))
+    monkeypatch.setenv("BRAINTUMOR_MODEL", tiny_bundle.name)
+    settings.load.cache_clear()
+    try:
+        assert main(["predict", str(folder / "a.png"), "--json"]) == 0
+    finally:
+        settings.load.cache_clear()
+    assert _rows(capsys)[0]["bundle"] == "tiny-0.1.0"
+    assert SHIPPED.name != tiny_bundle.name

@@ -1,0 +1,127 @@
+import json
+import re
+from dataclasses import fields
+
+import pytest
+
+from braintumor.cli import _parser
+from braintumor.settings import ROOT, Settings
+from scripts.write_figures import CARD, END, START, block, filled
+
+README = ROOT / "README.md"
+DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+def front_matter():
+    _, lines, _ = README.read_text(encoding="utf-8").split("---\n", 2)
+    return dict(line.split(": ", 1) for line in lines.splitlines())
+
+
+def anchors(path):
+    titles = HEADING.findall(path.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_relative_links_lead_somewhere(path):
+    for link in LINK.findall(path.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Settings)])
+def test_every_setting_is_in_the_table(name):
+    assert f"| `BRAINTUMOR_{name.upper()}` |" in (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+
+
+def test_table_names_no_setting_that_does_not_exist():
+    text = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    known = {f"BRAINTUMOR_{field.name.upper()}" for field in fields(Settings)}
+    assert set(re.findall(r"BRAINTUMOR_[A-Z_]+", text)) <= known
+
+
+def test_front_matter_makes_a_docker_space():
+    facts = front_matter()
+    assert {"title", "emoji", "colorFrom", "colorTo", "license"} <= set(facts)
+    assert facts["sdk"] == "docker"
+    assert len(facts["short_description"]) <= 60
+    assert f"STREAMLIT_SERVER_PORT={facts['app_port']}\n" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", ["make app", "make test"])
+def test_readme_names_the_two_commands(command):
+    assert re.search(rf"^{command}\b", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert re.search(rf"^{command.split()[1]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["predict", "PATH", "--json"],
+        ["evaluate", "--bundle", "DIR", "--data", "DIR"],
+        ["train", "--data", "DIR", "--weights", "FILE", "--name", "mine"],
+        ["data", "audit", "DIR"],
+        ["data", "download", "masoud"],
+    ],
+    ids=" ".join,
+)
+def test_commands_of_the_readme_are_understood(arguments):
+    assert f"python -m braintumor {' '.join(arguments[: 2 if arguments[0] == 'data' else 1])}" in README.read_text(
+        encoding="utf-8"
+    )
+    assert _parser().parse_args(arguments).run
+
+
+def test_figures_in_the_readme_are_those_of_the_card():
+    text = README.read_text(encoding="utf-8")
+    assert filled(text, block(CARD)) == text, "run: python scripts/write_figures.py"
+
+
+@pytest.mark.parametrize("text", ["", START, f"{END} {START}", f"{START} {END} {END}", f"{START} {START} {END}"])
+def test_text_without_both_marks_is_refused(text):
+    with pytest.raises(ValueError, match="each once"):
+        filled(text, "")
+
+
+def figure(value, low=None, high=None):
+    return {"value": value, "low": low, "high": high}
+
+
+def split(value, share):
+    sections = {
+        "four_class": "accuracy",
+        "cheng_three_class": "accuracy",
+        "web_detection": "roc_auc",
+        "calibration": "ece",
+    }
+    report = {section: {key: figure(value, value - 0.01, value + 0.01)} for section, key in sections.items()}
+    report["detection"] = {"sensitivity": figure(value), "specificity": figure(None)}
+    return {**report, "images": 1234, "groups": 56, "in_training_share": share}
+
+
+@pytest.mark.parametrize("with_published", [True, False])
+def test_block_tells_each_figure_with_its_interval(tmp_path, with_published):
+    metrics = {"test": split(0.9, 0.0)} | ({"published_test": split(0.98, 0.66)} if with_published else {})
+    card = tmp_path / "card.json"
+    card.write_text(json.dumps({"name": "squeezenet", "version": "1.0.0", "parameters": 700000, "metrics": metrics}))
+    text = block(card)
+    assert "1,234 images in 56 groups" in text
+    assert "90.0% (89.0 to 91.0)" in text
+    assert "0.900 (0.890 to 0.910)" in text
+    assert "sensitivity | 90.0% |" in text
+    assert "specificity | – |" in text
+    assert ("66% of its" in text) is with_published
+    assert ("leaks: inflated" in text) is with_published
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({row.count("|") for row in rows}) == 1
+    assert len(rows) == 8
+
+
+def test_without_a_card_the_block_says_so(tmp_path):
+    assert "scripts/write_figures.py" in block(tmp_path / "card.json")
