@@ -41,9 +41,9 @@ def _upload(page: Page, start: int, files: list[bytes]) -> None:
     with zipfile.ZipFile(archive, "w") as packed:
         for number, data in enumerate(files, start):
             packed.writestr(f"{number}.jpg", data)
-    remove = page.get_by_test_id("stFileUploaderDeleteBtn")
+    remove = page.get_by_role("button", name="Remove scans-")
     if remove.count():
-        remove.first.get_by_role("button").click()
+        remove.first.click()
         expect(page.get_by_text("Download all as CSV")).to_have_count(0, timeout=60_000)
     name = f"scans-{start}.zip"
     page.locator("input[type=file]").set_input_files(

@@ -35,7 +35,7 @@ class Settings:
     lockout_minutes: int = 15
     max_upload_mb: int = 50
     max_files: int = 200
-    max_megapixels: int = 50
+    max_megapixels: int = 25
 
     def __post_init__(self) -> None:
         if self.registration not in ("approval", "open"):

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from braintumor.taxonomy import ANY_TUMOR, CLASSES, FINDINGS, NO_TUMOR
 
@@ -118,6 +117,8 @@ def roc_curves(predictions: pd.DataFrame) -> go.Figure:
 
     ``predictions`` has label and the four probabilities. A class that is absent, or alone, has no curve.
     """
+    from sklearn.metrics import roc_auc_score, roc_curve
+
     figure = go.Figure()
     said = []
     for name, truth, score in _questions(predictions):
@@ -140,6 +141,8 @@ def roc_curves(predictions: pd.DataFrame) -> go.Figure:
 
 def precision_recall_curves(predictions: pd.DataFrame) -> go.Figure:
     """Draw precision against recall for each class against the rest, and for tumor or not; as ``roc_curves``."""
+    from sklearn.metrics import average_precision_score, precision_recall_curve
+
     figure = go.Figure()
     said = []
     for name, truth, score in _questions(predictions):
@@ -157,6 +160,8 @@ def operating_curve(p_tumor: npt.ArrayLike, is_tumor: npt.ArrayLike, threshold: 
 
     ``p_tumor`` is (n,) in [0, 1], ``is_tumor`` (n,) bool. Without both tumors and tumor-free scans it is empty.
     """
+    from sklearn.metrics import roc_curve
+
     score, truth = np.asarray(p_tumor, dtype=np.float64), np.asarray(is_tumor, dtype=bool)
     figure = go.Figure()
     alt = "No ROC curve: it needs scans with and without a tumor"

@@ -7,4 +7,4 @@ _ACTIVE = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&@/=^])")
 
 def plain(text: str) -> str:
     """Escape every sign that Markdown, HTML or Streamlit's own directives give a meaning."""
-    return _ACTIVE.sub(r"\\\1", text.replace("\n", " "))
+    return _ACTIVE.sub(r"\\\1", re.sub(r"\s", " ", text))

@@ -88,6 +88,7 @@ def _show_pictures(answer: Answer) -> None:
         list(METHODS),
         default="gradcam",
         required=True,
+        wrap=True,
         format_func=METHODS.__getitem__,
         key=f"method-{answer.key}",
         help="Grad-CAM is at hand at once; the others take some seconds.",

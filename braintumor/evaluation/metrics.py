@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.metrics import average_precision_score
 
 from braintumor.evaluation.bootstrap import GroupBootstrap, interval
 from braintumor.evaluation.calibration import BINS, bin_numbers
@@ -223,6 +222,9 @@ def _detection(rows: _Rows, threshold: float, chosen: Bools) -> dict[str, Any]:
     tumor, clear = chosen & rows.is_tumor, chosen & ~rows.is_tumor
     precision = math.nan
     if tumor.any() and clear.any():
+        # A server that shows no metrics is spared the 60 MB of scikit-learn.
+        from sklearn.metrics import average_precision_score
+
         precision = average_precision_score(rows.is_tumor[chosen], rows.p_tumor[chosen])
     return {
         "images": int(chosen.sum()),

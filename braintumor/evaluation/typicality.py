@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.decomposition import PCA
 
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
@@ -42,6 +41,9 @@ class Typicality:
         Raises ``ValueError`` for fewer than two rows, values that are not finite, features that are all the same,
         ``components`` below 1 or ``quantile`` outside (0, 1].
         """
+        # A server that only measures distances is spared the 60 MB of scikit-learn.
+        from sklearn.decomposition import PCA
+
         rows = np.asarray(features, dtype=np.float64)
         if rows.ndim != 2 or len(rows) < 2:
             raise ValueError(f"features are {rows.shape}; they must be (n, d) with two rows or more")

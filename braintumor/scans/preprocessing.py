@@ -50,7 +50,7 @@ def prepare(pixels: NDArray[np.float32], size: int) -> Prepared:
     square = _cut_square(pixels, top, left, side)
     resized = np.asarray(square.resize((size, size), Image.Resampling.BILINEAR), dtype=np.float32)
     span = max(brightest - darkest, float(np.finfo(np.float32).tiny))
-    scaled = np.clip((resized - darkest) / span, 0, 1) if brightest > darkest else np.zeros_like(resized)
+    scaled = (np.clip(resized, darkest, brightest) - darkest) / span
     return Prepared(np.rint(scaled * 255).astype(np.uint8), top, left, side)
 
 

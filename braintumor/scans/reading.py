@@ -22,7 +22,7 @@ class Limits:
 
     max_bytes: int = 50 * 2**20
     max_files: int = 200
-    max_pixels: int = 50_000_000
+    max_pixels: int = 25_000_000
     max_archive_bytes: int = 500 * 2**20
 
 

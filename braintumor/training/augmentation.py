@@ -45,7 +45,8 @@ class Augmentation:
         zoom = (1 + random.uniform(-self.scaling, self.scaling)) * (1 - random.uniform(0, self.crop))
         cosine, sine = zoom * np.cos(angle), zoom * np.sin(angle)
         matrix = np.array([[cosine * mirror_x, sine * mirror_y], [-sine * mirror_x, cosine * mirror_y]])
-        center = np.full(2, (side - 1) / 2)
+        # Pillow's coordinates are those of pixel corners.
+        center = np.full(2, side / 2)
         shift = center - matrix @ center + random.uniform(-self.shift, self.shift, 2) * side
         affine = (*matrix[0], shift[0], *matrix[1], shift[1])
         moved = Image.fromarray(np.ascontiguousarray(picture)).transform(

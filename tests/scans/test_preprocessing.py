@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -186,10 +186,13 @@ PICTURES = st.tuples(st.integers(16, 70), st.integers(16, 70)).flatmap(
 LIMIT = np.finfo(np.float32).max
 
 
+@settings(deadline=None)
 @given(PICTURES, st.integers(8, 64))
 @example(np.tile(np.array([[-LIMIT, LIMIT]], np.float32), (20, 10)), 16)
 @example(np.full((16, 16), -LIMIT, np.float32), 16)
 @example(np.eye(30, dtype=np.float32) * LIMIT, 16)
+@example(np.pad(np.ones((1, 3), np.float32), ((0, 27), (0, 33)), constant_values=1e-45), 62)
+@example(np.pad(np.ones((1, 5), np.float32), ((0, 27), (0, 31))), 62)
 def test_any_finite_slice_is_prepared_without_a_warning(pixels, size):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -203,6 +206,7 @@ def test_any_finite_slice_is_prepared_without_a_warning(pixels, size):
     assert min(prepared.top, prepared.left) + prepared.side > 0
 
 
+@settings(deadline=None)
 @given(st.integers(16, 60), st.integers(16, 60), st.integers(0, 2**32 - 1), st.floats(0, 1), st.sampled_from([1, 257]))
 def test_any_random_slice_is_prepared_the_same_twice(height, width, seed, density, scale):
     random = np.random.default_rng(seed)
@@ -275,6 +279,7 @@ def test_map_covers_its_square_and_nothing_else(prepared, shape, expected):
     np.testing.assert_allclose(laid, expected, atol=1e-6)
 
 
+@settings(deadline=None)
 @given(
     hnp.arrays(np.float32, (5, 5), elements=st.floats(0, 1, width=32)),
     st.integers(-40, 40),

@@ -3,7 +3,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
@@ -191,6 +191,7 @@ def test_luminance_weighs_colors_as_bt601_does(sign, grey):
     np.testing.assert_allclose(scan.pixels, grey, atol=0.01)
 
 
+@settings(deadline=None)
 @given(
     width=st.integers(16, 40),
     height=st.integers(16, 40),

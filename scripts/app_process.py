@@ -1,0 +1,97 @@
+"""The app in a process of its own and a browser to look at it; for screenshots and browser tests."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_START_SECONDS = 90
+_STOP_SECONDS = 10
+
+
+class AppProcessError(RuntimeError):
+    """The app did not start; the message ends with what it printed."""
+
+
+@contextmanager
+def running_app(environment: Mapping[str, str]) -> Iterator[str]:
+    """Run the app with this interpreter on a free port of the loopback address, and give its URL once it is healthy.
+
+    ``environment`` is laid over this process's own. Unless it says otherwise, the app writes to an empty folder that is
+    removed afterwards. Raises ``AppProcessError`` when the app does not become healthy in time.
+    """
+    with tempfile.TemporaryDirectory(prefix="braintumor-app-") as folder:
+        # A database named in the shell or the secrets file may be a real one, and must not be written to from here.
+        apart = {"BRAINTUMOR_DATA_DIR": str(Path(folder) / "data"), "BRAINTUMOR_DATABASE_URL": ""}
+        port = _free_port()
+        url = f"http://127.0.0.1:{port}"
+        log = Path(folder) / "log.txt"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "streamlit", "run", "Home.py"),
+                    *("--server.address", "127.0.0.1", "--server.port", str(port), "--server.headless", "true"),
+                ],
+                cwd=ROOT,
+                env={**os.environ, **apart, **environment},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            _wait_until_healthy(process, url, log)
+            yield url
+        finally:
+            _stop(process)
+
+
+def launch_browser(playwright: Playwright) -> Browser:
+    """Start the system's Chromium or Chrome without a window, or the one that Playwright has downloaded itself."""
+    installed = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
+    # Chromium refuses to run as root, as in a container, unless its sandbox is off.
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    return playwright.chromium.launch(executable_path=installed, args=["--no-sandbox"] if is_root else [])
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_healthy(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not _is_healthy(url):
+        if process.poll() is not None or time.monotonic() > deadline:
+            said = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+            raise AppProcessError(f"The app did not start (exit status {process.poll()}). It printed:\n{said}")
+        time.sleep(0.1)
+
+
+def _is_healthy(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/_stcore/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
