@@ -1,11 +1,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
+# The first visitor becomes administrator, so nobody else on the network is let in unasked.
+ADDRESS ?= 127.0.0.1
 PORT ?= 8501
 
 .PHONY: app test lint screenshots benchmarks clean
 
 app: .venv/app
-	$(BIN)/streamlit run Home.py --server.port $(PORT)
+	$(BIN)/streamlit run Home.py --server.address $(ADDRESS) --server.port $(PORT)
 
 test: .venv/test
 	$(BIN)/python -m pytest

@@ -63,7 +63,12 @@ class Bundle:
     @cached_property
     def typicality(self) -> Typicality:
         """What the features of brain MRI slices look like."""
-        return Typicality.load(self.folder / TYPICALITY_FILE)
+        try:
+            return Typicality.load(self.folder / TYPICALITY_FILE)
+        except ValueError as error:
+            raise BundleError(
+                f"{TYPICALITY_FILE} of {self.folder.name} is of another version; train it again."
+            ) from error
 
 
 def load_bundle(folder: Path) -> Bundle:

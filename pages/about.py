@@ -68,8 +68,9 @@ def _show_model(card: Mapping[str, Any]) -> None:
         "- Most collections do not say who the patients were, so fairness by age, sex or origin cannot be measured.\n"
         "- The heatmap shows where the network looked, not where the tumor's edge runs."
     )
-    st.header("Data and licences", anchor=False)
-    st.dataframe(_data_table(card["data"]), hide_index=True, column_config={"Source": st.column_config.LinkColumn()})
+    st.header("Data and licenses", anchor=False)
+    link = st.column_config.LinkColumn(display_text="open")
+    st.dataframe(_data_table(card["data"]), hide_index=True, height="content", column_config={"Source": link})
     st.caption("Images used, by the part they went to. Copies of the same picture are counted each time.")
 
 
@@ -80,9 +81,9 @@ def _data_table(data: Mapping[str, Any]) -> pd.DataFrame:
             rows.append(
                 {
                     "Dataset": facts.get("title", name),
-                    "Label": label,
+                    "Label": FINDINGS[label].title if label in FINDINGS else "Tumor of unknown kind",
                     **{part.capitalize(): parts.get(part, 0) for part in ("train", "validation", "test")},
-                    "Licence": facts.get("licence", ""),
+                    "License": facts.get("license", ""),
                     "Source": facts.get("source", ""),
                 }
             )

@@ -8,6 +8,7 @@ import streamlit as st
 from braintumor import settings
 from braintumor.bundles import BundleError, read_card
 from braintumor.dashboard import gate
+from braintumor.dashboard.bundle_tables import percent
 from braintumor.dashboard.escaping import plain
 
 
@@ -20,7 +21,7 @@ def main() -> None:
     )
     if st.button("Get started", type="primary", icon=":material/arrow_forward:", width=260):
         st.switch_page("pages/prediction.py")
-    is_not, is_for = st.columns(2, gap="large")
+    is_for, is_not = st.columns(2, gap="large")
     with is_for, st.container(border=True, height="stretch"):
         st.subheader("What it is", anchor=False)
         st.markdown(
@@ -49,8 +50,9 @@ def _show_figures() -> None:
         return
     st.subheader("What it reaches on scans it never saw", anchor=False)
     st.caption(
-        f"{plain(card['name'])} {plain(card['version'])}, {test['images']} test images in {test['groups']} groups. "
-        "No image, near-duplicate or neighboring slice of a test image was in training. Ranges are 95 % intervals."
+        f"{plain(card['name'])} {plain(card['version'])}, {test['images']:,} test images in {test['groups']} groups. "
+        "No copy of a test image was in training, nor a slice of its block of consecutive slices. "
+        "Ranges are 95 % intervals."
     )
     figures = (
         ("Four classes: accuracy", test["four_class"]["accuracy"]),
@@ -59,8 +61,8 @@ def _show_figures() -> None:
         ("Specificity", test["detection"]["specificity"]),
     )
     for column, (title, figure) in zip(st.columns(len(figures)), figures, strict=True):
-        column.metric(title, _value(figure), border=True)
-        column.caption(f"{_number(figure['low'])} to {_number(figure['high'])}")
+        span = f"{percent(figure['low'])} to {percent(figure['high'])}"
+        column.metric(title, percent(figure["value"]), delta=span, delta_color="off", delta_arrow="off", border=True)
     _show_published(card["metrics"].get("published_test"), test)
 
 
@@ -68,19 +70,16 @@ def _show_published(published: Mapping[str, Any] | None, test: Mapping[str, Any]
     if published:
         share = published["in_training_share"]
         st.markdown(
-            f"On the split that others publish, the same model reaches {_value(published['four_class']['accuracy'])} "
-            f"instead of {_value(test['four_class']['accuracy'])}. That figure is inflated: {share:.0%} of those "
-            "images belong to groups that it was trained on."
+            f"On the split that others publish, the same model reaches {percent(_accuracy(published))} instead of "
+            f"{percent(_accuracy(test))}. That figure is inflated: {percent(share)} of those images belong to groups "
+            "that it was trained on."
         )
     st.page_link("pages/training_metrics.py", label="All figures and curves", icon=":material/monitoring:")
 
 
-def _value(figure: Mapping[str, float | None]) -> str:
-    return _number(figure["value"])
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+def _accuracy(report: Mapping[str, Any]) -> float | None:
+    value: float | None = report["four_class"]["accuracy"]["value"]
+    return value
 
 
 main()

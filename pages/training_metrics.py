@@ -18,14 +18,15 @@ from braintumor.dashboard.bundle_tables import (
     bundle_tables,
     headline_table,
     in_words,
+    percent,
 )
 from braintumor.evaluation import by_dataset_and_class, rates_at, reliability, risk_coverage
 from braintumor.taxonomy import CLASSES, NO_TUMOR
 
 TITLES = {"test": "Leak-free test", "published_test": "Published split (leaks)"}
 
+# Two cards of this width fit side by side on a phone.
 CARD_PIXELS = 165
-"""Width of a figure's card: two fit side by side on a phone."""
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the model's files")
@@ -107,7 +108,7 @@ def _headlines(reports: dict[str, dict[str, Any] | None]) -> None:
     if leaky is not None:
         _leak_warning(leaky)
     words = table.assign(text=[in_words(*row) for row in table[["value", "low", "high"]].to_numpy()])
-    left, right = st.columns(2)
+    left, right = st.columns([3, 2])
     with left:
         wide = words.pivot(index="figure", columns="split", values="text").rename_axis("Figure")
         st.table(wide.loc[table["figure"].unique()])
@@ -116,7 +117,7 @@ def _headlines(reports: dict[str, dict[str, Any] | None]) -> None:
         shares = table[~table["figure"].str.startswith("Calibration")]
         _show(charts.headline_intervals(shares), "headlines")
     st.caption(
-        "Under the figures, in brackets and as bars: the 95 % interval, found by drawing whole groups of near-"
+        "In brackets and as bars: the 95 % interval, found by drawing whole groups of near-"
         "identical images again and again. Only for calibration error is lower better."
     )
 
@@ -137,12 +138,10 @@ def _leak_free(report: dict[str, Any], table: pd.DataFrame) -> None:
     }
     with st.container(horizontal=True):
         for row in table[table["figure"].isin(list(titles))].itertuples():
-            span = f"{100 * row.low:.1f} to {100 * row.high:.1f} %" if math.isfinite(row.low) else "no interval"
-            value = f"{100 * row.value:.1f} %" if math.isfinite(row.value) else "–"
             st.metric(
                 titles[row.figure],
-                value,
-                delta=span,
+                percent(row.value),
+                delta=f"{percent(row.low)} to {percent(row.high)}" if math.isfinite(row.low) else "no interval",
                 delta_color="off",
                 delta_arrow="off",
                 border=True,

@@ -76,7 +76,7 @@ def answer_file(data: bytes, name: str, key: str) -> list[Answer | ScanError]:
 
 def sample_answer() -> Answer:
     """Answer the synthetic sample scan."""
-    scan = read(phantom_png(), "Synthetic sample scan.png", limits())
+    scan = read(phantom_png(), "Synthetic sample scan", limits())
     return replace(_answer(scan, "sample"), synthetic=True)
 
 
@@ -92,12 +92,12 @@ def phantom_png() -> bytes:
 
 def _answer(scan: Scan, key: str) -> Answer:
     model = predictor().bundle.card["sha256"]["graph.tflite"]
-    # The stored prediction may carry the name that another user gave to the same bytes.
+    # The stored prediction carries the name that the same bytes came with first.
     prediction = replace(_predict(scan.sha256, model, scan), source=scan.source)
     return Answer(key, prediction, _picture(scan.pixels[prediction.slice_number]))
 
 
-@st.cache_data(max_entries=1000, show_spinner=False)
+@st.cache_data(max_entries=1000, show_spinner=False, scope="session")
 def _predict(sha256: str, model: str, _scan: Scan) -> Prediction:
     return predictor().predict([_scan])[0]
 

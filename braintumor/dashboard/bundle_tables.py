@@ -129,12 +129,15 @@ def headline_table(by_split: Mapping[str, Mapping[str, Any] | None]) -> pd.DataF
     return pd.DataFrame(rows, columns=["figure", "split", "value", "low", "high"])
 
 
+def percent(share: float | None) -> str:
+    """Write a share in [0, 1], as ``91.3 %`` without a place to break the line; a dash where undefined."""
+    return "–" if share is None or not math.isfinite(share) else f"{100 * share:.1f}\u00a0%"
+
+
 def in_words(value: float, low: float, high: float) -> str:
     """Write a share in [0, 1] with its interval, as ``91.3 % (88.0 to 94.1)``; a dash where undefined."""
-    if not math.isfinite(value):
-        return "–"
-    text = f"{100 * value:.1f} %"
-    return f"{text} ({100 * low:.1f} to {100 * high:.1f})" if math.isfinite(low) and math.isfinite(high) else text
+    known = math.isfinite(value) and math.isfinite(low) and math.isfinite(high)
+    return percent(value) + (f" ({100 * low:.1f} to {100 * high:.1f})" if known else "")
 
 
 def _interval(report: Mapping[str, Any] | None, section: str, key: str) -> tuple[float, float, float]:

@@ -255,16 +255,17 @@ def probability_bars(probabilities: Mapping[str, float]) -> go.Figure:
             y=labels,
             orientation="h",
             marker={"color": [CLASS_COLORS[name] for name in names]},
-            text=[f"{value:.1%}" for value in values],
+            text=[f"{100 * value:.1f} %" for value in values],
             textposition="outside",
             cliponaxis=False,
             hovertemplate="%{y}: %{x:.2%}<extra></extra>",
         )
     )
-    pairs = ", ".join(f"{label} {value:.1%}" for label, value in zip(labels[::-1], values[::-1], strict=True))
+    pairs = ", ".join(f"{label} {100 * value:.1f} %" for label, value in zip(labels[::-1], values[::-1], strict=True))
     _finish(figure, "Probability of each class", "", "", f"Calibrated probabilities: {pairs}.")
-    figure.update_xaxes(range=[0, 1.18], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1.0])
-    return figure.update_layout(height=230)
+    figure.update_xaxes(range=[0, 1.25], showgrid=False, showticklabels=False)
+    figure.update_yaxes(showgrid=False)
+    return figure.update_layout(height=210)
 
 
 def headline_intervals(table: pd.DataFrame) -> go.Figure:

@@ -427,9 +427,9 @@ def _show_sidebar(session: Session) -> None:
     with st.sidebar:
         # Plain text on purpose: a name may hold any sign, also those that Markdown reads.
         st.text(session.name)
-        st.badge(session.role, icon=":material/person:", color="blue")
         if session.is_guest:
             st.caption("Nothing that a guest does is stored.")
             st.button("Log in", icon=":material/login:", on_click=_log_out, width="stretch")
         else:
+            st.badge(session.role, icon=":material/person:", color="blue")
             st.button("Log out", icon=":material/logout:", on_click=_log_out, width="stretch")

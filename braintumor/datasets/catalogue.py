@@ -18,7 +18,7 @@ class Dataset:
     title: str
     authors: str
     slug: str
-    licence: str
+    license: str
     source: str
     labels: dict[str, str]
     splits: dict[str, str]

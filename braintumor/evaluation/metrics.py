@@ -212,6 +212,7 @@ def _cheng(rows: _Rows) -> dict[str, Any]:
     kind = rows.probabilities[:, :_KINDS].argmax(axis=1)
     return {
         "images": int(chosen.sum()),
+        "groups": rows.bootstrap.groups_among(chosen),
         "accuracy": _ratio(rows, rows.right, chosen),
         "accuracy_given_tumor": _ratio(rows, kind == rows.truth, chosen & rows.is_tumor),
     }

@@ -11,6 +11,9 @@ from braintumor.scans.scan import Scan, ScanError
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
+# What Pillow warns of, a size above its own bound or odd metadata, is checked here or of no matter.
+warnings.filterwarnings("ignore", module="PIL")
+
 _SMALLEST_SIDE = 16
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 _EXPORT = "Export it again as PNG or JPEG and try once more."
@@ -24,14 +27,12 @@ def read_raster(data: bytes, source: str, sha256: str, max_pixels: int) -> Scan:
     ``ScanError`` when the bytes are no such picture, are damaged, or hold more than ``max_pixels``.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
-            _check_size(image.size, max_pixels, source)
-            image.load()
-            bits = 32 if image.mode in ("I", "F") else 16 if image.mode.startswith("I;16") else 8
-            color = _is_colored(image)
-            grey = _to_grey(ImageOps.exif_transpose(image))
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        _check_size(image.size, max_pixels, source)
+        image.load()
+        bits = 32 if image.mode in ("I", "F") else 16 if image.mode.startswith("I;16") else 8
+        color = _is_colored(image)
+        grey = _to_grey(ImageOps.exif_transpose(image))
     except ScanError:
         raise
     except Image.DecompressionBombError:

@@ -142,11 +142,11 @@ def run_graph(graph: Graph, pictures: NDArray[np.uint8]) -> GraphOutput:
 
 
 def data_counts(index: pd.DataFrame) -> dict[str, Any]:
-    """Count pictures by dataset, label and split, with each dataset's title, source and licence."""
+    """Count pictures by dataset, label and split, with each dataset's title, source and license."""
     counts: dict[str, Any] = {}
     for name, rows in index.groupby("dataset"):
         known = CATALOGUE.get(str(name))
-        about = {"title": known.title, "source": known.source, "licence": known.licence} if known else {}
+        about = {"title": known.title, "source": known.source, "license": known.license} if known else {}
         table = rows.groupby(["label", "split"]).size().unstack(fill_value=0)
         images = {str(label): {str(key): int(value) for key, value in row.items()} for label, row in table.iterrows()}
         counts[str(name)] = {**about, "images": images}

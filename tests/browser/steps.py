@@ -4,7 +4,8 @@ from playwright.sync_api import Page, expect
 
 
 def open_page(page: Page, address: str) -> None:
-    page.goto(address)
+    # The cookie component loads on its own and then runs the page once more; a click before that can be lost.
+    page.goto(address, wait_until="networkidle")
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
 
 

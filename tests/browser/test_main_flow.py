@@ -44,7 +44,7 @@ def test_from_first_administrator_to_a_dead_cookie(browser, app):
     expect(page.get_by_alt_text("The scan as it was uploaded")).to_have_count(2)
 
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download all as CSV").click()
+        page.get_by_role("button", name="Download as CSV").click()
     with Path(download.value.path()).open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["source"] for row in rows] == [file["name"] for file in FILES]
@@ -73,7 +73,7 @@ def test_a_guest_on_a_phone_gets_an_answer_with_every_method(browser, demo_app):
     heatmap = page.get_by_alt_text("Heatmap over the scan")
     expect(heatmap).to_be_visible(timeout=30_000)
     before = heatmap.get_attribute("src")
-    page.get_by_role("radio", name="Saliency").or_(page.get_by_text("Saliency", exact=True)).first.click()
+    page.get_by_role("radio", name="Saliency").click()
     expect(heatmap).not_to_have_attribute("src", before, timeout=90_000)
     sideways = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
     assert not sideways
@@ -90,5 +90,5 @@ def test_the_opacity_slider_answers_to_the_keyboard(browser, demo_app):
     slider = page.get_by_role("slider", name="Heatmap opacity")
     slider.focus()
     slider.press("ArrowRight")
-    expect(slider).to_have_attribute("aria-valuenow", "65")
+    expect(slider).to_have_value("65")
     expect(heatmap).not_to_have_attribute("src", before, timeout=30_000)

@@ -96,8 +96,8 @@ def test_headlines_leave_out_what_no_split_has():
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ((0.913, 0.88, 0.941), "91.3 % (88.0 to 94.1)"),
-        ((0.5, math.nan, math.nan), "50.0 %"),
+        ((0.913, 0.88, 0.941), "91.3\u00a0% (88.0 to 94.1)"),
+        ((0.5, math.nan, math.nan), "50.0\u00a0%"),
         ((math.nan, math.nan, math.nan), "–"),
     ],
 )

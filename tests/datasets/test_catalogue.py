@@ -11,7 +11,7 @@ from braintumor.taxonomy import LABELS
 def test_every_entry_says_where_it_comes_from(name):
     dataset = CATALOGUE[name]
     assert dataset.name == name
-    assert all((dataset.title, dataset.authors, dataset.licence))
+    assert all((dataset.title, dataset.authors, dataset.license))
     assert dataset.slug.count("/") == 1
     assert dataset.source.startswith("https://")
     assert set(dataset.labels.values()) <= set(LABELS)

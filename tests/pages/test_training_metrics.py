@@ -93,13 +93,13 @@ def test_shows_the_figures_of_the_files(models):
     }
     accuracy = expected["test"]["four_class"]["accuracy"]
     shown = metric(page, "Accuracy")
-    assert shown.value == f"{100 * accuracy['value']:.1f} %"
-    assert shown.delta == f"{100 * accuracy['low']:.1f} to {100 * accuracy['high']:.1f} %"
+    assert shown.value == f"{100 * accuracy['value']:.1f}\u00a0%"
+    assert shown.delta == f"{100 * accuracy['low']:.1f}\u00a0% to {100 * accuracy['high']:.1f}\u00a0%"
     table = page.table[0].value
     assert list(table.columns) == ["Leak-free test", "Published split (leaks)"]
     for column, split in zip(table.columns, expected, strict=True):
         auc = expected[split]["detection"]["roc_auc"]
-        text = f"{100 * auc['value']:.1f} % ({100 * auc['low']:.1f} to {100 * auc['high']:.1f})"
+        text = f"{100 * auc['value']:.1f}\u00a0% ({100 * auc['low']:.1f} to {100 * auc['high']:.1f})"
         assert table.loc["Tumor or not: ROC AUC", column] == text
     assert "Tiny net" in page.selectbox[0].options
     assert "network squeezenet" in texts(page)
