@@ -44,7 +44,7 @@ def _upload(page: Page, start: int, files: list[bytes]) -> None:
     remove = page.get_by_role("button", name="Remove scans-")
     if remove.count():
         remove.first.click()
-        expect(page.get_by_text("Download as CSV")).to_have_count(0, timeout=60_000)
+        expect(page.get_by_text("Download answers (CSV)")).to_have_count(0, timeout=60_000)
     name = f"scans-{start}.zip"
     page.locator("input[type=file]").set_input_files(
         {"name": name, "mimeType": "application/zip", "buffer": archive.getvalue()}

@@ -72,7 +72,7 @@ def _show_table(outcomes: Sequence[Answer | ScanError]) -> None:
         titles = {"source": "Scan", "decision": "Decision", "finding": "Finding", "reasons": "Why referred"}
         st.dataframe(table, hide_index=True, column_config={**titles, "p_tumor": share})
     st.download_button(
-        "Download as CSV",
+        "Download answers (CSV)",
         answers_csv(rows),
         "brain-tumor-answers.csv",
         "text/csv",

@@ -70,7 +70,8 @@ def _open(browser: Browser, url: str, size: tuple[int, int]) -> Page:
     width, height = size
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme="light", locale="en-US")
     page = context.new_page()
-    page.goto(url)
+    # The cookie component leaves a gray bar while it loads.
+    page.goto(url, wait_until="networkidle")
     expect(page.get_by_role("button", name="Try it as a guest")).to_be_visible(timeout=_PATIENCE)
     return page
 

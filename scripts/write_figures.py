@@ -1,4 +1,4 @@
-"""Write the figures of the shipped model from its card into the README, so that nobody types them by hand."""
+"""Write measured figures into the documents from the files that hold them, so that nobody types them by hand."""
 
 import json
 import sys
@@ -9,6 +9,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 CARD = ROOT / "models" / "squeezenet" / "card.json"
+AUDIT = ROOT / "docs" / "audit.json"
+BENCHMARKS = ROOT / "docs" / "benchmarks.json"
 START, END = "<!-- figures:start -->", "<!-- figures:end -->"
 
 NOT_YET = "They stand here once `models/squeezenet` holds a trained model and `scripts/write_figures.py` has run."
@@ -25,8 +27,18 @@ _FIGURES = (
 
 
 def main() -> None:
-    README.write_text(filled(README.read_text(encoding="utf-8"), block(CARD)), encoding="utf-8")
-    sys.stdout.write(f"{README.name}: {'figures of the card' if CARD.is_file() else 'no card, so no figures'}\n")
+    for document, figures in documents().items():
+        document.write_text(filled(document.read_text(encoding="utf-8"), figures), encoding="utf-8")
+        sys.stdout.write(f"{document.relative_to(ROOT)}\n")
+
+
+def documents() -> dict[Path, str]:
+    """Give what belongs between the marks of each document that has them."""
+    return {
+        README: block(CARD),
+        ROOT / "docs" / "leakage.md": leakage_block(json.loads(AUDIT.read_text(encoding="utf-8"))),
+        ROOT / "docs" / "benchmarks.md": benchmark_block(json.loads(BENCHMARKS.read_text(encoding="utf-8"))),
+    }
 
 
 def filled(text: str, figures: str) -> str:
@@ -47,6 +59,41 @@ def block(path: Path) -> str:
     clean, leaking = splits["test"], splits.get("published_test")
     lines = [_introduction(card, clean, leaking), "", *_table(clean, leaking)]
     return "\n".join(lines)
+
+
+def leakage_block(report: Mapping[str, Any]) -> str:
+    """Say what an audit found, dataset by dataset, as Markdown."""
+    lines = [
+        f"{report['images']:,} images hold {report['distinct_pictures']:,} distinct pictures in {report['groups']:,} "
+        f"groups; {report['label_conflicts']['pictures']} pictures carry labels that cannot both be true.",
+        "",
+        "| Dataset | Images | Distinct | With a near-duplicate in the set | Published test with one in its training |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, facts in report["datasets"].items():
+        test = facts["published_test_share_in_train"]
+        shares = (f"{facts['share_with_near_duplicate']:.1%}", "–" if test is None else f"{test:.1%}")
+        counts = (f"{facts['images']:,}", f"{facts['distinct_pictures']:,}")
+        lines.append(f"| {' | '.join((name, *counts, *shares))} |")
+    agreement = report.get("agreement_with_given_groups")
+    if agreement:
+        lines += [
+            "",
+            f"Against groups that were found independently of this code, its {agreement['pairs_found']:,} pairs have a "
+            f"precision of {agreement['precision']:.3%} and a recall of {agreement['recall']:.2%}.",
+        ]
+    return "\n".join(lines)
+
+
+def benchmark_block(report: Mapping[str, Any]) -> str:
+    """Lay the results of a run of the benchmarks out as a Markdown table."""
+    rows = [
+        f"| {row['name']} | {row['value']:.1f} {row['unit']} | {'≤' if row['at_most'] else '≥'} {row['goal']:g} | "
+        f"{'met' if row['met'] else '**missed**'} | {row['detail']} |"
+        for row in report["results"]
+    ]
+    head = ["| What | Measured | Goal | | In the same run |", "| --- | --- | --- | --- | --- |"]
+    return "\n".join([f"Measured on {report['machine']}.", "", *head, *rows])
 
 
 def _introduction(card: Mapping[str, Any], clean: Mapping[str, Any], leaking: Mapping[str, Any] | None) -> str:

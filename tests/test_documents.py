@@ -6,7 +6,7 @@ import pytest
 
 from braintumor.cli import _parser
 from braintumor.settings import ROOT, Settings
-from scripts.write_figures import CARD, END, START, block, filled
+from scripts.write_figures import END, START, block, documents, filled
 
 README = ROOT / "README.md"
 DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
@@ -78,9 +78,10 @@ def test_commands_of_the_readme_are_understood(arguments):
     assert _parser().parse_args(arguments).run
 
 
-def test_figures_in_the_readme_are_those_of_the_card():
-    text = README.read_text(encoding="utf-8")
-    assert filled(text, block(CARD)) == text, "run: python scripts/write_figures.py"
+@pytest.mark.parametrize(("path", "figures"), documents().items(), ids=lambda value: getattr(value, "name", ""))
+def test_figures_in_a_document_are_those_of_their_file(path, figures):
+    text = path.read_text(encoding="utf-8")
+    assert filled(text, figures) == text, "run: python scripts/write_figures.py"
 
 
 @pytest.mark.parametrize("text", ["", START, f"{END} {START}", f"{START} {END} {END}", f"{START} {START} {END}"])

@@ -44,7 +44,7 @@ def test_from_first_administrator_to_a_dead_cookie(browser, app):
     expect(page.get_by_alt_text("The scan as it was uploaded")).to_have_count(2)
 
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download as CSV").click()
+        page.get_by_role("button", name="Download answers (CSV)").click()
     with Path(download.value.path()).open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["source"] for row in rows] == [file["name"] for file in FILES]
