@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from braintumor import settings
+from braintumor.dashboard.allocator import release_freed_memory
 from braintumor.inference import Prediction, Predictor
 from braintumor.scans import Limits, Scan, ScanError, phantom, read, read_all
 
@@ -62,6 +63,8 @@ def answer_uploads(
         if on_progress:
             on_progress(done, len(fresh), upload.name)
         kept[upload.file_id] = answer_file(upload.getvalue(), upload.name, upload.file_id)
+    if fresh:
+        release_freed_memory()
     st.session_state[_KEPT] = {upload.file_id: kept[upload.file_id] for upload in uploads}
     return [outcome for upload in uploads for outcome in kept[upload.file_id]]
 
@@ -97,7 +100,7 @@ def _answer(scan: Scan, key: str) -> Answer:
     return Answer(key, prediction, _picture(scan.pixels[prediction.slice_number]))
 
 
-@st.cache_data(max_entries=1000, show_spinner=False, scope="session")
+@st.cache_data(max_entries=200, show_spinner=False, scope="session")
 def _predict(sha256: str, model: str, _scan: Scan) -> Prediction:
     return predictor().predict([_scan])[0]
 
