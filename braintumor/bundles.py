@@ -8,8 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from braintumor.errors import InputError
 from braintumor.evaluation.operating_point import ReferralRule
 from braintumor.evaluation.typicality import Typicality
+from braintumor.heatmaps import CellGrid
 from braintumor.scans import PREPROCESSING
 from braintumor.taxonomy import CLASSES
 
@@ -20,11 +22,28 @@ TYPICALITY_FILE = "typicality.npz"
 HISTORY_FILE = "history.csv"
 PREDICTIONS_FILE = "predictions.csv"
 
-_HASHED = (GRAPH_FILE, KERAS_FILE, TYPICALITY_FILE)
-_REQUIRED = ("name", "version", "classes", "input", "calibration", "operating_point", "sha256")
+_HASHED = (GRAPH_FILE, KERAS_FILE, TYPICALITY_FILE, HISTORY_FILE, PREDICTIONS_FILE)
+_REQUIRED = (
+    "name",
+    "version",
+    "created",
+    "network",
+    "network_source",
+    "command",
+    "classes",
+    "parameters",
+    "input",
+    "heatmap",
+    "data",
+    "split",
+    "calibration",
+    "operating_point",
+    "metrics",
+    "sha256",
+)
 
 
-class BundleError(ValueError):
+class BundleError(InputError):
     """A bundle that cannot be used; the message says what is wrong with it and what to do."""
 
 
@@ -44,6 +63,11 @@ class Bundle:
     def size(self) -> int:
         """Side of the square input in pixels."""
         return int(self.card["input"]["size"])
+
+    @property
+    def grid(self) -> CellGrid:
+        """Where the cells of the Grad-CAM lie on the input."""
+        return CellGrid(self.size, float(self.card["heatmap"]["first"]), float(self.card["heatmap"]["step"]))
 
     @property
     def temperature(self) -> float:
@@ -72,7 +96,7 @@ class Bundle:
 
 
 def load_bundle(folder: Path) -> Bundle:
-    """Read a bundle's card and check every weight file against its SHA-256.
+    """Read a bundle's card and check every other file against its SHA-256.
 
     Raises ``BundleError`` when the folder, its card or a file is missing, a file was changed, or the bundle was made
     for other classes or another preprocessing than this version has.
@@ -83,12 +107,19 @@ def load_bundle(folder: Path) -> Bundle:
         raise BundleError(f"The card of {folder.name} lacks {missing[0]!r}; train or download the model again.")
     if tuple(bundle.card["classes"]) != CLASSES:
         raise BundleError(f"{folder.name} answers with other classes than this version; use a model made for it.")
-    made_with = bundle.card["input"].get("preprocessing")
+    given = bundle.card["input"]
+    made_with = given.get("preprocessing") if isinstance(given, dict) else None
     if made_with != PREPROCESSING:
         raise BundleError(
             f"{folder.name} was trained with the preprocessing {made_with!r}, this version has {PREPROCESSING!r}; "
             "train it again."
         )
+    try:
+        _ = bundle.size, bundle.grid, bundle.temperature, bundle.threshold, bundle.referral
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"The card of {folder.name} holds a value that cannot be used ({error}); restore it."
+        ) from error
     for name in _HASHED:
         _check_hash(folder / name, bundle.card["sha256"].get(name))
     return bundle
@@ -114,7 +145,7 @@ def list_bundles(models_dir: Path) -> list[Path]:
 
 
 def write_card(folder: Path, card: Mapping[str, Any]) -> None:
-    """Write the card with the SHA-256 of the weight files; a reader sees the old card or the whole new one."""
+    """Write the card with the SHA-256 of the other files; a reader sees the old card or the whole new one."""
     hashes = {name: sha256_of(folder / name) for name in _HASHED}
     draft = folder / f".{CARD_FILE}"
     draft.write_text(json.dumps({**card, "sha256": hashes}, indent=2) + "\n", encoding="utf-8")

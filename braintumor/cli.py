@@ -1,16 +1,20 @@
 """``python -m braintumor VERB``: predict, evaluate, train, and look after data."""
 
 import argparse
+import io
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from braintumor import settings
-from braintumor.scans import Scan, ScanError, read_all, safe_name, walk
+from braintumor.errors import InputError
+from braintumor.scans import DEFAULT_LIMITS, Scan, ScanError, read_all, safe_name, walk
 
 if TYPE_CHECKING:
     from braintumor.inference import Prediction, Predictor
@@ -19,21 +23,24 @@ OK, SOME_FAILED, WRONG_USAGE = 0, 1, 2
 _FILES_AT_ONCE = 64
 
 
-class UsageError(Exception):
-    """A call that cannot be carried out as it was given."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and give its exit status: 0 all went well, 1 some input failed, 2 wrong usage."""
     options = _parser().parse_args(arguments)
+    # A terminal that knows ASCII alone must not stop a run at the first name with an accent.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status: int = options.run(options)
-    # What can go wrong with a call (no such folder, bundle, dataset or setting) is a ValueError with one sentence.
-    except (UsageError, ValueError) as error:
+    except BrokenPipeError:
+        # Whoever read has read enough; Python would complain once more when it closes the pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except ImportError as error:
+        sys.stderr.write(f"braintumor: {error.name} is missing; run: pip install -r requirements/train.txt\n")
+        return WRONG_USAGE
+    except (InputError, OSError) as error:
         sys.stderr.write(f"braintumor: {error}\n")
         return WRONG_USAGE
-    except BrokenPipeError:
-        return OK
     return status
 
 
@@ -139,12 +146,23 @@ def _read_paths(paths: Iterable[Path]) -> Iterator[Scan | ScanError]:
 
 
 def _read_path(path: Path) -> list[Scan | ScanError]:
-    name = safe_name(str(path))
     try:
-        return list(read_all(path.read_bytes(), name))
+        if path.is_dir():
+            return [ScanError("This folder holds no pictures.", "Name one that does.", str(path))]
+        if path.stat().st_size > DEFAULT_LIMITS.max_archive_bytes:
+            return [ScanError("This file is too large for a picture.", "Check that it is one.", str(path))]
+        return [_named(outcome, path) for outcome in read_all(path.read_bytes(), path.name)]
     except OSError as error:
         reason = "There is no such file." if isinstance(error, FileNotFoundError) else "This file cannot be opened."
-        return [ScanError(reason, "Check its name and your right to read it.", name)]
+        return [ScanError(reason, "Check its name and your right to read it.", str(path))]
+
+
+def _named(outcome: Scan | ScanError, path: Path) -> Scan | ScanError:
+    """Give an outcome its full path: what is cut or cleaned for a page would make two files look like one."""
+    inside = outcome.source.removeprefix(safe_name(path.name))
+    if isinstance(outcome, ScanError):
+        return ScanError(outcome.reason, outcome.hint, f"{path}{inside}")
+    return replace(outcome, source=f"{path}{inside}")
 
 
 def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
@@ -212,7 +230,7 @@ def _download(options: argparse.Namespace) -> int:
     from braintumor.datasets import CATALOGUE, download
 
     if options.name not in CATALOGUE:
-        raise UsageError(f"there is no dataset {options.name!r}; choose one of {', '.join(CATALOGUE)}")
+        raise InputError(f"there is no dataset {options.name!r}; choose one of {', '.join(CATALOGUE)}")
     sys.stdout.write(f"{download(options.name)}\n")
     return OK
 

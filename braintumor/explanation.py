@@ -1,12 +1,14 @@
 """Heatmaps on demand through tf-keras-vis; Grad-CAM itself leaves the inference graph with every prediction."""
 
+import base64
+import io
 import json
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braintumor.bundles import KERAS_FILE, Bundle
-from braintumor.inference import scaled_map
+from braintumor.heatmaps import scaled_map
 from braintumor.taxonomy import CLASSES
 
 METHODS: dict[str, str] = {
@@ -28,8 +30,9 @@ METHODS: dict[str, str] = {
 _MOST_CHANNELS = 24
 _SALIENCY_SAMPLES = 12
 _SALIENCY_NOISE = 0.1
-_SECONDS_ALLOWED = 180
-# Each process holds about 700 MB while it runs.
+_SECONDS_ALLOWED = 120
+_FLAT = 3
+# Each process holds several hundred megabytes while it runs.
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -40,10 +43,11 @@ class ExplanationError(RuntimeError):
 def explain(model: Any, image: NDArray[np.uint8], class_name: str, method: str) -> NDArray[np.float32]:
     """Compute where a Keras model looks when it scores one class: (h, w) float32 from 0 to 1.
 
-    ``image`` is a prepared uint8 (size, size). Methods: Grad-CAM (Selvaraju et al., ICCV 2017), Grad-CAM++
-    (Chattopadhay et al., WACV 2018), Score-CAM (Wang et al., CVPR Workshops 2020, on the 24 channels that vary most)
-    and Saliency (Simonyan et al. 2013) smoothed over 12 noisy copies (SmoothGrad, Smilkov et al. 2017). Raises
-    ``ValueError`` for an unknown method or class and ``ExplanationError`` when the map comes out flat.
+    The map has the cells of the last feature map, or the picture's pixels for Saliency. ``image`` is a prepared uint8
+    (size, size). Methods: Grad-CAM (Selvaraju et al., ICCV 2017), Grad-CAM++ (Chattopadhay et al., WACV 2018),
+    Score-CAM (Wang et al., CVPR Workshops 2020, on the 24 channels that vary most) and Saliency (Simonyan et al.
+    2013) smoothed over 12 noisy copies (SmoothGrad, Smilkov et al. 2017). Raises ``ValueError`` for an unknown
+    method or class and ``ExplanationError`` when the map comes out flat.
     """
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
@@ -64,21 +68,23 @@ def explain_apart(
 ) -> NDArray[np.float32]:
     """Run ``explain`` for a bundle's Keras model in a process of its own, so that TensorFlow never enters this one.
 
-    ``on_progress`` is called with a share from 0 to 1 and what is being done. Raises ``ExplanationError`` when the
-    process fails or takes over three minutes.
+    Gives (size, size) float32 from 0 to 1 over the prepared image. ``on_progress`` is called with a share from 0 to 1
+    and what is being done. Picture and map travel through pipes and never touch the disk. Raises
+    ``ExplanationError`` when the process fails, takes over two minutes, or others keep it busy for as long.
     """
-    with _ONE_AT_A_TIME, tempfile.TemporaryDirectory(prefix="braintumor-") as folder:
-        source, target = Path(folder) / "image.npy", Path(folder) / "map.npy"
-        np.save(source, image)
+    if not _ONE_AT_A_TIME.acquire(timeout=_SECONDS_ALLOWED):
+        raise ExplanationError("Others are computing heatmaps just now; try again in a minute.")
+    try:
         task = {
             "model": str(bundle.folder / KERAS_FILE),
-            "image": str(source),
-            "map": str(target),
+            "image": _packed(image),
             "class_name": class_name,
             "method": method,
         }
-        _run_worker(task, on_progress or (lambda share, text: None))
-        return np.asarray(np.load(target), dtype=np.float32)
+        heat = _run_worker(task, on_progress or (lambda share, doing: None))
+    finally:
+        _ONE_AT_A_TIME.release()
+    return bundle.grid.to_square(heat) if len(heat) < bundle.size else heat
 
 
 def _score(class_name: str) -> Callable[[Any], Any]:
@@ -101,63 +107,95 @@ def _compute(model: Any, score: Callable[[Any], Any], seed: NDArray[np.float32],
 
     kinds: dict[str, Any] = {"gradcam": Gradcam, "gradcam++": GradcamPlusPlus, "scorecam": Scorecam}
     # Left to seek, the library would step back from the features to one of the convolutions inside them.
-    options: dict[str, Any] = {"penultimate_layer": FEATURE_LAYER, "seek_penultimate_conv_layer": False}
+    options: dict[str, Any] = {
+        "penultimate_layer": FEATURE_LAYER,
+        "seek_penultimate_conv_layer": False,
+        "expand_cam": False,
+    }
     if method == "scorecam":
         options["max_N"] = _MOST_CHANNELS
-    else:
-        options["expand_cam"] = False
     return kinds[method](model, clone=False)(score, seed, **options)
 
 
-def _run_worker(task: dict[str, str], on_progress: Callable[[float, str], object]) -> None:
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(Path(__file__).parent.parent)}
+def _run_worker(task: dict[str, str], on_progress: Callable[[float, str], object]) -> NDArray[np.float32]:
     on_progress(0.05, "Starting TensorFlow")
-    with subprocess.Popen(  # noqa: S603 - the command is this interpreter and a module of ours
-        [sys.executable, "-m", "braintumor.explanation", json.dumps(task)],
+    packed = ""
+    with subprocess.Popen(
+        [sys.executable, "-m", "braintumor.explanation"],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
-        env=environment,
+        env=_environment(),
     ) as worker:
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        timer = threading.Timer(_SECONDS_ALLOWED, worker.kill)
+        timer.start()
         try:
-            assert worker.stdout is not None
+            with suppress(BrokenPipeError):
+                worker.stdin.write(json.dumps(task))
+                worker.stdin.close()
             for line in worker.stdout:
-                if line.startswith("{"):
-                    step = json.loads(line)
+                step = json.loads(line) if line.startswith("{") else {}
+                packed = step.get("map", packed)
+                if "doing" in step:
                     on_progress(step["share"], step["doing"])
-            worker.wait(_SECONDS_ALLOWED)
-        except subprocess.TimeoutExpired:
+        except BaseException:
+            # Whoever waited has left the page; the work is for nobody.
             worker.kill()
-            raise ExplanationError("The heatmap took too long and was stopped; choose another method.") from None
-    if worker.returncode == _FLAT:
-        raise ExplanationError(f"{METHODS[task['method']]} gives no map for this scan; choose another method.")
-    if worker.returncode:
-        raise ExplanationError("The heatmap could not be computed; Grad-CAM is still shown.")
+            raise
+        finally:
+            timer.cancel()
+    if worker.returncode == 0 and packed:
+        return _unpacked(packed).astype(np.float32)
+    raise ExplanationError(_failure(worker.returncode, task["method"]))
 
 
-_FLAT = 3
+def _environment() -> dict[str, str]:
+    """Pass on what a process needs to start, and no setting: they hold the keys of the server."""
+    needed = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMPDIR", "VIRTUAL_ENV")
+    kept = {name: os.environ[name] for name in needed if name in os.environ}
+    return {**kept, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(Path(__file__).parent.parent)}
+
+
+def _failure(status: int, method: str) -> str:
+    if status == _FLAT:
+        return f"{METHODS[method]} gives no map for this scan; choose another method."
+    if status < 0:
+        return "The heatmap took too long or too much memory and was stopped; choose another method."
+    return "The heatmap could not be computed; Grad-CAM is still shown."
+
+
+def _packed(values: NDArray[Any]) -> str:
+    file = io.BytesIO()
+    np.save(file, values, allow_pickle=False)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def _unpacked(text: str) -> NDArray[Any]:
+    return np.asarray(np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False))
 
 
 def _work(task: dict[str, str]) -> int:
-    _announce(0.2, "Loading TensorFlow")
+    _announce(share=0.2, doing="Loading TensorFlow")
     import keras
 
-    _announce(0.5, "Loading the network")
+    _announce(share=0.5, doing="Loading the network")
     model = keras.saving.load_model(task["model"], compile=False)
-    _announce(0.65, f"Computing {METHODS[task['method']]}")
+    _announce(share=0.65, doing=f"Computing {METHODS[task['method']]}")
     try:
-        heat = explain(model, np.load(task["image"]), task["class_name"], task["method"])
+        heat = explain(model, _unpacked(task["image"]), task["class_name"], task["method"])
     except ExplanationError:
         return _FLAT
-    np.save(task["map"], heat)
-    _announce(1.0, "Done")
+    _announce(share=1.0, doing="Done", map=_packed(heat))
     return 0
 
 
-def _announce(share: float, doing: str) -> None:
-    sys.stdout.write(json.dumps({"share": share, "doing": doing}) + "\n")
+def _announce(**step: float | str) -> None:
+    sys.stdout.write(json.dumps(step) + "\n")
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    raise SystemExit(_work(json.loads(sys.argv[1])))
+    raise SystemExit(_work(json.load(sys.stdin)))

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from braintumor.bundles import GRAPH_FILE, Bundle, load_bundle
 from braintumor.evaluation.calibration import apply_temperature
+from braintumor.heatmaps import CellGrid, scaled_map
 from braintumor.scans import Prepared, Scan, prepare
 from braintumor.taxonomy import CLASSES, NO_TUMOR, TUMOR_CLASSES
 
@@ -25,9 +26,10 @@ class Prediction:
     ``probabilities`` maps each class to its calibrated probability, summing to 1; ``p_tumor`` is 1 less that of
     "notumor". ``decision`` is one of ``DECISIONS``; ``reasons`` holds a sentence for each ground of a referral and
     is empty otherwise. ``finding`` is the likeliest class on the chosen side of the operating point, None when the
-    scan does not look like a brain MRI. ``cam`` is Grad-CAM per class, float32 (h, w, 4), 0 or more, over the square
-    that ``prepared`` cut from slice ``slice_number``, whose height and width in pixels are ``shape``.
-    ``seconds`` is the time from pixels to answer, ``bundle`` the model's name and version.
+    scan does not look like a brain MRI. ``cam`` is Grad-CAM per class, float32 (h, w, 4), 0 or more, in
+    the cells of the last feature map, which ``grid`` lays over the square that ``prepared`` cut from slice
+    ``slice_number``, whose height and width in pixels are ``shape``. ``seconds`` is the time from pixels to answer,
+    ``bundle`` the model's name and version.
     """
 
     source: str
@@ -43,6 +45,7 @@ class Prediction:
     shape: tuple[int, int]
     prepared: Prepared
     cam: NDArray[np.float32]
+    grid: CellGrid
 
     @property
     def confidence(self) -> float:
@@ -50,8 +53,8 @@ class Prediction:
         return self.probabilities[self.finding] if self.finding else max(self.probabilities.values())
 
     def class_map(self, name: str) -> NDArray[np.float32]:
-        """Give the Grad-CAM of one class over the prepared square: float32 (h, w) from 0 to 1."""
-        return scaled_map(self.cam[..., CLASSES.index(name)])
+        """Give the Grad-CAM of one class over the prepared square: float32 (size, size) from 0 to 1."""
+        return scaled_map(self.grid.to_square(self.cam[..., CLASSES.index(name)]))
 
 
 @dataclass(frozen=True)
@@ -105,8 +108,8 @@ class Predictor:
         """Load and check a bundle; raises ``BundleError`` when it cannot be used."""
         return cls(load_bundle(folder))
 
-    def predict(self, scans: Sequence[Scan], on_progress: Callable[[int, int], None] | None = None) -> list[Prediction]:
-        """Answer for every scan, in order; ``on_progress`` is called with (done, all) after each batch.
+    def predict(self, scans: Sequence[Scan]) -> list[Prediction]:
+        """Answer for every scan, in order.
 
         Of a scan with several slices the answer is that of the slice with the highest P(tumor).
         """
@@ -117,8 +120,6 @@ class Predictor:
             for (number, _), prediction in zip(chosen, self._predict_batch(scans, chosen), strict=True):
                 if number not in best or prediction.p_tumor > best[number].p_tumor:
                     best[number] = prediction
-            if on_progress:
-                on_progress(len(best), len(scans))
         return [best[number] for number in range(len(scans))]
 
     def _predict_batch(self, scans: Sequence[Scan], chosen: Sequence[tuple[int, int]]) -> list[Prediction]:
@@ -165,6 +166,7 @@ class Predictor:
             shape=scan.shape[1:],
             prepared=prepared,
             cam=cam,
+            grid=self.bundle.grid,
         )
 
     def _foreign(self, scan: Scan, prepared: Prepared, distance: float) -> tuple[str, ...]:
@@ -172,8 +174,7 @@ class Predictor:
             return ("The picture is blank, so there is nothing to judge.",)
         if scan.facts.get("color"):
             return ("The picture is in color; an MRI slice is grey.",)
-        limit = self.bundle.referral.distance_limit
-        if limit is not None and not distance <= limit:
+        if self.bundle.referral.atypical(np.array([distance]))[0]:
             return ("The picture does not look like the brain MRI slices the model knows.",)
         return ()
 
@@ -193,9 +194,3 @@ class Predictor:
                 f"(at least {rule.kind_confidence:.0%} is asked for)."
             )
         return tuple(reasons)
-
-
-def scaled_map(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale a map of values 0 or more so that its highest is 1; a map of zeros stays zero."""
-    highest = float(values.max())
-    return np.asarray(values / highest if highest > 0 else values, dtype=np.float32)

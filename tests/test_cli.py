@@ -58,6 +58,7 @@ def test_predict_walks_folders_and_archives_and_goes_on_after_a_bad_file(folder,
     rows = _rows(capsys)
     names = [row["source"].removeprefix(f"{folder}/") for row in rows]
     assert names == ["a.png", "c.zip/c1.png", "c.zip/c2.png", "inner/b.png"]
+    assert all(row["source"].startswith(str(folder)) for row in rows)
     assert [row["status"] for row in rows] == ["ok", "ok", "error", "ok"]
     assert set(rows[2]) == KEYS
     assert rows[2]["error"].endswith(".")
@@ -70,6 +71,8 @@ def test_predict_walks_folders_and_archives_and_goes_on_after_a_bad_file(folder,
         (["predict"], 2),
         (["no-such-verb"], 2),
         (["predict", "missing.png"], 1),
+        (["predict", "."], 1),
+        (["train", "--data", ".", "--weights", "missing.h5"], 2),
         (["predict", "missing.png", "--bundle", "nowhere"], 2),
         (["data", "audit", "nowhere"], 2),
         (["data", "download", "nothing"], 2),
@@ -86,6 +89,37 @@ def test_exit_status_tells_what_kind_of_failure(arguments, status, capsys, monke
         found = stop.code
     assert found == status
     assert "Traceback" not in "".join(capsys.readouterr())
+
+
+def test_files_in_deep_folders_keep_their_own_names(tmp_path, capsys):
+    deep = tmp_path / ("long folder name " * 10) / ("another " * 20)
+    deep.mkdir(parents=True)
+    for name in ("one.png", "two\nlines.png"):
+        (deep / name).write_bytes(png_bytes(phantom()))
+    assert main(["predict", str(deep), "--json"]) == 0
+    assert [row["source"] for row in _rows(capsys)] == [str(deep / "one.png"), str(deep / "two\nlines.png")]
+
+
+def test_a_file_too_large_for_a_picture_is_not_read(tmp_path, capsys):
+    with (tmp_path / "huge.png").open("wb") as file:
+        file.truncate(3 * 2**30)
+    assert main(["predict", str(tmp_path / "huge.png"), "--json"]) == 1
+    assert _rows(capsys)[0]["error"].startswith("This file is too large")
+
+
+def test_a_second_fold_under_the_same_name_is_refused(tiny_bundle, picture_folder, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("BRAINTUMOR_MODELS_DIR", str(tmp_path))
+    settings.load.cache_clear()
+    runs = tiny_bundle.parent.parent / "runs"
+    call = ["train", "--data", str(picture_folder), "--size", "48", "--name", "tiny", "--version", "0.1.0"]
+    call += ["--epochs", "1", "--folds", "3", "--runs", str(runs)]
+    try:
+        assert main([*call, "--fold", "1"]) == 2
+        assert "holds a run on other data" in capsys.readouterr().err
+        assert not (tmp_path / "tiny").exists()
+        assert main([*call, "--fold", "0"]) == 0
+    finally:
+        settings.load.cache_clear()
 
 
 def test_predict_without_json_is_for_people(folder, capsys):
@@ -110,18 +144,21 @@ def test_evaluate_remakes_the_figures_of_the_card(tiny_bundle, picture_folder, c
     card = json.loads((tiny_bundle / "card.json").read_text())
     assert report["data"] == "the training run's own data and split"
     assert report["metrics"]["test"] == card["metrics"]["test"]
+    assert report["agrees_with_card"] is True
     assert out.read_text() == (tiny_bundle / "predictions.csv").read_text()
 
 
-def test_evaluate_says_so_when_the_data_is_other_data(tiny_bundle, picture_folder, tmp_path, capsys):
-    for number, path in enumerate(sorted(picture_folder.rglob("*.png"))[::2]):
+@pytest.mark.parametrize("step", [2, 9])
+def test_evaluate_says_so_when_the_data_is_other_data(step, tiny_bundle, picture_folder, tmp_path, capsys):
+    for number, path in enumerate(sorted(picture_folder.rglob("*.png"))[::step]):
         target = tmp_path / "elsewhere" / path.parent.name / f"{number}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
     assert main(["evaluate", "--bundle", str(tiny_bundle), "--data", str(tmp_path / "elsewhere")]) == 0
     report = json.loads(capsys.readouterr().out)
     assert "near-duplicates of training pictures are not excluded" in report["data"]
-    assert report["metrics"]["external"]["images"] == 30
+    assert report["metrics"]["external"]["images"] == len(range(0, 60, step))
+    assert "agrees_with_card" not in report
 
 
 def test_the_model_of_the_settings_is_used(folder, capsys, tiny_bundle, monkeypatch):

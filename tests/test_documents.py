@@ -5,8 +5,10 @@ from dataclasses import fields
 import pytest
 
 from braintumor.cli import _parser
+from braintumor.dashboard.bundle_tables import FIRST, HEADLINES
 from braintumor.settings import ROOT, Settings
-from scripts.write_figures import END, START, block, documents, filled
+from scripts import write_figures
+from scripts.write_figures import END, IN_README, START, block, documents, filled
 
 README = ROOT / "README.md"
 DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
@@ -78,10 +80,21 @@ def test_commands_of_the_readme_are_understood(arguments):
     assert _parser().parse_args(arguments).run
 
 
-@pytest.mark.parametrize(("path", "figures"), documents().items(), ids=lambda value: getattr(value, "name", ""))
-def test_figures_in_a_document_are_those_of_their_file(path, figures):
-    text = path.read_text(encoding="utf-8")
-    assert filled(text, figures) == text, "run: python scripts/write_figures.py"
+@pytest.mark.parametrize("name", ["README.md", "docs/leakage.md", "docs/benchmarks.md"])
+def test_figures_in_a_document_are_those_of_their_file(name):
+    found = documents()
+    if ROOT / name not in found:
+        pytest.skip(f"the report that {name} takes its figures from has not been written yet")
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert filled(text, found[ROOT / name]) == text, "run: python scripts/write_figures.py"
+
+
+def test_a_document_whose_report_is_missing_is_left_alone(tmp_path, monkeypatch):
+    report, document = tmp_path / "report.json", tmp_path / "document.md"
+    monkeypatch.setattr(write_figures, "_REPORTED", {document: (report, lambda found: found["text"])})
+    assert document not in documents()
+    report.write_text('{"text": "words"}')
+    assert documents()[document] == "words"
 
 
 @pytest.mark.parametrize("text", ["", START, f"{END} {START}", f"{START} {END} {END}", f"{START} {START} {END}"])
@@ -109,20 +122,24 @@ def split(value, share):
 @pytest.mark.parametrize("with_published", [True, False])
 def test_block_tells_each_figure_with_its_interval(tmp_path, with_published):
     metrics = {"test": split(0.9, 0.0)} | ({"published_test": split(0.98, 0.66)} if with_published else {})
-    card = tmp_path / "card.json"
-    card.write_text(json.dumps({"name": "squeezenet", "version": "1.0.0", "parameters": 700000, "metrics": metrics}))
-    text = block(card)
+    card = {"name": "squeezenet", "version": "1.0.0", "parameters": 700000, "metrics": metrics}
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    text = block(tmp_path)
     assert "1,234 images in 56 groups" in text
     assert "90.0% (89.0 to 91.0)" in text
     assert "0.900 (0.890 to 0.910)" in text
     assert "sensitivity | 90.0% |" in text
     assert "specificity | – |" in text
-    assert ("66% of its" in text) is with_published
-    assert ("leaks: inflated" in text) is with_published
+    assert ("66% of these 1,234 images were themselves in this model's training set" in text) is with_published
+    assert ("inflated" in text) is with_published
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len({row.count("|") for row in rows}) == 1
-    assert len(rows) == 8
+    assert len(rows) == 2 + len(IN_README)
 
 
 def test_without_a_card_the_block_says_so(tmp_path):
-    assert "scripts/write_figures.py" in block(tmp_path / "card.json")
+    assert "scripts/write_figures.py" in block(tmp_path)
+
+
+def test_every_figure_of_the_readme_is_a_headline():
+    assert set(IN_README) | set(FIRST) <= {headline.title for headline in HEADLINES}

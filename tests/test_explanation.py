@@ -1,11 +1,15 @@
+import time
+
 import keras
 import numpy as np
 import pytest
 from tf_keras_vis.gradcam import Gradcam
 
+from braintumor import explanation
 from braintumor.bundles import load_bundle
 from braintumor.explanation import METHODS, ExplanationError, explain, explain_apart
-from braintumor.inference import Graph, scaled_map
+from braintumor.heatmaps import scaled_map
+from braintumor.inference import Graph
 from braintumor.scans import phantom, prepare
 from braintumor.taxonomy import CLASSES
 from tests.conftest import SHIPPED
@@ -80,9 +84,38 @@ def test_a_process_of_its_own_draws_the_same_map(model, images):
     heat = explain_apart(
         load_bundle(SHIPPED), images[0], "glioma", "gradcam++", lambda share, doing: told.append((share, doing))
     )
-    np.testing.assert_allclose(heat, explain(model, images[0], "glioma", "gradcam++"), atol=1e-3)
+    cells = explain(model, images[0], "glioma", "gradcam++")
+    np.testing.assert_allclose(heat, load_bundle(SHIPPED).grid.to_square(cells), atol=1e-3)
     assert [share for share, _ in told] == sorted(share for share, _ in told)
     assert told[-1][0] == 1.0
+
+
+def test_a_process_that_takes_too_long_is_stopped_and_frees_its_place(images, monkeypatch):
+    monkeypatch.setattr(explanation, "_SECONDS_ALLOWED", 0.3)
+    for _ in range(2):
+        with pytest.raises(ExplanationError, match=r"took too long or too much memory and was stopped"):
+            explain_apart(load_bundle(SHIPPED), images[0], "glioma", "saliency")
+
+
+def test_who_leaves_the_page_takes_the_process_along(images):
+    class LeftError(Exception):
+        pass
+
+    def leave(share, doing):
+        if share > 0.1:
+            raise LeftError
+
+    started = time.monotonic()
+    with pytest.raises(LeftError):
+        explain_apart(load_bundle(SHIPPED), images[0], "glioma", "scorecam", leave)
+    assert time.monotonic() - started < 30
+    assert not explanation._ONE_AT_A_TIME.locked()
+
+
+def test_the_process_gets_no_setting_of_the_server(monkeypatch):
+    monkeypatch.setenv("BRAINTUMOR_COOKIE_KEY", "k" * 40)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://secret")
+    assert not {"BRAINTUMOR_COOKIE_KEY", "DATABASE_URL"} & set(explanation._environment())
 
 
 def test_a_process_that_fails_leaves_one_sentence(tiny_bundle, images):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from braintumor.bundles import load_bundle
 from braintumor.evaluation import apply_temperature
-from braintumor.inference import DECISIONS, Graph, Predictor, scaled_map
+from braintumor.inference import DECISIONS, Graph, Predictor
 from braintumor.scans import Scan, prepare, read
 from braintumor.taxonomy import CLASSES
 from tests.conftest import ROOT, SHIPPED, phantom_scan, png_bytes
@@ -133,20 +133,8 @@ def test_doubt_is_said_in_words(predictor):
     assert "too close to the line" in found.reasons[0]
 
 
-def test_progress_is_told_up_to_the_end(predictor, scans):
-    told = []
-    predictor.predict(scans, lambda done, total: told.append((done, total)))
-    assert told[-1] == (len(scans), len(scans))
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
-
-
 def test_no_scans_no_answers(predictor):
     assert predictor.predict([]) == []
-
-
-@pytest.mark.parametrize(("values", "expected"), [([0, 1, 4], [0, 0.25, 1]), ([0, 0, 0], [0, 0, 0])])
-def test_maps_are_scaled_to_their_highest(values, expected):
-    np.testing.assert_allclose(scaled_map(np.array(values, np.float32)), expected)
 
 
 def test_answering_never_loads_tensorflow(tmp_path):

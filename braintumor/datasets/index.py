@@ -6,6 +6,7 @@ import pandas as pd
 
 from braintumor.datasets import figshare
 from braintumor.datasets.catalogue import folder_facts, known_or_any
+from braintumor.errors import InputError
 from braintumor.scans import walk
 from braintumor.taxonomy import LABELS
 
@@ -13,7 +14,7 @@ INDEX_COLUMNS = ("path", "dataset", "published_split", "label", "group", "mask")
 INDEX_FILE = "index.csv"
 
 
-class DatasetError(ValueError):
+class DatasetError(InputError):
     """A folder or index that cannot be used; the message says what to change."""
 
 
@@ -30,7 +31,9 @@ def build_index(root: Path) -> pd.DataFrame:
         raise DatasetError(f"{root} is not a folder; name one that holds pictures.")
     listed = root / INDEX_FILE
     rows = _read_listed(listed) if listed.is_file() else _from_folders(root)
-    if rows.empty or not {"path", "label"} <= set(rows.columns):
+    if listed.is_file() and not {"path", "label"} <= set(rows.columns):
+        raise DatasetError(f"{listed} lacks the column path or label; add it or take the file away.")
+    if rows.empty:
         raise DatasetError(
             f"{root} holds no pictures in class folders and no {INDEX_FILE}; see the README's data part."
         )
@@ -63,6 +66,8 @@ def _from_folders(root: Path) -> pd.DataFrame:
     known = set() if slices is None else set(slices["path"])
     rows = []
     for path in walk([root]):
+        if path == root:
+            continue
         inside = PurePosixPath(path.relative_to(root).as_posix())
         name = inside.parts[0].lower() if len(inside.parts) > 1 else ""
         dataset = known_or_any(name)

@@ -3,8 +3,6 @@
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-SPLITS = ("train", "validation", "test")
-
 
 def assign_splits(index: pd.DataFrame, *, folds: int = 5, fold: int = 0, seed: int = 0) -> pd.Series:
     """Give each row ``train``, ``validation`` or ``test``, no ``group`` being in two of them.

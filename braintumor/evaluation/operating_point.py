@@ -87,14 +87,18 @@ class ReferralRule:
         """
         rows = np.asarray(probabilities, dtype=np.float64)
         p_tumor = 1 - rows[:, _KINDS]
-        atypical = np.zeros(len(rows), dtype=bool)
-        if distance is not None and self.distance_limit is not None:
-            atypical = ~(np.asarray(distance, dtype=np.float64) <= self.distance_limit)
         return {
             "tumor_uncertain": (p_tumor >= self.tumor_low) & (p_tumor < self.tumor_high),
             "kind_uncertain": (p_tumor >= self.tumor_high) & (_kind_confidence(rows) < self.kind_confidence),
-            "atypical": atypical,
+            "atypical": np.zeros(len(rows), dtype=bool) if distance is None else self.atypical(distance),
         }
+
+    def atypical(self, distance: npt.ArrayLike) -> Bools:
+        """Tell which distances (n,) exceed the limit, (n,) bool; one that is not a number does."""
+        values = np.asarray(distance, dtype=np.float64)
+        if self.distance_limit is None:
+            return np.zeros(len(values), dtype=bool)
+        return np.asarray(~(values <= self.distance_limit))
 
     def refers(self, probabilities: npt.ArrayLike, distance: npt.ArrayLike | None = None) -> Bools:
         """Tell which rows are referred, (n,) bool; arguments as for ``reasons``."""

@@ -1,5 +1,6 @@
 """Does a picture look like the scans the model learned from."""
 
+import zipfile
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -120,7 +121,7 @@ class Typicality:
         try:
             with np.load(Path(path), allow_pickle=False) as stored:
                 values = {field.name: stored[field.name] for field in fields(cls)}
-        except (KeyError, EOFError, TypeError, AttributeError) as problem:
+        except (KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as problem:
             raise ValueError(f"{Path(path).name} does not hold a typicality model") from problem
         numbers = {name: float(value) for name, value in values.items() if not value.ndim}
         return cls(**{**values, **numbers})

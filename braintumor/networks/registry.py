@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 
+from braintumor.errors import InputError
 from braintumor.networks import squeezenet
 
 FEATURE_LAYER = "features"
@@ -19,13 +20,16 @@ class Network:
     """A network that can be built.
 
     ``size`` is the square input it was made for in pixels, ``source`` who published it. ``early_layers`` name the
-    layers whose mean activations, beside the last ones, tell scans from pictures of another kind.
+    layers whose mean activations, beside the last ones, tell scans from pictures of another kind. The center of the
+    last feature map's first cell lies ``first`` pixels from the picture's edge, the others ``step`` apart.
     """
 
     name: str
     size: int
     source: str
     early_layers: tuple[str, ...]
+    first: float
+    step: float
     build: Callable[[int, Path | None], keras.Model]
 
 
@@ -37,18 +41,25 @@ NETWORKS: dict[str, Network] = {
             192,
             "SqueezeNet 1.1, Iandola et al. 2016, arXiv:1602.07360, with batch normalization and a linear head",
             ("fire3_norm", "fire5_norm"),
+            15.5,
+            16.0,
             squeezenet.build,
         ),
     )
 }
 
 
+def registered(name: str) -> Network:
+    """Give a network by its name; raises ``InputError`` for one that is not registered."""
+    if name not in NETWORKS:
+        raise InputError(f"The network is {name!r}; it must be one of {', '.join(NETWORKS)}.")
+    return NETWORKS[name]
+
+
 def build(name: str, *, size: int | None = None, weights: Path | None = None) -> keras.Model:
     """Build a network: input (n, size, size, 1) grey from 0 to 255, output (n, 4) logits in the order of ``CLASSES``.
 
-    ``weights`` is a file of ImageNet weights to start from. Raises ``ValueError`` for a name that is not registered.
+    ``weights`` is a file of ImageNet weights to start from. Raises ``InputError`` for a name that is not registered.
     """
-    if name not in NETWORKS:
-        raise ValueError(f"network is {name!r}; it must be one of {', '.join(NETWORKS)}")
-    network = NETWORKS[name]
+    network = registered(name)
     return network.build(size or network.size, weights)

@@ -8,6 +8,7 @@ import numpy as np
 from keras import layers
 from numpy.typing import NDArray
 
+from braintumor.errors import InputError
 from braintumor.taxonomy import CLASSES
 
 # squeeze and expand channels of fire2 to fire9; max pooling comes before fire2, fire4 and fire6.
@@ -50,11 +51,14 @@ def _fire(x: Any, name: str, squeeze: int, expand: int) -> Any:
 def _load_imagenet(model: keras.Model, path: Path) -> None:
     import h5py
 
-    with h5py.File(path) as file:
-        for layer in model.layers:
-            if isinstance(layer, layers.Conv2D):
-                kernel, bias = _arrays(file[layer.name.replace("_", "/")])
-                layer.set_weights(_fold_to_grey(kernel, bias) if layer.name == "conv1" else [kernel, bias])
+    try:
+        with h5py.File(path) as file:
+            for layer in model.layers:
+                if isinstance(layer, layers.Conv2D):
+                    kernel, bias = _arrays(file[layer.name.replace("_", "/")])
+                    layer.set_weights(_fold_to_grey(kernel, bias) if layer.name == "conv1" else [kernel, bias])
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"{path} holds no weights of SqueezeNet 1.1 ({error}); name another file or none.") from error
 
 
 def _arrays(folder: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -37,7 +37,8 @@ def prepare(pixels: NDArray[np.float32], size: int) -> Prepared:
     """Crop a slice to the head, make it square, scale its intensity and resize it.
 
     ``pixels`` is (height, width) in any grey range. The head is the largest connected region brighter than 12 % of
-    the 99.5th percentile; where it covers less than 5 % of the picture all of it is kept. Grey values from the
+    the way from the 0.5th to the 99.5th percentile; where the box around it covers less than 5 % of the picture all
+    of it is kept. Grey values from the
     0.5th to the 99.5th percentile inside the square map to 0 to 255; a flat slice maps to 0.
     """
     pixels = _tame(pixels)

@@ -20,7 +20,7 @@ _EXPORT = "Export it again as PNG or JPEG and try once more."
 
 
 def read_raster(data: bytes, source: str, sha256: str, max_pixels: int) -> Scan:
-    """Read a picture as a scan of one slice.
+    """Read a picture as a scan: one slice, or one a page of a TIFF file.
 
     Grey values keep the file's range (0 to 255, 0 to 65535, or floats); color turns to luminance (ITU-R BT.601);
     transparent parts turn black; EXIF rotation is applied; of an animation the first frame is read. Raises
@@ -32,20 +32,33 @@ def read_raster(data: bytes, source: str, sha256: str, max_pixels: int) -> Scan:
         image.load()
         bits = 32 if image.mode in ("I", "F") else 16 if image.mode.startswith("I;16") else 8
         color = _is_colored(image)
-        grey = _to_grey(ImageOps.exif_transpose(image))
+        slices = _slices(image, max_pixels, source)
     except ScanError:
         raise
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombError, MemoryError):
         raise _too_large(source) from None
     except UnidentifiedImageError:
         raise ScanError("This file is not a picture that can be read.", _EXPORT, source) from None
     # Decoders of six formats raise nearly every built-in exception on damaged input.
     except Exception:
         raise ScanError("This picture is damaged or cut short.", _EXPORT, source) from None
-    if not np.isfinite(grey).all():
+    if not np.isfinite(slices).all():
         raise ScanError("This picture holds values that are no numbers.", _EXPORT, source)
     facts: dict[str, str | int | float | bool] = {"format": str(image.format), "bits": bits, "color": color}
-    return Scan(grey[np.newaxis], source, sha256, facts=facts)
+    return Scan(slices, source, sha256, facts=facts)
+
+
+def _slices(image: Image.Image, max_pixels: int, source: str) -> NDArray[np.float32]:
+    count = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+    if count * image.width * image.height > max_pixels:
+        raise _too_large(source)
+    pages = []
+    for page in range(count):
+        image.seek(page)
+        pages.append(_to_grey(ImageOps.exif_transpose(image)))
+    if len({page.shape for page in pages}) > 1:
+        raise ScanError("The pages of this TIFF file differ in size.", "Save each as a file of its own.", source)
+    return np.stack(pages)
 
 
 def _check_size(size: tuple[int, int], max_pixels: int, source: str) -> None:

@@ -1,7 +1,7 @@
 """From a trained network to a bundle: calibration, operating point, referral, and figures on held-out groups."""
 
-import hashlib
 import math
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -33,6 +33,12 @@ from braintumor.training.export import export_graph, without_optimizer
 from braintumor.training.sampling import allowed_classes
 
 SENSITIVITY = 0.95
+THRESHOLD_CAP = 0.5
+"""P(tumor) above this always counts as a tumor, however few tumors validation holds."""
+
+LEAST_BAND = (1 / 3, 2 / 3)
+"""P(tumor) at which odds for and against a tumor are below two to one; never answered, however few the errors there."""
+
 _FEWEST_TUMORS = 20
 _TYPICAL_SHARE = 0.985
 _TYPICALITY_AXES = 128
@@ -41,12 +47,16 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class Decisions:
-    """What turns raw outputs into answers, all of it chosen on validation groups."""
+    """What turns raw outputs into answers, all of it chosen on validation groups.
+
+    ``datasets`` names those that had enough tumors there to have a say in the threshold.
+    """
 
     temperature: float
     threshold: float
     referral: ReferralRule
     typicality: Typicality
+    datasets: list[str]
 
 
 def write_bundle(
@@ -58,16 +68,18 @@ def write_bundle(
     typicality model from training features with its limit from validation; the test split is only measured. ``facts``
     adds name, version, network, source, command and split to the card.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder.with_name(f".{folder.name}-draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
     plain = without_optimizer(model)
-    plain.save(folder / bundles.KERAS_FILE)
-    export_graph(plain, folder / bundles.GRAPH_FILE)
-    graph = Graph(folder / bundles.GRAPH_FILE)
+    plain.save(draft / bundles.KERAS_FILE)
+    export_graph(plain, draft / bundles.GRAPH_FILE)
+    graph = Graph(draft / bundles.GRAPH_FILE)
     decisions = decide(graph, data)
-    decisions.typicality.save(folder / bundles.TYPICALITY_FILE)
+    decisions.typicality.save(draft / bundles.TYPICALITY_FILE)
     predictions = predict_splits(graph, data, decisions)
-    predictions.to_csv(folder / bundles.PREDICTIONS_FILE, index=False, float_format="%.8f")
-    (folder / bundles.HISTORY_FILE).write_bytes(history.read_bytes())
+    predictions.to_csv(draft / bundles.PREDICTIONS_FILE, index=False, float_format="%.8f")
+    (draft / bundles.HISTORY_FILE).write_bytes(history.read_bytes())
     card = {
         **facts,
         "created": datetime.now(UTC).date().isoformat(),
@@ -79,13 +91,27 @@ def write_bundle(
         "operating_point": {
             "threshold": decisions.threshold,
             "chosen_for_sensitivity": SENSITIVITY,
+            "datasets": decisions.datasets,
+            "threshold_cap": THRESHOLD_CAP,
+            "least_band": list(LEAST_BAND),
             "fitted_on": "validation",
             "referral": asdict(decisions.referral),
         },
         "metrics": measure(predictions, decisions.threshold),
     }
-    bundles.write_card(folder, card)
+    bundles.write_card(draft, card)
+    _put_in_place(draft, folder)
     return bundles.read_card(folder)
+
+
+def _put_in_place(draft: Path, folder: Path) -> None:
+    """Swap whole folders: a server that holds the old graph mapped in memory would crash if the file itself changed."""
+    old = folder.with_name(f".{folder.name}-old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    draft.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def decide(graph: Graph, data: ExperimentData) -> Decisions:
@@ -98,14 +124,16 @@ def decide(graph: Graph, data: ExperimentData) -> Decisions:
     temperature = fit_temperature(output.logits, allowed_classes(index["label"]) > 0)
     table = _table(index, output, temperature)
     p_tumor = 1 - table[f"p_{NO_TUMOR}"].to_numpy()
-    threshold = _threshold(p_tumor, index)
+    thresholds = _thresholds(p_tumor, index)
+    # Rounded down, so that rows stored with fewer digits stay on their side of it.
+    threshold = math.floor(min([THRESHOLD_CAP, *thresholds.values()]) * 1e6) / 1e6
     referral = fit_referral(
         table,
         threshold=threshold,
         distance=typicality.distance(output.features),
         distance_limit=typicality.limit,
     )
-    return Decisions(temperature, threshold, _widened(referral), typicality)
+    return Decisions(temperature, threshold, _widened(referral), typicality, list(thresholds))
 
 
 def predict_splits(graph: Graph, data: ExperimentData, decisions: Decisions) -> pd.DataFrame:
@@ -153,12 +181,6 @@ def data_counts(index: pd.DataFrame) -> dict[str, Any]:
     return counts
 
 
-def index_digest(index: pd.DataFrame) -> str:
-    """Identify a grouped index, so that an evaluation can tell whether it sees the data of the training run."""
-    text = index[["path", "dataset", "label", "group"]].sort_values("path").to_csv(index=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def published_test(index: pd.DataFrame) -> NDArray[np.bool_]:
     """Mark the test part as its authors published it, (n,) bool, of datasets whose test part has several labels."""
     test = index["published_split"] == "test"
@@ -167,24 +189,22 @@ def published_test(index: pd.DataFrame) -> NDArray[np.bool_]:
 
 
 def _widened(rule: ReferralRule) -> ReferralRule:
-    """Refer at least where the odds for and against a tumor are below two to one, however few the errors there."""
-    return replace(rule, tumor_low=min(rule.tumor_low, 1 / 3), tumor_high=max(rule.tumor_high, 2 / 3))
+    low, high = LEAST_BAND
+    return replace(rule, tumor_low=min(rule.tumor_low, low), tumor_high=max(rule.tumor_high, high))
 
 
-def _threshold(p_tumor: NDArray[np.float64], index: pd.DataFrame) -> float:
-    """Give the largest threshold, 0.5 at most, with the sensitivity asked for in each dataset alone.
+def _thresholds(p_tumor: NDArray[np.float64], index: pd.DataFrame) -> dict[str, float]:
+    """Give, for each dataset with enough tumors, the largest threshold with the sensitivity asked for.
 
     Over all rows together the largest dataset would set it and the tumors of the others be missed.
     """
     is_tumor = (index["label"] != NO_TUMOR).to_numpy()
-    sources = [rows.to_numpy() for _, rows in index.assign(row=range(len(index))).groupby("dataset")["row"]]
-    found = [
-        choose_threshold(p_tumor[rows], is_tumor[rows], SENSITIVITY)
-        for rows in sources
-        if is_tumor[rows].sum() >= _FEWEST_TUMORS
-    ]
-    # Rounded down, so that rows stored with fewer digits stay on their side of it.
-    return math.floor(min([0.5, *found]) * 1e6) / 1e6
+    rows = {str(name): (index["dataset"] == name).to_numpy() for name in sorted(index["dataset"].unique())}
+    return {
+        name: choose_threshold(p_tumor[chosen], is_tumor[chosen], SENSITIVITY)
+        for name, chosen in rows.items()
+        if is_tumor[chosen].sum() >= _FEWEST_TUMORS
+    }
 
 
 def _table(index: pd.DataFrame, output: GraphOutput, temperature: float) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """The data of a training run: which pictures, in which split, prepared once and kept."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from braintumor.datasets import (
     signatures,
 )
 from braintumor.scans import PREPROCESSING
+
+_IDENTIFYING = ["path", "dataset", "published_split", "label", "picture", "group", "split"]
 
 
 @dataclass(frozen=True)
@@ -39,33 +42,55 @@ class ExperimentData:
         return pictures[first], index[first].reset_index(drop=True)
 
 
-def load_data(root: Path, size: int, cache: Path, *, folds: int, fold: int, seed: int) -> ExperimentData:
-    """List, group, split and prepare the pictures under a folder, or take them from ``cache`` if that was done.
+def labelled_index(root: Path) -> pd.DataFrame:
+    """List and group the labelled pictures under a folder.
 
     Pictures without a label, unreadable ones and those whose copies carry contradicting labels are left out. Raises
-    ``DatasetError`` when no labelled picture is left.
+    ``DatasetError`` when none is left.
     """
-    stored = cache / f"{PREPROCESSING}-{size}-{folds}-{fold}-{seed}"
-    table, array = stored.with_suffix(".csv"), stored.with_suffix(".npy")
-    if table.is_file() and array.is_file():
-        return ExperimentData(np.load(array), pd.read_csv(table, dtype=str, keep_default_na=False))
-    index = grouped_index(root)
-    disputed = audit(index)["label_conflicts"]["paths"]
-    index = index[(index["label"] != "") & ~index["picture"].isin(disputed)].reset_index(drop=True)
-    if index.empty:
-        raise DatasetError(f"{root} holds no labelled pictures; put them in folders named after their class.")
-    index = index.assign(split=assign_splits(index, folds=folds, fold=fold, seed=seed))
-    pictures, failed = load_pictures(root, list(index["path"]), size)
-    good = ~index["path"].isin(list(failed)).to_numpy()
-    data = ExperimentData(pictures[good], index[good].reset_index(drop=True))
-    cache.mkdir(parents=True, exist_ok=True)
-    np.save(array, data.pictures)
-    data.index.to_csv(table, index=False)
-    return data
-
-
-def grouped_index(root: Path) -> pd.DataFrame:
-    """List the pictures under a folder with near-duplicates and given groups joined (see ``assign_groups``)."""
     index = build_index(root)
-    marks, _ = signatures(root, list(index["path"]))
-    return assign_groups(index, near_duplicates(marks))
+    marks, failed = signatures(root, list(index["path"]))
+    index = assign_groups(index, near_duplicates(marks))
+    disputed = audit(index)["label_conflicts"]["paths"]
+    usable = (index["label"] != "") & ~index["picture"].isin(disputed) & ~index["path"].isin(list(failed))
+    if not usable.any():
+        raise DatasetError(f"{root} holds no labelled pictures; put them in folders named after their class.")
+    return index[usable].reset_index(drop=True)
+
+
+def split_index(index: pd.DataFrame, *, folds: int, fold: int, seed: int) -> pd.DataFrame:
+    """Add the column ``split`` (see ``assign_splits``); raises ``DatasetError`` when the data is too small for it."""
+    try:
+        return index.assign(split=assign_splits(index, folds=folds, fold=fold, seed=seed))
+    except ValueError as error:
+        raise DatasetError(f"The data cannot be split: {error}.") from error
+
+
+def prepare_pictures(root: Path, index: pd.DataFrame, size: int, cache: Path | None = None) -> ExperimentData:
+    """Prepare the pictures of an index, or take them from ``cache`` if the same ones lie there."""
+    kept = (
+        cache / f"{PREPROCESSING}-{size}-{_digest(str(root.resolve()) + index_digest(index))[:16]}.npy"
+        if cache
+        else None
+    )
+    if kept is not None and kept.is_file():
+        return ExperimentData(np.load(kept), index)
+    pictures, failed = load_pictures(root, list(index["path"]), size)
+    if failed:
+        name, reason = next(iter(failed.items()))
+        raise DatasetError(f"{name} cannot be prepared ({reason}); take it out of the folder.")
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        draft = kept.with_name(f".{kept.name}")
+        np.save(draft, pictures)
+        draft.replace(kept)
+    return ExperimentData(pictures, index)
+
+
+def index_digest(index: pd.DataFrame) -> str:
+    """Identify a grouped and split index, whatever the order of its rows: a SHA-256 in hexadecimal digits."""
+    return _digest(index[_IDENTIFYING].sort_values("path").to_csv(index=False))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

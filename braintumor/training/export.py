@@ -8,8 +8,6 @@ import numpy as np
 
 from braintumor.networks.registry import FEATURE_LAYER, LOGIT_LAYER, NETWORKS
 
-OUTPUTS = ("logits", "cam", "features")
-
 
 def inference_model(model: keras.Model) -> keras.Model:
     """Extend a network so that one pass gives logits (n, 4), Grad-CAM (n, h, w, 4) and mean features (n, channels).

@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from braintumor.bundles import HISTORY_FILE
+from braintumor.errors import InputError
 from braintumor.training.augmentation import Augmentation
 from braintumor.training.losses import MarginalCrossEntropy, allowed_accuracy
 from braintumor.training.sampling import PictureBatches, allowed_classes
 
-HISTORY_FILE = "history.csv"
-LAST_FILE = "last.keras"
-BEST_FILE = "best.keras"
 _STATE_FILE = "state.json"
 
 
@@ -40,23 +39,35 @@ class FitOptions:
     seed: int = 0
 
 
+class TrainingError(InputError):
+    """A training run that cannot go on; the message says what to change."""
+
+
 def fit(
     model: keras.Model,
     train: tuple[NDArray[np.uint8], pd.DataFrame],
     validation: tuple[NDArray[np.uint8], pd.DataFrame],
     folder: Path,
     options: FitOptions,
+    identity: str = "",
 ) -> keras.Model:
     """Train a network with AdamW (Loshchilov & Hutter 2019) on a cosine schedule and give its best state.
 
-    ``train`` and ``validation`` are (pictures uint8 (n, size, size), their index rows). Each epoch writes
-    ``last.keras``, ``best.keras`` when the validation loss fell, and a line of ``history.csv`` into ``folder``; the
-    same call on a folder with those files goes on after the last whole epoch.
+    ``train`` and ``validation`` are (pictures uint8 (n, size, size), their index rows). After each epoch ``folder``
+    holds the state to go on from, the best one so far and ``history.csv``; the same call on such a folder goes on
+    after the last whole epoch. ``identity`` tells what the run is of: raises ``TrainingError`` when the folder holds
+    the state of another one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = _State.load(folder)
+    identity = f"{identity} {options}"
+    if state.epoch and state.identity != identity:
+        raise TrainingError(
+            f"{folder} holds a run on other data or with other options; choose another name or delete it."
+        )
+    state.identity = identity
     if state.epoch:
-        model = keras.saving.load_model(folder / LAST_FILE)
+        model = _restored(folder / state.last_file, options)
     else:
         _compile(model, options)
     recorder = _Recorder(folder, state, _validation(validation), options)
@@ -72,7 +83,18 @@ def fit(
             max_queue_size=8,
         )
         model.fit(batches, initial_epoch=state.epoch, epochs=options.epochs, callbacks=[recorder])
-    return keras.saving.load_model(folder / BEST_FILE)
+    return keras.saving.load_model(folder / state.best_file)
+
+
+def _restored(path: Path, options: FitOptions) -> keras.Model:
+    # A loaded optimizer has forgotten which weights do not decay, so a new one takes over what it knows.
+    model = keras.saving.load_model(path)
+    kept = model.optimizer
+    _compile(model, options)
+    model.optimizer.build(model.trainable_variables)
+    for variable, value in zip(model.optimizer.variables, kept.variables, strict=True):
+        variable.assign(value)
+    return model
 
 
 def _compile(model: keras.Model, options: FitOptions) -> None:
@@ -108,9 +130,20 @@ def _validation(validation: tuple[NDArray[np.uint8], pd.DataFrame]) -> tuple[NDA
 
 @dataclass
 class _State:
+    """What the last whole epoch left behind; written last, so that a stop at any moment leaves a state that fits."""
+
     epoch: int = 0
     best_loss: float = float("inf")
     best_epoch: int = 0
+    identity: str = ""
+
+    @property
+    def last_file(self) -> str:
+        return f"last-{self.epoch}.keras"
+
+    @property
+    def best_file(self) -> str:
+        return f"best-{self.best_epoch}.keras"
 
     @classmethod
     def load(cls, folder: Path) -> "_State":
@@ -118,7 +151,16 @@ class _State:
         return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else cls()
 
     def save(self, folder: Path) -> None:
-        (folder / _STATE_FILE).write_text(json.dumps(self.__dict__), encoding="utf-8")
+        _replace(folder / _STATE_FILE, json.dumps(asdict(self)))
+        for path in (*folder.glob("last-*.keras"), *folder.glob("best-*.keras")):
+            if path.name not in (self.last_file, self.best_file):
+                path.unlink()
+
+
+def _replace(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
 
 
 class _Recorder(keras.callbacks.Callback):
@@ -145,17 +187,16 @@ class _Recorder(keras.callbacks.Callback):
         self._started = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        logs = logs or {}
-        self.model.save(self._folder / LAST_FILE)
+        self._state.epoch = epoch + 1
+        self.model.save(self._folder / self._state.last_file)
         weights = self.model.get_weights()
         self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
         loss, accuracy = self._validate()
         if loss < self._state.best_loss:
             self._state.best_loss, self._state.best_epoch = loss, epoch + 1
-            self.model.save(self._folder / BEST_FILE)
+            self.model.save(self._folder / self._state.best_file)
         self.model.set_weights(weights)
-        self._write(epoch, logs, loss, accuracy)
-        self._state.epoch = epoch + 1
+        self._write(epoch, logs or {}, loss, accuracy)
         self._state.save(self._folder)
         self.model.stop_training = self.finished(epoch + 1)
 
@@ -177,4 +218,4 @@ class _Recorder(keras.callbacks.Callback):
         }
         path = self._folder / HISTORY_FILE
         past = pd.read_csv(path).query("epoch <= @epoch") if path.is_file() and epoch else pd.DataFrame()
-        pd.concat([past, pd.DataFrame([row])], ignore_index=True).to_csv(path, index=False)
+        _replace(path, pd.concat([past, pd.DataFrame([row])], ignore_index=True).to_csv(index=False))

@@ -6,10 +6,11 @@ from typing import Any
 
 import keras
 
-from braintumor.networks import NETWORKS, build
-from braintumor.training.bundling import index_digest, write_bundle
-from braintumor.training.experiment import load_data
-from braintumor.training.fitting import HISTORY_FILE, FitOptions, fit
+from braintumor.bundles import HISTORY_FILE, sha256_of
+from braintumor.networks import registered
+from braintumor.training.bundling import write_bundle
+from braintumor.training.experiment import index_digest, labelled_index, prepare_pictures, split_index
+from braintumor.training.fitting import FitOptions, fit
 
 
 @dataclass(frozen=True)
@@ -42,30 +43,41 @@ class RunOptions:
 def run(options: RunOptions) -> dict[str, Any]:
     """Train, or go on with a stopped run, and write the bundle ``models/NAME``; gives its card.
 
-    Raises ``ValueError`` for an unknown network and ``DatasetError`` for data that cannot be used.
+    Raises ``InputError`` for an unknown network, ``DatasetError`` for data that cannot be used, and ``TrainingError``
+    when the name was used for another run.
     """
-    network = NETWORKS.get(options.network)
-    size = options.size or (network.size if network else 0)
+    network = registered(options.network)
+    size = options.size or network.size
     keras.utils.set_random_seed(options.seed)
-    model = build(options.network, size=size, weights=options.weights)
+    model = network.build(size, options.weights)
+    index = split_index(labelled_index(options.data), folds=options.folds, fold=options.fold, seed=options.seed)
     folder = options.runs / options.name
-    data = load_data(options.data, size, folder, folds=options.folds, fold=options.fold, seed=options.seed)
-    fit_options = FitOptions(epochs=options.epochs, seed=options.seed)
-    best = fit(model, data.part("train"), data.distinct("validation"), folder, fit_options)
-    groups = data.index.groupby("split")["group"].nunique()
+    data = prepare_pictures(options.data, index, size, folder)
+    initial = sha256_of(options.weights) if options.weights else None
+    best = fit(
+        model,
+        data.part("train"),
+        data.distinct("validation"),
+        folder,
+        FitOptions(epochs=options.epochs, seed=options.seed),
+        f"{network.name} {size} {index_digest(index)} {initial}",
+    )
+    groups = index.groupby("split")["group"].nunique()
     facts = {
         "name": options.name,
         "version": options.version,
-        "network": options.network,
-        "network_source": NETWORKS[options.network].source,
+        "network": network.name,
+        "network_source": network.source,
         "initial_weights": options.weights.name if options.weights else None,
+        "initial_weights_sha256": initial,
         "command": options.command,
         "split": {
             "seed": options.seed,
             "folds": options.folds,
             "fold": options.fold,
             "groups": {str(name): int(count) for name, count in groups.items()},
-            "index_sha256": index_digest(data.index),
+            "index_sha256": index_digest(index),
         },
+        "heatmap": {"first": network.first, "step": network.step},
     }
     return write_bundle(best, data, folder / HISTORY_FILE, options.models / options.name, facts)

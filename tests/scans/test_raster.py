@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from braintumor.scans import ScanError, phantom, read
+from braintumor.scans import Limits, ScanError, phantom, read
 from braintumor.scans.raster import read_raster
 
 HEIGHT, WIDTH = 40, 56
@@ -111,7 +111,30 @@ def test_content_counts_and_not_the_name(suffix):
     assert read(LOSSLESS["tiff"][0], f"slice.{suffix}").facts["format"] == "TIFF"
 
 
-@pytest.mark.parametrize("format_name", ["GIF", "WEBP", "PNG", "TIFF"])
+def _pages(*shapes):
+    pages = [Image.fromarray(np.full(shape, 50 * number, np.uint8)) for number, shape in enumerate(shapes)]
+    return _file(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+
+
+def test_every_page_of_a_tiff_is_a_slice():
+    scan = read(_pages((HEIGHT, WIDTH), (HEIGHT, WIDTH), (HEIGHT, WIDTH)), "stack.tif")
+    assert scan.shape == (3, HEIGHT, WIDTH)
+    np.testing.assert_array_equal(scan.pixels[:, 0, 0], [0, 50, 100])
+
+
+@pytest.mark.parametrize(
+    ("shapes", "most_pixels", "sentence"),
+    [
+        (((HEIGHT, WIDTH), (HEIGHT + 2, WIDTH)), 10**6, "differ in size"),
+        (((HEIGHT, WIDTH),) * 3, 2 * HEIGHT * WIDTH, "more pixels than are accepted"),
+    ],
+)
+def test_a_tiff_that_is_no_stack_is_refused(shapes, most_pixels, sentence):
+    with pytest.raises(ScanError, match=sentence):
+        read(_pages(*shapes), "stack.tif", Limits(max_pixels=most_pixels))
+
+
+@pytest.mark.parametrize("format_name", ["GIF", "WEBP", "PNG"])
 def test_an_animation_gives_its_first_frame(format_name):
     frames = [Image.fromarray(np.full((HEIGHT, WIDTH), value, np.uint8)).convert("RGB") for value in (40, 120, 240)]
     options = {"lossless": True} if format_name == "WEBP" else {}

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from braintumor.bundles import load_bundle
-from braintumor.training.bundling import index_digest, published_test
+from braintumor.training.bundling import published_test
+from braintumor.training.experiment import index_digest
 
 
 def test_the_training_command_leaves_a_whole_bundle(tiny_bundle):
@@ -55,10 +56,20 @@ def test_a_published_test_part_needs_more_than_one_label(rows, expected):
     assert published_test(index).tolist() == expected
 
 
-@pytest.mark.parametrize(("column", "changed"), [("label", "glioma"), ("group", "g9"), ("path", "z.png")])
+@pytest.mark.parametrize(
+    ("column", "changed"), [("label", "glioma"), ("group", "g9"), ("path", "z.png"), ("split", "test")]
+)
 def test_the_digest_notices_other_data_but_not_another_order(column, changed):
     index = pd.DataFrame(
-        {"path": ["a.png", "b.png"], "dataset": "x", "label": "notumor", "group": ["g1", "g2"], "mask": ""}
+        {
+            "path": ["a.png", "b.png"],
+            "dataset": "x",
+            "published_split": "",
+            "label": "notumor",
+            "picture": ["p1", "p2"],
+            "group": ["g1", "g2"],
+            "split": "train",
+        }
     )
     assert index_digest(index) == index_digest(index[::-1])
     other = index.copy()
