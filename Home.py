@@ -1,10 +1,14 @@
 """Entry point of the dashboard: page settings, login, navigation."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from braintumor.dashboard import gate
 
-st.set_page_config(page_title="Brain tumor MRI", page_icon=":material/neurology:", layout="wide")
+# A named icon would be fetched from a server of others by every browser that opens the page.
+favicon = Path(gate.__file__).with_name("favicon.png")
+st.set_page_config(page_title="Brain tumor MRI", page_icon=favicon, layout="wide")
 
 session = gate.require_login()
 

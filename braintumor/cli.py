@@ -1,4 +1,4 @@
-"""``python -m braintumor VERB``: predict, evaluate, train, and look after data."""
+"""``python -m braintumor VERB``: predict, evaluate, train, and look after data and accounts."""
 
 import argparse
 import io
@@ -103,6 +103,11 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--runs", type=Path, default=settings.ROOT / "runs", help="folder for checkpoints")
     train.set_defaults(run=_train)
+
+    account = verbs.add_parser("account", help="help out on the server").add_subparsers(required=True, metavar="WHAT")
+    recover = account.add_parser("recover", help="lift a lock and print a temporary password")
+    recover.add_argument("username")
+    recover.set_defaults(run=_recover)
 
     data = verbs.add_parser("data", help="fetch and audit datasets").add_subparsers(required=True, metavar="WHAT")
     audit = data.add_parser("audit", help="find near-duplicates, leakage and label conflicts")
@@ -232,6 +237,18 @@ def _download(options: argparse.Namespace) -> int:
     if options.name not in CATALOGUE:
         raise InputError(f"there is no dataset {options.name!r}; choose one of {', '.join(CATALOGUE)}")
     sys.stdout.write(f"{download(options.name)}\n")
+    return OK
+
+
+def _recover(options: argparse.Namespace) -> int:
+    from braintumor.records import AccountError, Accounts, connect
+
+    configured = settings.load()
+    try:
+        temporary = Accounts(connect(configured.database), configured).recover(options.username)
+    except AccountError as error:
+        raise InputError(str(error)) from error
+    sys.stdout.write(f"{temporary}\n")
     return OK
 
 

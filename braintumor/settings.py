@@ -8,11 +8,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from braintumor.errors import InputError
+
 ROOT = Path(__file__).resolve().parent.parent
 SECRETS = ROOT / ".streamlit" / "secrets.toml"
 
 
-class SettingsError(ValueError):
+class SettingsError(InputError):
     """A setting has a value that cannot be used; the message names it and says what is allowed."""
 
 
@@ -21,6 +23,7 @@ class Settings:
     """Validated settings; the environment variable of each is its name in capitals behind ``BRAINTUMOR_``.
 
     ``database_url`` also answers to ``DATABASE_URL``. Sizes are in bytes unless the name says otherwise.
+    With ``setup_code`` set, only who knows it can create the first administrator.
     """
 
     data_dir: Path = ROOT / "data"
@@ -30,6 +33,7 @@ class Settings:
     demo: bool = False
     registration: str = "approval"
     cookie_key: str = ""
+    setup_code: str = ""
     session_hours: int = 12
     max_failed_logins: int = 5
     lockout_minutes: int = 15

@@ -12,14 +12,32 @@ _LINES = 500
 _ERROR = "administration_error"
 _TEMPORARY = "administration_temporary"
 
-session = gate.current()
-accounts = gate.accounts()
+
+def main() -> None:
+    session = gate.current()
+    st.title("Administration")
+    if session.account is None or not session.is_administrator:
+        st.error("Only an administrator may see this page; ask one for the role.")
+        return
+    if _ERROR in st.session_state:
+        st.error(st.session_state.pop(_ERROR))
+    everybody = gate.accounts().everybody(session.account)
+    show_pending(everybody)
+    show_table(everybody)
+    manage(everybody)
+    show_trail(session.account, everybody)
 
 
 def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
-    """Run one administrator's action; a refusal is shown on the page and gives None."""
+    """Run one action in the name of who is logged in now; gives None where nobody is, or where it is refused.
+
+    A refusal is shown on the page.
+    """
+    actor = gate.actor()
+    if actor is None:
+        return None
     try:
-        return action(*arguments)
+        return action(actor, *arguments)
     except AccountError as error:
         st.session_state[_ERROR] = str(error)
         return None
@@ -29,7 +47,8 @@ def label(account: Account) -> str:
     return f"{account.display_name} ({account.username})"
 
 
-def show_pending(actor: Account, people: list[Account]) -> None:
+def show_pending(people: list[Account]) -> None:
+    accounts = gate.accounts()
     waiting = [person for person in people if person.state is State.PENDING]
     st.subheader(f"Waiting for approval: {len(waiting)}")
     for person in waiting:
@@ -41,14 +60,14 @@ def show_pending(actor: Account, people: list[Account]) -> None:
                 icon=":material/check:",
                 type="primary",
                 on_click=attempt,
-                args=(accounts.approve, actor, person.id),
+                args=(accounts.approve, person.id),
             )
             st.button(
                 "Refuse",
                 key=f"refuse_{person.id}",
                 icon=":material/close:",
                 on_click=attempt,
-                args=(accounts.delete, actor, person.id),
+                args=(accounts.delete, person.id),
             )
 
 
@@ -72,7 +91,8 @@ def show_table(people: list[Account]) -> None:
     )
 
 
-def manage(actor: Account, people: list[Account]) -> None:
+def manage(people: list[Account]) -> None:
+    accounts = gate.accounts()
     st.subheader("Manage an account")
     by_id = {person.id: person for person in people}
     chosen = st.selectbox(
@@ -99,7 +119,7 @@ def manage(actor: Account, people: list[Account]) -> None:
             "Set role",
             disabled=role is person.role,
             on_click=attempt,
-            args=(accounts.set_role, actor, person.id, role),
+            args=(accounts.set_role, person.id, role),
         )
     with st.container(horizontal=True):
         if person.state is State.ACTIVE:
@@ -107,27 +127,28 @@ def manage(actor: Account, people: list[Account]) -> None:
                 "Disable",
                 icon=":material/block:",
                 on_click=attempt,
-                args=(accounts.disable, actor, person.id),
+                args=(accounts.disable, person.id),
             )
         else:
             st.button(
                 "Approve" if person.state is State.PENDING else "Enable",
                 icon=":material/check:",
                 on_click=attempt,
-                args=(accounts.approve, actor, person.id),
+                args=(accounts.approve, person.id),
             )
         if st.button("Reset password", icon=":material/lock_reset:"):
-            confirm_reset(actor, person)
+            confirm_reset(person)
         if st.button("Delete", icon=":material/delete:"):
-            confirm_delete(actor, person)
+            confirm_delete(person)
 
 
-def reset(actor: Account, person: Account) -> None:
-    st.session_state[_TEMPORARY] = attempt(accounts.reset_password, actor, person.id)
+def reset(person: Account) -> None:
+    st.session_state[_TEMPORARY] = attempt(gate.accounts().reset_password, person.id)
 
 
 @st.dialog("Reset the password?")
-def confirm_reset(actor: Account, person: Account) -> None:
+def confirm_reset(person: Account) -> None:
+    gate.current()
     st.text(label(person))
     st.write("The present password stops working, and every session of this account is logged out.")
     place = st.empty()
@@ -137,7 +158,7 @@ def confirm_reset(actor: Account, person: Account) -> None:
         key="reset_confirmed",
         width="stretch",
         on_click=reset,
-        args=(actor, person),
+        args=(person,),
     ):
         temporary = st.session_state.pop(_TEMPORARY)
         if temporary is None:
@@ -147,7 +168,8 @@ def confirm_reset(actor: Account, person: Account) -> None:
 
 
 @st.dialog("Delete the account?")
-def confirm_delete(actor: Account, person: Account) -> None:
+def confirm_delete(person: Account) -> None:
+    gate.current()
     st.text(label(person))
     st.write("This cannot be undone. The lines in the audit trail stay.")
     if st.button(
@@ -156,7 +178,7 @@ def confirm_delete(actor: Account, person: Account) -> None:
         key="delete_confirmed",
         width="stretch",
         on_click=attempt,
-        args=(accounts.delete, actor, person.id),
+        args=(gate.accounts().delete, person.id),
     ):
         st.rerun()
 
@@ -176,24 +198,12 @@ def show_trail(actor: Account, people: list[Account]) -> None:
                 "By": who(entry.actor_id),
                 "Action": entry.action,
                 "Account": who(entry.subject_account_id),
-                "Scan": entry.subject_hash or "",
             }
-            for entry in accounts.audit_trail(actor, _LINES)
+            for entry in gate.accounts().audit_trail(actor, _LINES)
         ],
         hide_index=True,
         column_config={"Time": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss")},
     )
 
 
-st.title("Administration")
-if session.account is None or not session.is_administrator:
-    st.error("Only an administrator may see this page; ask one for the role.")
-    st.stop()
-if _ERROR in st.session_state:
-    st.error(st.session_state.pop(_ERROR))
-
-everybody = accounts.everybody(session.account)
-show_pending(session.account, everybody)
-show_table(everybody)
-manage(session.account, everybody)
-show_trail(session.account, everybody)
+main()

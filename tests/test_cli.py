@@ -6,6 +6,7 @@ import pytest
 from braintumor import settings
 from braintumor.cli import main
 from braintumor.inference import DECISIONS
+from braintumor.records import Accounts, connect
 from braintumor.scans import phantom
 from braintumor.taxonomy import CLASSES
 from tests.conftest import SHIPPED, png_bytes
@@ -159,6 +160,21 @@ def test_evaluate_says_so_when_the_data_is_other_data(step, tiny_bundle, picture
     assert "near-duplicates of training pictures are not excluded" in report["data"]
     assert report["metrics"]["external"]["images"] == len(range(0, 60, step))
     assert "agrees_with_card" not in report
+
+
+def test_recover_prints_a_password_that_opens_the_account_once(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("BRAINTUMOR_DATA_DIR", str(tmp_path))
+    settings.load.cache_clear()
+    try:
+        accounts = Accounts(connect(settings.load().database), settings.load(), rounds=4)
+        accounts.create_first_administrator("ada", "Ada", "correct horse battery staple")
+        assert main(["account", "recover", "ada"]) == 0
+        temporary = capsys.readouterr().out.strip()
+        assert accounts.authenticate("ada", temporary).must_change_password
+        assert main(["account", "recover", "nobody"]) == 2
+        assert "no account of that name" in capsys.readouterr().err
+    finally:
+        settings.load.cache_clear()
 
 
 def test_the_model_of_the_settings_is_used(folder, capsys, tiny_bundle, monkeypatch):

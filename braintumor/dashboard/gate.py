@@ -78,20 +78,27 @@ def current() -> Session:
     return session
 
 
+def actor() -> Account | None:
+    """Give the account in whose name a callback acts, checked now; None where its session is over or it may not act.
+
+    Callbacks run before the page and so before ``current``: what they were drawn for may no longer hold.
+    """
+    account = _known_account()
+    return None if account is None or account.must_change_password else account
+
+
 def accounts() -> Accounts:
     """Give the accounts of this server; the database is opened once."""
     return _open(settings.load())
 
 
-def password_form(session: Session) -> None:
+def password_form() -> None:
     """Show the form in which users replace their own password."""
     _show_note("own")
     with st.form("password"):
         st.text_input("Current password", type="password", key="own_current", autocomplete="current-password")
         _new_password_fields("own", "New password")
-        st.form_submit_button(
-            "Change password", type="primary", width="stretch", on_click=_change_password, args=(session,)
-        )
+        st.form_submit_button("Change password", type="primary", width="stretch", on_click=_change_password)
 
 
 class _StoredCredentials(AuthenticationModel):  # type: ignore[misc] # the library has no types
@@ -237,12 +244,16 @@ def _enter() -> Session:
     return session
 
 
-def _known_session() -> Session | None:
+def _known_account() -> Account | None:
     token = st.session_state.get(_TOKEN)
-    if token is not None:
-        account = accounts().verify_session(token)
-        if account is not None:
-            return _session(account)
+    return None if token is None else accounts().verify_session(token)
+
+
+def _known_session() -> Session | None:
+    account = _known_account()
+    if account is not None:
+        return _session(account)
+    if _TOKEN in st.session_state:
         _forget()
         _note("info", "Your session has ended; log in again.")
     if st.session_state.get(GUEST) and settings.load().demo:
@@ -274,7 +285,7 @@ def _show_gate(session: Session | None, authenticator: _Authenticator | None) ->
     if session is not None:
         st.subheader("Choose your own password")
         st.write("You logged in with a temporary password. Replace it to go on.")
-        password_form(session)
+        password_form()
         st.button("Log out", icon=":material/logout:", on_click=_log_out, width="stretch")
         return
     assert authenticator is not None
@@ -301,6 +312,9 @@ def _first_administrator_form() -> None:
     with st.form("first"):
         _person_fields("first")
         _new_password_fields("first", "Password")
+        if settings.load().setup_code:
+            st.text_input("Setup code", type="password", key="first_code", autocomplete="off")
+            st.caption("Whoever runs this server has set it.")
         st.form_submit_button(
             "Create administrator", type="primary", width="stretch", on_click=_create_first_administrator
         )
@@ -339,7 +353,11 @@ def _create_first_administrator() -> None:
     state = st.session_state
     try:
         account = accounts().create_first_administrator(
-            state.first_username, state.first_name, _new_password("first"), state.first_email
+            state.first_username,
+            state.first_name,
+            _new_password("first"),
+            state.first_email,
+            state.get("first_code", ""),
         )
     except AccountError as error:
         _note("error", str(error), "first")
@@ -368,13 +386,13 @@ def _register() -> None:
         _note("success", "Thank you. You can log in as soon as an administrator has approved it.", "register")
 
 
-def _change_password(session: Session) -> None:
+def _change_password() -> None:
     state = st.session_state
-    assert session.account is not None
+    account = _known_account()  # not actor(): who has a temporary password may do this, and only this
+    if account is None:
+        return
     try:
-        accounts().change_password(
-            session.account, state.own_current, _new_password("own"), keep_token=state.get(_TOKEN, "")
-        )
+        accounts().change_password(account, state.own_current, _new_password("own"), keep_token=state[_TOKEN])
     except AccountError as error:
         _note("error", str(error), "own")
         return

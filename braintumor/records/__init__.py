@@ -1,19 +1,15 @@
 """What the app keeps: accounts, their sessions on the server, and the audit trail."""
 
 from braintumor.records.accounts import Account, Accounts
-from braintumor.records.audit import AuditEntry, AuditTrail
 from braintumor.records.database import connect
 from braintumor.records.errors import AccountError
 from braintumor.records.keys import signing_key
-from braintumor.records.tables import Base, Role, State
+from braintumor.records.tables import Role, State
 
 __all__ = [
     "Account",
     "AccountError",
     "Accounts",
-    "AuditEntry",
-    "AuditTrail",
-    "Base",
     "Role",
     "State",
     "connect",

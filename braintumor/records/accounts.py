@@ -1,6 +1,7 @@
 """Accounts and their sessions: who may log in, and what an administrator may do about it."""
 
 import hashlib
+import hmac
 import re
 import secrets
 import unicodedata
@@ -12,7 +13,7 @@ from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from braintumor.records import passwords
-from braintumor.records.audit import AuditEntry, AuditTrail, row, utc_now
+from braintumor.records.audit import AuditEntry, newest, row, utc_now
 from braintumor.records.database import writing
 from braintumor.records.errors import AccountError
 from braintumor.records.tables import AccountRow, Role, SessionRow, State
@@ -66,20 +67,28 @@ class Accounts:
         self._clock = clock
         self._reading = sessionmaker(engine)
         self._writing = sessionmaker(writing(engine))
-        self._trail = AuditTrail(engine, clock=clock)
 
     def exist(self) -> bool:
         """Tell whether there is any account; without one the first administrator may be created."""
         with self._reading() as db:
             return db.scalar(select(AccountRow.id).limit(1)) is not None
 
-    def create_first_administrator(self, username: str, display_name: str, password: str, email: str = "") -> Account:
-        """Create the first account, an active administrator; refused as soon as any account exists."""
+    def create_first_administrator(
+        self, username: str, display_name: str, password: str, email: str = "", setup_code: str = ""
+    ) -> Account:
+        """Create the first account, an active administrator; refused as soon as any account exists.
+
+        Where the settings name a ``setup_code``, it must be given too.
+        """
         person = self._new_row(username, display_name, password, email, Role.ADMINISTRATOR, State.ACTIVE)
         with self._writing.begin() as db:
             if db.scalar(select(AccountRow.id).limit(1)) is not None:
                 raise AccountError("There is an administrator already; log in, or register an account.")
-            return self._add(db, person, "first administrator created")
+            if self._fits_setup_code(setup_code):
+                return self._add(db, person, "first administrator created")
+            db.add(row(self._clock(), "setup refused"))
+        # Outside of the transaction, or the line would go with it.
+        raise AccountError("The setup code is wrong; ask whoever runs this server for it.")
 
     def register(
         self,
@@ -193,7 +202,7 @@ class Accounts:
         """Give the newest lines of the audit trail, for an administrator."""
         with self._reading() as db:
             _require_administrator(db, actor)
-        return self._trail.newest(limit)
+            return newest(db, limit)
 
     def approve(self, actor: Account, account_id: int) -> Account:
         """Let a pending or disabled account log in."""
@@ -247,14 +256,36 @@ class Accounts:
         temporary_hash = passwords.hash_password(temporary, self._rounds)
         with self._writing.begin() as db:
             _require_administrator(db, actor)
-            person = _existing(db, account_id)
-            person.password_hash = temporary_hash
-            person.must_change_password = True
-            person.failed_login_attempts = 0
-            person.locked_until = None
-            self._revoke_all(db, person)
-            db.add(row(self._clock(), "password reset", actor.id, account_id))
+            self._reset(db, _existing(db, account_id), temporary_hash, actor.id)
         return temporary
+
+    def recover(self, username: str) -> str:
+        """Do what ``reset_password`` does, for whoever works on the server and can read its database anyway.
+
+        It is the way back when the only administrator is locked out or has lost the password. Raises
+        ``AccountError`` when there is no such account.
+        """
+        temporary = passwords.temporary_password()
+        temporary_hash = passwords.hash_password(temporary, self._rounds)
+        with self._writing.begin() as db:
+            wanted = select(AccountRow).where(AccountRow.username == _normalized_username(username))
+            person = db.scalar(wanted)
+            if person is None:
+                raise AccountError("There is no account of that name; check how the username is spelled.")
+            self._reset(db, person, temporary_hash, None)
+        return temporary
+
+    def _reset(self, db: Session, person: AccountRow, password_hash: str, actor_id: int | None) -> None:
+        person.password_hash = password_hash
+        person.must_change_password = True
+        person.failed_login_attempts = 0
+        person.locked_until = None
+        self._revoke_all(db, person)
+        db.add(row(self._clock(), "password reset", actor_id, person.id))
+
+    def _fits_setup_code(self, code: str) -> bool:
+        wanted = self._settings.setup_code
+        return not wanted or hmac.compare_digest(_bytes(code), _bytes(wanted))
 
     def _new_row(
         self, username: str, display_name: str, password: str, email: str, role: Role, state: State
@@ -342,7 +373,11 @@ def _spare_last_administrator(db: Session, person: AccountRow) -> None:
 
 
 def _token_hash(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", errors="surrogatepass")).hexdigest()
+    return hashlib.sha256(_bytes(token)).hexdigest()
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", errors="surrogatepass")
 
 
 def _normalized_username(username: str) -> str:

@@ -1,6 +1,8 @@
 """Opening the database: SQLite in a private file by default, PostgreSQL by its address."""
 
 import os
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from sqlalchemy.pool import StaticPool
 from braintumor.records.tables import Base
 
 _WRITER_LOCK = 0x62726169
+_SECONDS_TO_WAIT = 10
 
 
 def connect(url: str) -> Engine:
@@ -49,8 +52,24 @@ def _make_private(file: Path) -> None:
 def _configure_sqlite(connection: Any, _record: Any) -> None:
     # The driver opens transactions late and on its own terms; None leaves that to _begin.
     connection.isolation_level = None
-    for setting in ("busy_timeout = 10000", "journal_mode = WAL", "foreign_keys = ON", "synchronous = NORMAL"):
+    connection.execute(f"PRAGMA busy_timeout = {_SECONDS_TO_WAIT * 1000:.0f}")
+    _use_write_ahead_log(connection)
+    for setting in ("foreign_keys = ON", "synchronous = NORMAL"):
         connection.execute(f"PRAGMA {setting}")
+
+
+def _use_write_ahead_log(connection: Any) -> None:
+    # SQLite heeds no busy timeout while another process makes the same change, as when several start together.
+    deadline = time.monotonic() + _SECONDS_TO_WAIT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _begin(connection: Connection) -> None:

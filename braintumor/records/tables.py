@@ -100,4 +100,3 @@ class AuditRow(Base):
     actor_id: Mapped[int | None]
     action: Mapped[str] = mapped_column(String(40))
     subject_account_id: Mapped[int | None]
-    subject_hash: Mapped[str | None] = mapped_column(String(64))

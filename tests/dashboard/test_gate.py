@@ -8,70 +8,11 @@ from streamlit.testing.v1 import AppTest
 
 from braintumor import settings
 from braintumor.dashboard import gate
-from braintumor.records import Accounts, Role, connect
 from braintumor.settings import ROOT
+from tests.records import app_users
+from tests.records.app_users import NAME, OTHER, PASSWORD, end_sessions, fill, is_inside, log_in, press, said, start
 
-PASSWORD = "correct horse battery staple"
-OTHER = "some other long password"
-NAME = "Bob *the* `builder` <script> :smile: $x$"
-
-
-@pytest.fixture(autouse=True)
-def environment(tmp_path, monkeypatch):
-    monkeypatch.setenv("BRAINTUMOR_DATA_DIR", str(tmp_path / "data"))
-    for name in ("BRAINTUMOR_DEMO", "BRAINTUMOR_DATABASE_URL", "DATABASE_URL", "BRAINTUMOR_REGISTRATION"):
-        monkeypatch.delenv(name, raising=False)
-    settings.load.cache_clear()
-    yield
-    settings.load.cache_clear()
-
-
-@pytest.fixture
-def accounts(environment):
-    accounts = Accounts(connect(settings.load().database), settings.load(), rounds=4)
-    accounts.create_first_administrator("ada", "Ada", PASSWORD)
-    return accounts
-
-
-@pytest.fixture
-def ada(accounts):
-    return accounts.authenticate("ada", PASSWORD)
-
-
-@pytest.fixture
-def bob(accounts, ada):
-    return accounts.approve(ada, accounts.register("bob", NAME, PASSWORD).id)
-
-
-def start():
-    app = AppTest.from_file(str(ROOT / "Home.py"), default_timeout=30).run()
-    assert not app.exception
-    return app
-
-
-def fill(app, form, **values):
-    for name, value in values.items():
-        app.text_input(key=f"{form}_{name}").set_value(value)
-
-
-def press(app, label):
-    next(button for button in app.button if button.label == label).click()
-    app.run()
-    assert not app.exception
-    return app
-
-
-def log_in(app, username="bob", password=PASSWORD):
-    fill(app, "login", username=username, password=password)
-    return press(app, "Log in")
-
-
-def is_inside(app):
-    return any(button.label in ("Log out", "Log in") for button in app.sidebar.button)
-
-
-def said(app):
-    return [element.value for kind in (app.error, app.info, app.success) for element in kind]
+environment, engine, accounts, ada, bob = app_users.FIXTURES
 
 
 def test_first_start_offers_only_the_first_administrator():
@@ -100,6 +41,22 @@ def test_first_administrator_refused(values, message):
     press(app, "Create administrator")
     assert not is_inside(app)
     assert message in said(app)[0]
+
+
+@pytest.mark.parametrize(("typed", "enters"), [("open sesame", True), ("open sesam", False), ("", False)])
+def test_setup_code_guards_the_first_administrator(monkeypatch, typed, enters):
+    monkeypatch.setenv("BRAINTUMOR_SETUP_CODE", "open sesame")
+    settings.load.cache_clear()
+    app = start()
+    fill(app, "first", name="Ada", username="ada", new=PASSWORD, repeat=PASSWORD, code=typed)
+    press(app, "Create administrator")
+    assert is_inside(app) is enters
+    assert gate.accounts().exist() is enters
+    assert enters or "setup code is wrong" in said(app)[0]
+
+
+def test_no_setup_code_is_asked_for_where_none_is_set():
+    assert "Setup code" not in [field.label for field in start().text_input]
 
 
 @pytest.mark.usefixtures("bob")
@@ -182,6 +139,48 @@ def test_administrator_puts_a_user_out_at_the_next_run(accounts, ada, bob, end):
     assert "scan_of_the_patient" not in app.session_state
 
 
+def test_a_temporary_password_is_not_replaced_from_an_ended_session(accounts, ada, bob, engine):
+    temporary = accounts.reset_password(ada, bob.id)
+    app = log_in(start(), "bob", temporary)
+    end_sessions(engine)
+    fill(app, "own", current=temporary, new=OTHER, repeat=OTHER)
+    press(app, "Change password")
+    assert not is_inside(app)
+    assert accounts.authenticate("bob", temporary).must_change_password
+
+
+class TestActor:
+    @staticmethod
+    def actor(app):
+        """What a callback in this tab would get."""
+
+        def script():
+            import streamlit as st
+
+            from braintumor.dashboard import gate
+
+            st.session_state.answer = gate.actor()
+
+        tab = AppTest.from_function(script)
+        if "_session_token" in app.session_state:
+            tab.session_state["_session_token"] = app.session_state["_session_token"]
+        tab.run()
+        assert not tab.exception
+        return tab.session_state.answer
+
+    def test_is_the_account_of_this_session(self, bob):
+        assert self.actor(log_in(start())) == bob
+
+    def test_is_nobody_once_the_session_is_over(self, bob, engine):
+        app = log_in(start())
+        end_sessions(engine)
+        assert self.actor(app) is None
+
+    def test_is_nobody_before_the_login_and_for_a_temporary_password(self, accounts, ada, bob):
+        assert self.actor(start()) is None
+        assert self.actor(log_in(start(), "bob", accounts.reset_password(ada, bob.id))) is None
+
+
 def test_temporary_password_must_be_changed_first(accounts, ada, bob):
     temporary = accounts.reset_password(ada, bob.id)
     app = log_in(start(), "bob", temporary)
@@ -191,17 +190,6 @@ def test_temporary_password_must_be_changed_first(accounts, ada, bob):
     assert "two passwords differ" in said(press(app, "Change password"))[0]
     fill(app, "own", current=temporary, new=OTHER, repeat=OTHER)
     assert is_inside(press(app, "Change password"))
-
-
-@pytest.mark.usefixtures("bob")
-def test_own_password_changes_on_the_account_page():
-    app = log_in(start())
-    app.switch_page("pages/account.py").run()
-    fill(app, "own", current=PASSWORD, new=OTHER, repeat=OTHER)
-    press(app, "Change password")
-    assert "is changed" in said(app)[0]
-    assert [title.value for title in app.title] == ["My account"]
-    assert is_inside(log_in(start(), "bob", OTHER))
 
 
 @pytest.mark.usefixtures("accounts")
@@ -239,64 +227,6 @@ def test_a_page_run_without_home_is_still_gated(page):
     assert not app.exception
     assert not app.title
     assert "Log in" in [tab.label for tab in app.tabs]
-
-
-class TestAdministration:
-    @pytest.fixture
-    def app(self, accounts):
-        app = log_in(start(), "ada")
-        app.switch_page("pages/administration.py").run()
-        assert [title.value for title in app.title] == ["Administration"]
-        return app
-
-    def choose(self, app, account):
-        app.selectbox(key="managed").set_value(account.id).run()
-        return app
-
-    def states(self, accounts, ada):
-        return {person.username: (person.role, person.state.value) for person in accounts.everybody(ada)}
-
-    def test_approve(self, accounts, ada, bob, app):
-        eve = accounts.register("eve", "Eve", PASSWORD)
-        app.run()
-        app.button(key=f"approve_{eve.id}").click().run()
-        assert self.states(accounts, ada)["eve"] == (Role.CLINICIAN, "active")
-
-    def test_refuse(self, accounts, ada, app):
-        eve = accounts.register("eve", "Eve", PASSWORD)
-        app.run()
-        app.button(key=f"refuse_{eve.id}").click().run()
-        assert "eve" not in self.states(accounts, ada)
-
-    def test_role(self, accounts, ada, bob, app):
-        self.choose(app.run(), bob)
-        app.selectbox(key=f"role_{bob.id}_clinician").set_value(Role.RESEARCHER).run()
-        press(app, "Set role")
-        assert self.states(accounts, ada)["bob"] == (Role.RESEARCHER, "active")
-
-    def test_disable_and_enable(self, accounts, ada, bob, app):
-        press(self.choose(app.run(), bob), "Disable")
-        assert self.states(accounts, ada)["bob"][1] == "disabled"
-        press(app, "Enable")
-        assert self.states(accounts, ada)["bob"][1] == "active"
-
-    def test_last_administrator(self, accounts, ada, app):
-        press(self.choose(app, ada), "Disable")
-        assert "last administrator" in said(app)[0]
-        assert self.states(accounts, ada)["ada"][1] == "active"
-
-    def test_delete_asks_first(self, accounts, ada, bob, app):
-        press(self.choose(app.run(), bob), "Delete")
-        assert "bob" in self.states(accounts, ada)
-        app.button(key="delete_confirmed").click().run()
-        assert "bob" not in self.states(accounts, ada)
-
-    def test_reset_makes_a_temporary_password(self, accounts, bob, app):
-        press(self.choose(app.run(), bob), "Reset password")
-        app.button(key="reset_confirmed").click().run()
-        # The dialog takes it from there at once in a browser; here a click in it runs the page without it.
-        temporary = app.session_state["administration_temporary"]
-        assert accounts.authenticate("bob", temporary).must_change_password
 
 
 class TestCookie:
