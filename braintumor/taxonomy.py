@@ -63,6 +63,14 @@ FINDINGS: dict[str, Finding] = {
 }
 
 
+TITLES: dict[str, str] = {
+    **{name: FINDINGS[name].title for name in TUMOR_CLASSES},
+    NO_TUMOR: "No tumor",
+    ANY_TUMOR: "Tumor, kind unknown",
+}
+"""Each of ``LABELS`` as a title: what is true of a scan, while a finding is what the model says of it."""
+
+
 def members(label: str) -> tuple[bool, ...]:
     """Tell which of ``CLASSES`` a label allows: one for a class name, three for ``tumor``.
 

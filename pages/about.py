@@ -8,9 +8,10 @@ import streamlit as st
 
 from braintumor import settings
 from braintumor.bundles import BundleError, read_card
-from braintumor.dashboard import charts, gate
+from braintumor.dashboard import gate
 from braintumor.dashboard.escaping import plain
-from braintumor.taxonomy import CLASSES, FINDINGS
+from braintumor.reports import DECISION_WORDS
+from braintumor.taxonomy import CLASSES, FINDINGS, TITLES
 
 
 def main() -> None:
@@ -24,7 +25,7 @@ def main() -> None:
     st.header("What the answers mean", anchor=False)
     for name in CLASSES:
         finding = FINDINGS[name]
-        with st.expander(charts.CLASS_TITLES[name]):
+        with st.expander(finding.title):
             st.markdown(f"{finding.summary}\n\n{finding.course}")
             st.caption(f"Source: {finding.source}")
     _show_next_steps()
@@ -38,10 +39,11 @@ def main() -> None:
 def _show_next_steps() -> None:
     st.header("After a result", anchor=False)
     st.markdown(
-        "- **Tumor**: have a radiologist read the whole examination, not this slice alone. The kind shown is a "
-        "resemblance; only tissue and the full clinical picture decide.\n"
-        "- **No tumor seen**: symptoms count more than this answer. It covers one slice and three kinds of tumor.\n"
-        "- **Refer to a reader**: the model gives no answer. Treat the scan as not assessed.\n"
+        f"- **{DECISION_WORDS['tumor']}**: have a radiologist read the whole examination, not this slice alone. The "
+        "kind shown is a resemblance; only tissue and the full clinical picture decide.\n"
+        f"- **{DECISION_WORDS['no_tumor']}**: symptoms count more than this answer. It covers one slice and three "
+        "kinds of tumor.\n"
+        f"- **{DECISION_WORDS['refer']}**: the model gives no answer. Treat the scan as not assessed.\n"
         "- **If you are a patient**: take your scans and questions to your doctor. Sudden severe headache, a first "
         "seizure, weakness on one side, or trouble speaking or seeing are emergencies, whatever this page says."
     )
@@ -81,7 +83,7 @@ def _data_table(data: Mapping[str, Any]) -> pd.DataFrame:
             rows.append(
                 {
                     "Dataset": facts.get("title", name),
-                    "Label": FINDINGS[label].title if label in FINDINGS else "Tumor of unknown kind",
+                    "Label": TITLES[label],
                     **{part.capitalize(): parts.get(part, 0) for part in ("train", "validation", "test")},
                     "License": facts.get("license", ""),
                     "Source": facts.get("source", ""),

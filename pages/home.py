@@ -1,15 +1,30 @@
 """Home: what this is, what it is not, and where to begin."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from braintumor import settings
-from braintumor.bundles import BundleError, read_card
-from braintumor.dashboard import gate
-from braintumor.dashboard.bundle_tables import percent
+from braintumor.bundles import BundleError
+from braintumor.dashboard import charts, gate
+from braintumor.dashboard.bundle_tables import (
+    FIRST,
+    HEADLINES,
+    BundleTables,
+    bounds,
+    bundle_stamp,
+    bundle_tables,
+    training_overlap,
+)
 from braintumor.dashboard.escaping import plain
+from braintumor.reports import figure, interval, percent
+
+
+@st.cache_data(max_entries=2, show_spinner=False)
+def _tables(folder: Path, stamp: tuple[float, ...]) -> BundleTables:
+    return bundle_tables(folder)
 
 
 def main() -> None:
@@ -21,7 +36,20 @@ def main() -> None:
     )
     if st.button("Get started", type="primary", icon=":material/arrow_forward:", width=260):
         st.switch_page("pages/prediction.py")
-    is_for, is_not = st.columns(2, gap="large")
+    configured = settings.load()
+    folder = configured.models_dir / configured.model
+    try:
+        tables = _tables(folder, bundle_stamp(folder))
+    except BundleError as error:
+        _show_scope({})
+        st.warning(str(error))
+        return
+    _show_scope(tables.card)
+    _show_figures(tables)
+
+
+def _show_scope(card: Mapping[str, Any]) -> None:
+    is_for, is_not = st.columns(2)
     with is_for, st.container(border=True, height="stretch"):
         st.subheader("What it is", anchor=False)
         st.markdown(
@@ -29,57 +57,52 @@ def main() -> None:
             "- A place where researchers can check how every figure was earned\n"
             "- Open: the data, the splits, the training command and the model are all named"
         )
+    origin = f"{len(card['data'])} public collections" if card.get("data") else "public collections"
     with is_not, st.container(border=True, height="stretch"):
         st.subheader("What it is not", anchor=False)
         st.markdown(
             "- Not a medical device and never a diagnosis\n"
             "- Not able to rule out a tumor: it knows three kinds, on single slices\n"
-            "- Not proven on your scanner: it learned from four public collections"
+            f"- Not proven on your scanner: it learned from {origin}"
         )
-    st.divider()
-    _show_figures()
 
 
-def _show_figures() -> None:
-    configured = settings.load()
-    try:
-        card = read_card(configured.models_dir / configured.model)
-        test = card["metrics"]["test"]
-    except (BundleError, KeyError) as error:
-        st.warning(str(error) if isinstance(error, BundleError) else "The model's card holds no test figures.")
+def _show_figures(tables: BundleTables) -> None:
+    # The card holds them ready; working them out from the predictions takes seconds.
+    metrics = tables.card.get("metrics") or {}
+    test = metrics.get("test")
+    if not test:
+        st.warning("The model's card holds no test figures.")
         return
+    st.divider()
     st.subheader("What it reaches on scans it never saw", anchor=False)
     st.caption(
-        f"{plain(card['name'])} {plain(card['version'])}, {test['images']:,} test images in {test['groups']} groups. "
-        "No copy of a test image was in training, nor a slice of its block of consecutive slices. "
-        "Ranges are 95 % intervals."
+        f"{plain(str(tables.card.get('name')))} {plain(str(tables.card.get('version')))}, {test['images']:,} test "
+        f"images in {test['groups']} groups. No copy of a test image was in training, nor a slice of its block of "
+        "consecutive slices. Ranges are 95% intervals."
     )
-    figures = (
-        ("Four classes: accuracy", test["four_class"]["accuracy"]),
-        ("Tumor or not: AUC", test["detection"]["roc_auc"]),
-        ("Sensitivity", test["detection"]["sensitivity"]),
-        ("Specificity", test["detection"]["specificity"]),
-    )
-    for column, (title, figure) in zip(st.columns(len(figures)), figures, strict=True):
-        span = f"{percent(figure['low'])} to {percent(figure['high'])}"
-        column.metric(title, percent(figure["value"]), delta=span, delta_color="off", delta_arrow="off", border=True)
-    _show_published(card["metrics"].get("published_test"), test)
-
-
-def _show_published(published: Mapping[str, Any] | None, test: Mapping[str, Any]) -> None:
+    first = [headline for headline in HEADLINES if headline.title in FIRST]
+    with st.container(horizontal=True):
+        for headline in first:
+            value, low, high = bounds(test, headline)
+            st.metric(
+                FIRST[headline.title],
+                figure(value, headline.is_share),
+                delta=interval(low, high, headline.is_share),
+                delta_color="off",
+                delta_arrow="off",
+                border=True,
+                width=charts.CARD_PIXELS,
+                help=headline.title,
+            )
+    published = metrics.get("published_test")
     if published:
-        share = published["in_training_share"]
+        accuracy = percent(bounds(published, HEADLINES[0])[0])
         st.markdown(
-            f"On the split that others publish, the same model reaches {percent(_accuracy(published))} instead of "
-            f"{percent(_accuracy(test))}. That figure is inflated: {percent(share)} of those images belong to groups "
-            "that it was trained on."
+            f"Of the published test images it gets {accuracy} right, an inflated figure: "
+            f"{training_overlap(tables.split('published_test'), published)}"
         )
     st.page_link("pages/training_metrics.py", label="All figures and curves", icon=":material/monitoring:")
-
-
-def _accuracy(report: Mapping[str, Any]) -> float | None:
-    value: float | None = report["four_class"]["accuracy"]["value"]
-    return value
 
 
 main()

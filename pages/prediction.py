@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from braintumor import settings
 from braintumor.bundles import BundleError
 from braintumor.dashboard import answers, gate
 from braintumor.dashboard.answers import Answer
@@ -37,20 +36,17 @@ def main() -> None:
 
 
 def _outcomes() -> list[Answer | ScanError]:
-    most = settings.load().max_files
     uploads = st.file_uploader(
         "Scans",
         accept_multiple_files=True,
         help="PNG, JPEG, BMP, GIF, TIFF or WebP, or a ZIP of them. Remove names from pictures before you upload them.",
     )
-    if len(uploads) > most:
-        st.warning(f"{len(uploads)} files were dropped; the first {most} are answered. Take the others in a second go.")
     if not uploads:
         st.toggle("No scan at hand? Try a synthetic sample", key="sample")
     bar = st.empty()
     outcomes = answers.answer_uploads(
-        uploads[:most],
-        lambda done, total, name: bar.progress(done / total, text=f"{done + 1} of {total}: {plain(name)}"),
+        uploads,
+        lambda number, total, name: bar.progress(number / total, text=f"{number + 1} of {total}: {plain(name)}"),
     )
     bar.empty()
     if not uploads and st.session_state.get("sample"):
@@ -62,7 +58,7 @@ def _show_table(outcomes: Sequence[Answer | ScanError]) -> None:
     rows = [outcome.prediction if isinstance(outcome, Answer) else outcome for outcome in outcomes]
     counts = answers_table(rows)["decision"].value_counts()
     parts = [f"{count} × {name.lower()}" for name, count in counts.items()]
-    st.subheader(f"{len(rows)} scans: {', '.join(parts)}" if len(rows) > 1 else "Answer")
+    st.subheader(f"{len(rows)} scans: {', '.join(parts)}" if len(rows) > 1 else "Answer", anchor=False)
     for row in rows:
         if isinstance(row, ScanError):
             st.error(f"**{plain(row.source)}**: {row.reason} {row.hint}", icon=":material/broken_image:")

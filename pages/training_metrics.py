@@ -1,6 +1,5 @@
 """How the model was trained and how good it is on scans it has never seen."""
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +11,20 @@ from braintumor import settings
 from braintumor.bundles import CARD_FILE, HISTORY_FILE, PREDICTIONS_FILE, BundleError
 from braintumor.dashboard import charts, gate
 from braintumor.dashboard.bundle_tables import (
+    FIRST,
     BundleTables,
     bundle_folders,
     bundle_stamp,
     bundle_tables,
     headline_table,
-    in_words,
-    percent,
+    training_overlap,
 )
 from braintumor.evaluation import by_dataset_and_class, rates_at, reliability, risk_coverage
-from braintumor.taxonomy import CLASSES, NO_TUMOR
+from braintumor.evaluation.metrics import PROBABILITIES
+from braintumor.reports import figure, in_words, interval, percent
+from braintumor.taxonomy import CLASSES, NO_TUMOR, TITLES
 
-TITLES = {"test": "Leak-free test", "published_test": "Published split (leaks)"}
-
-# Two cards of this width fit side by side on a phone.
-CARD_PIXELS = 165
+SPLITS = {"test": "Leak-free test", "published_test": "Published test (inflated)"}
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the model's files")
@@ -39,13 +37,13 @@ def _figures(folder: Path, stamp: tuple[float, ...], split: str) -> dict[str, An
     return _tables(folder, stamp).figures(split)
 
 
-def _show(figure: go.Figure, key: str) -> None:
+def _show(chart: go.Figure, key: str) -> None:
     st.plotly_chart(
-        figure,
+        chart,
         width="stretch",
         theme="streamlit",
         key=key,
-        alt=charts.alt_text(figure),
+        alt=charts.alt_text(chart),
         config={"displayModeBar": False},
     )
 
@@ -63,8 +61,8 @@ def main() -> None:
     _card(tables.card)
     for problem_text in tables.problems:
         st.warning(problem_text)
-    reports = {split: _figures(folder, stamp, split) for split in TITLES}
-    _headlines(reports)
+    reports = {split: _figures(folder, stamp, split) for split in SPLITS}
+    _headlines(reports, tables)
     if tables.history is not None:
         _learning(tables.history)
     _one_split(tables, reports)
@@ -96,18 +94,25 @@ def _card(card: dict[str, Any]) -> None:
     st.caption(" · ".join(f"{name} {value}" for name, value in facts.items() if value is not None))
 
 
-def _headlines(reports: dict[str, dict[str, Any] | None]) -> None:
+def _headlines(reports: dict[str, dict[str, Any] | None], tables: BundleTables) -> None:
     st.header("How good is it?", divider="gray")
     clean, leaky = reports["test"], reports["published_test"]
     if clean is None and leaky is None:
         st.info(f"This model has no test figures; evaluate it to write {PREDICTIONS_FILE}.")
         return
-    table = headline_table({TITLES[split]: report for split, report in reports.items() if report is not None})
+    table = headline_table({SPLITS[split]: report for split, report in reports.items() if report is not None})
     if clean is not None:
-        _leak_free(clean, table[table["split"] == TITLES["test"]])
+        _leak_free(clean, table[table["split"] == SPLITS["test"]])
     if leaky is not None:
-        _leak_warning(leaky)
-    words = table.assign(text=[in_words(*row) for row in table[["value", "low", "high"]].to_numpy()])
+        overlap = training_overlap(tables.split("published_test"), leaky)
+        st.warning(
+            f"**The figures of the published test are inflated.** {overlap} They are shown only to compare with "
+            "publications."
+        )
+    columns = ["value", "low", "high", "is_share"]
+    texts = [in_words(*row) for row in table[columns].itertuples(index=False)]
+    # A value and its interval stay on one line, however narrow the page.
+    words = table.assign(text=[text.replace(" ", "\u00a0") for text in texts])
     left, right = st.columns([3, 2])
     with left:
         wide = words.pivot(index="figure", columns="split", values="text").rename_axis("Figure")
@@ -117,48 +122,31 @@ def _headlines(reports: dict[str, dict[str, Any] | None]) -> None:
         shares = table[~table["figure"].str.startswith("Calibration")]
         _show(charts.headline_intervals(shares), "headlines")
     st.caption(
-        "In brackets and as bars: the 95 % interval, found by drawing whole groups of near-"
+        "In brackets and as bars: the 95% interval, found by drawing whole groups of near-"
         "identical images again and again. Only for calibration error is lower better."
     )
 
 
 def _leak_free(report: dict[str, Any], table: pd.DataFrame) -> None:
     st.markdown(
-        f"**{TITLES['test']}**: {report.get('images', 0):,} images in {report.get('groups', 0):,} groups; no group has "
+        f"**{SPLITS['test']}**: {report.get('images', 0):,} images in {report.get('groups', 0):,} groups; no group has "
         "an image in the training set. These are the figures to trust."
         if not report.get("in_training_share")
-        else f":red-badge[Leak] {100 * report['in_training_share']:.1f} % of the images of the test that should be "
-        "leak-free belong to groups in the training set; do not trust these figures."
+        else f":red-badge[Leak] {percent(report['in_training_share'])} of the images of the test that should be "
+        "leak-free were themselves in the training set; do not trust these figures."
     )
-    titles = {
-        "Accuracy, four classes": "Accuracy",
-        "Tumor or not: ROC AUC": "ROC AUC",
-        "Tumor or not: sensitivity": "Sensitivity",
-        "Tumor or not: specificity": "Specificity",
-    }
     with st.container(horizontal=True):
-        for row in table[table["figure"].isin(list(titles))].itertuples():
+        for row in table[table["figure"].isin(list(FIRST))].itertuples():
             st.metric(
-                titles[row.figure],
-                percent(row.value),
-                delta=f"{percent(row.low)} to {percent(row.high)}" if math.isfinite(row.low) else "no interval",
+                FIRST[row.figure],
+                figure(row.value, row.is_share),
+                delta=interval(row.low, row.high, row.is_share),
                 delta_color="off",
                 delta_arrow="off",
                 border=True,
-                width=CARD_PIXELS,
+                width=charts.CARD_PIXELS,
                 help=row.figure,
             )
-
-
-def _leak_warning(report: dict[str, Any]) -> None:
-    share = report.get("in_training_share")
-    why = (
-        "its images were split without regard to near-identical copies"
-        if share is None
-        else f"{100 * share:.0f} % of its {report['images']:,} images belong to a group of near-identical images "
-        "of which others are in the training set, so the model has in effect seen them"
-    )
-    st.warning(f"**{TITLES['published_test']} is inflated**: {why}. It is shown only to compare with publications.")
 
 
 def _learning(history: pd.DataFrame) -> None:
@@ -173,18 +161,18 @@ def _learning(history: pd.DataFrame) -> None:
 
 
 def _one_split(tables: BundleTables, reports: dict[str, dict[str, Any] | None]) -> None:
-    rows = {split: found for split in TITLES if (found := tables.split(split)) is not None}
+    rows = {split: found for split in SPLITS if (found := tables.split(split)) is not None}
     if not rows:
         return
     st.header("Look closer", divider="gray")
     split = st.segmented_control(
-        "Images", list(rows), default=next(iter(rows)), required=True, format_func=TITLES.__getitem__, key="split"
+        "Images", list(rows), default=next(iter(rows)), required=True, format_func=SPLITS.__getitem__, key="split"
     )
     chosen, report = rows[split], reports[split]
     if report is None:
         return
     if split == "published_test":
-        st.caption(":orange-badge[Inflated] Everything below is about the published split, which leaks.")
+        st.caption(":orange-badge[Inflated] Everything below is about images of which many were trained on.")
     threshold = 0.5 if tables.threshold is None else tables.threshold
     _errors(report)
     _ranking(chosen)
@@ -202,7 +190,7 @@ def _errors(report: dict[str, Any]) -> None:
         st.caption("Right answers are on the diagonal; a dark cell off it is a kind of mistake the model often makes.")
     with right:
         st.subheader("Classification report")
-        table = pd.DataFrame(four["per_class"]).T.rename(index=charts.CLASS_TITLES)
+        table = pd.DataFrame(four["per_class"]).T.rename(index=TITLES)
         macro = [four["macro_precision"], four["macro_recall"], four["macro_f1"]["value"], four["images"]]
         table.loc["Mean of the classes"] = pd.Series(macro, index=["precision", "recall", "f1", "support"])
         names = {"precision": "Precision", "recall": "Recall", "f1": "F1", "support": "Images"}
@@ -218,7 +206,7 @@ def _numbers(table: pd.DataFrame, whole: tuple[str, ...]) -> None:
     shown = table.astype(float)
     shares = [name for name in shown.columns if name not in whole]
     shown[shares] *= 100
-    formats = dict.fromkeys(shares, "%.1f %%") | dict.fromkeys(whole, "%d")
+    formats = dict.fromkeys(shares, "%.1f%%") | dict.fromkeys(whole, "%d")
     config = {name: st.column_config.NumberColumn(name, format=text) for name, text in formats.items()}
     st.dataframe(shown, width="stretch", height="content", column_config=config, placeholder="–")
 
@@ -235,6 +223,7 @@ def _ranking(rows: pd.DataFrame) -> None:
 
 @st.fragment
 def _threshold_picker(rows: pd.DataFrame, threshold: float, unnamed: bool) -> None:
+    gate.current()
     st.subheader("Move the threshold")
     # A key for each start value: another model brings its own operating point instead of the last one moved to.
     chosen = st.slider(
@@ -250,26 +239,25 @@ def _threshold_picker(rows: pd.DataFrame, threshold: float, unnamed: bool) -> No
     with st.container(horizontal=True):
         for name, value in rates_at(p_tumor, is_tumor, chosen).items():
             title, meaning = meanings[name]
-            text = f"{100 * value:.1f} %" if math.isfinite(value) else "–"
-            st.metric(title, text, help=meaning, border=True, width=CARD_PIXELS)
+            st.metric(title, percent(value), help=meaning, border=True, width=charts.CARD_PIXELS)
     _show(charts.operating_curve(p_tumor, is_tumor, chosen), "operating")
     start = "The model's card names no operating point, so it starts at 0.5. " if unnamed else ""
     st.caption(
         f"{start}A lower threshold finds more tumors and raises more false alarms. PPV and NPV hold for this set, "
-        f"where {100 * is_tumor.mean():.0f} % of the images show a tumor; with another share they differ."
+        f"where {is_tumor.mean():.0%} of the images show a tumor; with another share they differ."
     )
 
 
 def _confidence(rows: pd.DataFrame, report: dict[str, Any]) -> None:
     known = rows[rows["label"].isin(CLASSES)]
-    chances = known[[f"p_{name}" for name in CLASSES]].to_numpy()
+    chances = known[list(PROBABILITIES)].to_numpy()
     right_answer = pd.Series(CLASSES)[chances.argmax(axis=1)].to_numpy() == known["label"].to_numpy()
     left, right = st.columns(2)
     with left:
         table = reliability(chances.max(axis=1), right_answer)
         _show(charts.reliability_diagram(table, report["calibration"]["ece"]["value"]), "reliability")
         st.caption(
-            "Bars on the dashed line: the model is right as often as it says. Below it: it is too sure of itself."
+            "Bars on the dotted line: the model is right as often as it says. Below it: it is too sure of itself."
         )
     with right:
         _show(charts.risk_coverage_curve(risk_coverage(chances.max(axis=1), right_answer)), "risk-coverage")
@@ -289,7 +277,7 @@ def _breakdown(rows: pd.DataFrame, threshold: float) -> None:
             "p_tumor": "Mean P(tumor)",
         }
     )
-    table["label"] = table["label"].map({**charts.CLASS_TITLES, "tumor": "Tumor, kind unknown"})
+    table["label"] = table["label"].map(TITLES)
     _numbers(table.set_index(["dataset", "label"]).rename_axis(["Dataset", "Class"]), ("Images", "Groups"))
     st.caption(
         f"Right: the likeliest class is the true one (unknown where the kind is). Called tumor: P(tumor) is "

@@ -2,28 +2,35 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+# Called by its path, Python would look for modules beside this file only.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from braintumor.bundles import CARD_FILE
+from braintumor.dashboard.bundle_tables import HEADLINES, BundleTables, bounds, bundle_tables, training_overlap
+from braintumor.reports import in_words
+
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-CARD = ROOT / "models" / "squeezenet" / "card.json"
+BUNDLE = ROOT / "models" / "squeezenet"
 AUDIT = ROOT / "docs" / "audit.json"
 BENCHMARKS = ROOT / "docs" / "benchmarks.json"
 START, END = "<!-- figures:start -->", "<!-- figures:end -->"
 
 NOT_YET = "They stand here once `models/squeezenet` holds a trained model and `scripts/write_figures.py` has run."
 
-_FIGURES = (
-    ("Accuracy, four classes", "four_class", "accuracy", True),
-    ("Accuracy, the three kinds on Cheng's scans", "cheng_three_class", "accuracy", True),
-    ("Tumor or not, web images alone: ROC AUC", "web_detection", "roc_auc", False),
-    ("Tumor or not: sensitivity", "detection", "sensitivity", True),
-    ("Tumor or not: specificity", "detection", "specificity", True),
-    ("Calibration error (ECE), four classes; lower is better", "calibration", "ece", False),
+IN_README = (
+    "Accuracy, four classes",
+    "Accuracy, Cheng scans",
+    "Web images: ROC AUC",
+    "Tumor or not: sensitivity",
+    "Tumor or not: specificity",
+    "Calibration error (ECE), four classes",
 )
-"""Title, section and key on the card, and whether the figure reads best as a percentage."""
+"""Titles of the headline figures in the README."""
 
 
 def main() -> None:
@@ -33,12 +40,12 @@ def main() -> None:
 
 
 def documents() -> dict[Path, str]:
-    """Give what belongs between the marks of each document that has them."""
-    return {
-        README: block(CARD),
-        ROOT / "docs" / "leakage.md": leakage_block(json.loads(AUDIT.read_text(encoding="utf-8"))),
-        ROOT / "docs" / "benchmarks.md": benchmark_block(json.loads(BENCHMARKS.read_text(encoding="utf-8"))),
-    }
+    """Give what belongs between the marks of each document that has them and whose source is at hand."""
+    found = {README: block(BUNDLE)}
+    for document, (source, write) in _REPORTED.items():
+        if source.is_file():
+            found[document] = write(json.loads(source.read_text(encoding="utf-8")))
+    return found
 
 
 def filled(text: str, figures: str) -> str:
@@ -50,15 +57,14 @@ def filled(text: str, figures: str) -> str:
     return f"{before}{START}\n{figures}\n{END}{after}"
 
 
-def block(path: Path) -> str:
-    """Say what a card holds as a sentence and a Markdown table, or that there is no card."""
-    if not path.is_file():
+def block(folder: Path) -> str:
+    """Say what a bundle reaches as a sentence and a Markdown table, or that there is no bundle."""
+    if not (folder / CARD_FILE).is_file():
         return NOT_YET
-    card = json.loads(path.read_text(encoding="utf-8"))
-    splits = card["metrics"]
+    tables = bundle_tables(folder)
+    splits = tables.card["metrics"]
     clean, leaking = splits["test"], splits.get("published_test")
-    lines = [_introduction(card, clean, leaking), "", *_table(clean, leaking)]
-    return "\n".join(lines)
+    return "\n".join([_introduction(tables, clean, leaking), "", *_table(clean, leaking)])
 
 
 def leakage_block(report: Mapping[str, Any]) -> str:
@@ -96,43 +102,36 @@ def benchmark_block(report: Mapping[str, Any]) -> str:
     return "\n".join([f"Measured on {report['machine']}.", "", *head, *rows])
 
 
-def _introduction(card: Mapping[str, Any], clean: Mapping[str, Any], leaking: Mapping[str, Any] | None) -> str:
+def _introduction(tables: BundleTables, clean: Mapping[str, Any], leaking: Mapping[str, Any] | None) -> str:
+    card = tables.card
     words = (
         f"`{card['name']}` {card['version']}, {card['parameters']:,} parameters. The leak-free test has "
         f"{clean['images']:,} images in {clean['groups']:,} groups, none of which has an image in training. In "
-        "brackets: 95% intervals from drawing whole groups again and again."
+        "brackets: 95% intervals from drawing whole groups again and again. Of the calibration error alone is less "
+        "better."
     )
     if leaking is not None:
-        words += (
-            f" The published split is shown to compare with others only: {leaking['in_training_share']:.0%} of its "
-            f"{leaking['images']:,} images belong to groups that the model was trained on, so its figures are inflated."
-        )
+        overlap = training_overlap(tables.split("published_test"), leaking)
+        words += f" The published test images are shown to compare with others only. {overlap}"
     return words
 
 
 def _table(clean: Mapping[str, Any], leaking: Mapping[str, Any] | None) -> list[str]:
-    titles = ["Figure", "Leak-free test", "Published split (leaks: inflated)"]
     reports = [clean] if leaking is None else [clean, leaking]
-    titles = titles[: len(reports) + 1]
+    titles = ["Figure", "Leak-free test", "Published test (inflated)"][: len(reports) + 1]
     rows = [
-        [title, *(_in_words(report[section][key], as_percentage) for report in reports)]
-        for title, section, key, as_percentage in _FIGURES
+        [headline.title, *(in_words(*bounds(report, headline), headline.is_share) for report in reports)]
+        for headline in HEADLINES
+        if headline.title in IN_README
     ]
     return [f"| {' | '.join(row)} |" for row in (titles, ["---"] * len(titles), *rows)]
 
 
-def _in_words(figure: Mapping[str, float | None], as_percentage: bool) -> str:
-    value, low, high = (figure[name] for name in ("value", "low", "high"))
-    if value is None:
-        return "–"
-    text = _number(value, as_percentage) + ("%" if as_percentage else "")
-    if low is None or high is None:
-        return text
-    return f"{text} ({_number(low, as_percentage)} to {_number(high, as_percentage)})"
-
-
-def _number(value: float, as_percentage: bool) -> str:
-    return f"{100 * value:.1f}" if as_percentage else f"{value:.3f}"
+_REPORTED: Mapping[Path, tuple[Path, Callable[[Mapping[str, Any]], str]]] = {
+    ROOT / "docs" / "leakage.md": (AUDIT, leakage_block),
+    ROOT / "docs" / "benchmarks.md": (BENCHMARKS, benchmark_block),
+}
+"""Documents with the report that each takes its figures from, and how it is put in words."""
 
 
 if __name__ == "__main__":

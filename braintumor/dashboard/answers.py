@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 from braintumor import settings
 from braintumor.dashboard.allocator import release_freed_memory
 from braintumor.inference import Prediction, Predictor
-from braintumor.scans import Limits, Scan, ScanError, phantom, read, read_all
+from braintumor.scans import Limits, Scan, ScanError, phantom, read, read_all, safe_name
 
 _LONGEST_SIDE = 640
 _KEPT = "_answers"
@@ -29,6 +30,17 @@ class Answer:
     synthetic: bool = False
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """What one upload gave; ``cut`` where there was no room for all of it."""
+
+    outcomes: Sequence[Answer | ScanError]
+    cut: bool
+
+
+_NOTHING = _Kept((), cut=True)
+
+
 @st.cache_resource(show_spinner="Loading the model …")
 def predictor() -> Predictor:
     """Give the one loaded model of this server; raises ``BundleError`` when it cannot be used."""
@@ -36,7 +48,6 @@ def predictor() -> Predictor:
     return Predictor.load(configured.models_dir / configured.model)
 
 
-@cache
 def limits() -> Limits:
     """Turn the settings into what the readers accept."""
     configured = settings.load()
@@ -54,27 +65,39 @@ def answer_uploads(
 ) -> list[Answer | ScanError]:
     """Answer every uploaded file of this session, in order; files answered before are not read again.
 
-    ``on_progress`` is called with (done, all, name) before each new file. Answers to files that were taken away are
-    forgotten.
+    ``on_progress`` is called with (number, all, name) before each new file. Over all files, ``max_files`` outcomes are
+    given and then one ``ScanError`` for the rest. Answers to files that were taken away are forgotten.
     """
-    kept: dict[str, list[Answer | ScanError]] = st.session_state.get(_KEPT, {})
-    fresh = [upload for upload in uploads if upload.file_id not in kept]
-    for done, upload in enumerate(fresh):
-        if on_progress:
-            on_progress(done, len(fresh), upload.name)
-        kept[upload.file_id] = answer_file(upload.getvalue(), upload.name, upload.file_id)
-    if fresh:
+    before: dict[str, _Kept] = st.session_state.get(_KEPT, {})
+    kept: dict[str, _Kept] = {}
+    most = left = limits().max_files
+    for number, upload in enumerate(uploads):
+        found = before.get(upload.file_id, _NOTHING)
+        if found.cut and left > len(found.outcomes):
+            if on_progress:
+                on_progress(number, len(uploads), upload.name)
+            found = _answer_file(upload.getvalue(), upload.name, upload.file_id, left)
+        kept[upload.file_id] = found
+        left -= len(found.outcomes)
+    if any(found is not before.get(key) for key, found in kept.items()):
         release_freed_memory()
-    st.session_state[_KEPT] = {upload.file_id: kept[upload.file_id] for upload in uploads}
-    return [outcome for upload in uploads for outcome in kept[upload.file_id]]
-
-
-def answer_file(data: bytes, name: str, key: str) -> list[Answer | ScanError]:
-    """Read a file, or every file of an archive, and answer each scan in it."""
-    outcomes: list[Answer | ScanError] = []
-    for number, outcome in enumerate(read_all(data, name, limits())):
-        outcomes.append(_answer(outcome, f"{key}-{number}") if isinstance(outcome, Scan) else outcome)
+    st.session_state[_KEPT] = kept
+    outcomes = [outcome for found in kept.values() for outcome in found.outcomes]
+    cut = next((upload.name for upload in uploads if kept[upload.file_id].cut), None)
+    if cut is not None:
+        reason = f"More than {most} scans were uploaded; the first {most} are answered."
+        outcomes.append(ScanError(reason, "Take the others in a second go.", safe_name(cut)))
     return outcomes
+
+
+def _answer_file(data: bytes, name: str, key: str, most: int) -> _Kept:
+    """Read a file, or every file of an archive, and answer the first ``most`` (1 or more) scans in it."""
+    found = read_all(data, name, replace(limits(), max_files=most))
+    outcomes = [
+        _answer(outcome, f"{key}-{number}") if isinstance(outcome, Scan) else outcome
+        for number, outcome in enumerate(islice(found, most))
+    ]
+    return _Kept(outcomes, cut=next(found, None) is not None)
 
 
 def sample_answer() -> Answer:
@@ -108,7 +131,7 @@ def _predict(sha256: str, model: str, _scan: Scan) -> Prediction:
 def _picture(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
     picture = Image.fromarray(pixels)
     picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
-    grey = np.asarray(picture, dtype=np.float32)
-    darkest, brightest = np.percentile(grey, (0.5, 99.5))
-    scaled = (grey - darkest) / max(float(brightest - darkest), 1e-6)
+    gray = np.asarray(picture, dtype=np.float32)
+    darkest, brightest = np.percentile(gray, (0.5, 99.5))
+    scaled = (gray - darkest) / max(float(brightest - darkest), 1e-6)
     return np.asarray(np.rint(np.clip(scaled, 0, 1) * 255), dtype=np.uint8)

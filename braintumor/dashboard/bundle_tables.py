@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -17,27 +17,51 @@ from braintumor.bundles import (
     read_card,
 )
 from braintumor.evaluation import check, figures
+from braintumor.evaluation.metrics import PROBABILITIES
+from braintumor.reports import percent
+from braintumor.taxonomy import CLASSES
 
 HISTORY_COLUMNS: tuple[str, ...] = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 
-HEADLINES: tuple[tuple[str, str, str], ...] = (
-    ("Accuracy, four classes", "four_class", "accuracy"),
-    ("Balanced accuracy, four classes", "four_class", "balanced_accuracy"),
-    ("Macro F1, four classes", "four_class", "macro_f1"),
-    ("Accuracy, Cheng scans", "cheng_three_class", "accuracy"),
-    ("Kind of tumor, Cheng scans", "cheng_three_class", "accuracy_given_tumor"),
-    ("Tumor or not: ROC AUC", "detection", "roc_auc"),
-    ("Tumor or not: sensitivity", "detection", "sensitivity"),
-    ("Tumor or not: specificity", "detection", "specificity"),
-    ("Web images: ROC AUC", "web_detection", "roc_auc"),
-    ("Web images: sensitivity", "web_detection", "sensitivity"),
-    ("Web images: specificity", "web_detection", "specificity"),
-    ("Calibration error (ECE), four classes", "calibration", "ece"),
-    ("Calibration error (ECE), tumor or not", "calibration", "detection_ece"),
-    ("Share answered, not referred", "answered", "share"),
-    ("Accuracy of what is answered", "answered", "accuracy"),
+
+class Headline(NamedTuple):
+    """Title of a figure, and its section and key in what ``braintumor.evaluation.figures`` gives.
+
+    ``is_share`` tells a share, best read in percent, from an area or an error without a unit.
+    """
+
+    title: str
+    section: str
+    key: str
+    is_share: bool = True
+
+
+HEADLINES: tuple[Headline, ...] = (
+    Headline("Accuracy, four classes", "four_class", "accuracy"),
+    Headline("Balanced accuracy, four classes", "four_class", "balanced_accuracy"),
+    Headline("Macro F1, four classes", "four_class", "macro_f1"),
+    Headline("Accuracy, Cheng scans", "cheng_three_class", "accuracy"),
+    Headline("Kind of tumor, Cheng scans", "cheng_three_class", "accuracy_given_tumor"),
+    Headline("Tumor or not: ROC AUC", "detection", "roc_auc", False),
+    Headline("Tumor or not: sensitivity", "detection", "sensitivity"),
+    Headline("Tumor or not: specificity", "detection", "specificity"),
+    Headline("Web images: ROC AUC", "web_detection", "roc_auc", False),
+    Headline("Web images: sensitivity", "web_detection", "sensitivity"),
+    Headline("Web images: specificity", "web_detection", "specificity"),
+    Headline("Calibration error (ECE), four classes", "calibration", "ece", False),
+    Headline("Calibration error (ECE), tumor or not", "calibration", "detection_ece", False),
+    Headline("Share answered, not referred", "answered", "share"),
+    Headline("Accuracy of what is answered", "answered", "accuracy"),
 )
-"""Title, section and key of each headline figure of ``braintumor.evaluation.figures``."""
+"""Every figure worth a line; pages and documents pick from these by title."""
+
+FIRST: Mapping[str, str] = {
+    "Accuracy, four classes": "Accuracy",
+    "Tumor or not: ROC AUC": "ROC AUC",
+    "Tumor or not: sensitivity": "Sensitivity",
+    "Tumor or not: specificity": "Specificity",
+}
+"""The figures to see first, by title, with the short one they carry on a card."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,35 +143,46 @@ def headline_table(by_split: Mapping[str, Mapping[str, Any] | None]) -> pd.DataF
     """Lay the headline figures of several splits under each other.
 
     ``by_split`` maps a title to what ``figures`` gave (or None). Columns: figure, split, value, low, high (NaN where
-    undefined); figures that no split has are left out.
+    undefined), is_share; figures that no split has are left out.
     """
     rows = []
-    for title, section, key in HEADLINES:
-        found = {name: _interval(report, section, key) for name, report in by_split.items()}
+    for headline in HEADLINES:
+        found = {name: bounds(report, headline) for name, report in by_split.items()}
         if any(math.isfinite(values[0]) for values in found.values()):
-            rows += [(title, name, *values) for name, values in found.items()]
-    return pd.DataFrame(rows, columns=["figure", "split", "value", "low", "high"])
+            rows += [(headline.title, name, *values, headline.is_share) for name, values in found.items()]
+    return pd.DataFrame(rows, columns=["figure", "split", "value", "low", "high", "is_share"])
 
 
-def percent(share: float | None) -> str:
-    """Write a share in [0, 1], as ``91.3 %`` without a place to break the line; a dash where undefined."""
-    return "–" if share is None or not math.isfinite(share) else f"{100 * share:.1f}\u00a0%"
-
-
-def in_words(value: float, low: float, high: float) -> str:
-    """Write a share in [0, 1] with its interval, as ``91.3 % (88.0 to 94.1)``; a dash where undefined."""
-    known = math.isfinite(value) and math.isfinite(low) and math.isfinite(high)
-    return percent(value) + (f" ({100 * low:.1f} to {100 * high:.1f})" if known else "")
-
-
-def _interval(report: Mapping[str, Any] | None, section: str, key: str) -> tuple[float, float, float]:
-    figure = ((report or {}).get(section) or {}).get(key)
+def bounds(report: Mapping[str, Any] | None, headline: Headline) -> tuple[float, float, float]:
+    """Give a headline figure's value, low and high from what ``figures`` gave; NaN for what is not there."""
+    figure = ((report or {}).get(headline.section) or {}).get(headline.key)
     if not isinstance(figure, Mapping):
         return math.nan, math.nan, math.nan
     value, low, high = (
         math.nan if figure.get(name) is None else float(figure[name]) for name in ("value", "low", "high")
     )
     return value, low, high
+
+
+def training_overlap(rows: pd.DataFrame | None, report: Mapping[str, Any]) -> str:
+    """Say how many images of a split were trained on, and what that does to accuracy over the four classes.
+
+    ``rows`` are the split's predictions (None: the accuracy of the two parts stays unsaid), ``report`` its figures. A
+    group lies in one part as a whole, so a row ``in_training`` is an image that the network itself was shown.
+    """
+    share = report.get("in_training_share")
+    if share is None:
+        return "How many of these images were themselves in this model's training set is not known."
+    said = f"{share:.0%} of these {report['images']:,} images were themselves in this model's training set"
+    if rows is None or not 0 < share < 1:
+        return f"{said}."
+    known = rows[rows["label"].isin(CLASSES)]
+    right = pd.Series(CLASSES)[known[list(PROBABILITIES)].to_numpy().argmax(axis=1)].to_numpy() == known["label"]
+    trained = known["in_training"].astype(bool)
+    return (
+        f"{said}. Of those it gets {percent(right[trained].mean())} right, "
+        f"of the {int((~trained).sum()):,} others {percent(right[~trained].mean())}."
+    )
 
 
 def _card_name(folder: Path) -> str:

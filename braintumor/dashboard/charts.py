@@ -8,7 +8,9 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
-from braintumor.taxonomy import ANY_TUMOR, CLASSES, FINDINGS, NO_TUMOR
+from braintumor.evaluation.metrics import PROBABILITIES
+from braintumor.reports import in_words, stated
+from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, TITLES
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -36,11 +38,11 @@ CLASS_DASHES: Mapping[str, str] = {
 }
 """Second mark beside the color, for print and for eyes that see few colors."""
 
-CLASS_TITLES: Mapping[str, str] = {
-    **{name: FINDINGS[name].title for name in CLASSES},
-    NO_TUMOR: "No tumor",
-    ANY_TUMOR: "Tumor or not",
-}
+CURVE_TITLES: Mapping[str, str] = {**TITLES, ANY_TUMOR: "Tumor or not"}
+"""Title of each curve: a class against the rest, or any tumor against none."""
+
+CARD_PIXELS = 165
+"""Width of a card with one figure; two of them fit side by side on a phone."""
 
 _CLEAR = "rgba(0,0,0,0)"
 _GRID = "rgba(138,138,138,0.25)"
@@ -86,17 +88,17 @@ def confusion_matrix(counts: Sequence[Sequence[int]], shares: bool = False) -> g
         raise ValueError(f"counts are {table.shape}; they must be {(len(CLASSES), len(CLASSES))}")
     rows = table.sum(axis=1, keepdims=True)
     percent = 100 * np.divide(table, rows, out=np.zeros_like(table), where=rows > 0)
-    names = [CLASS_TITLES[name] for name in CLASSES]
+    names = [TITLES[name] for name in CLASSES]
     shown = percent if shares else table
     figure = go.Figure(
         go.Heatmap(
             z=percent,
             x=names,
             y=names,
-            text=[[f"{value:.0f} %" if shares else f"{value:.0f}" for value in row] for row in shown],
+            text=[[f"{value:.0f}%" if shares else f"{value:.0f}" for value in row] for row in shown],
             texttemplate="%{text}",
             customdata=table,
-            hovertemplate="Truth %{y}, answer %{x}: %{customdata:.0f} images, %{z:.1f} % of the row<extra></extra>",
+            hovertemplate="Truth %{y}, answer %{x}: %{customdata:.0f} images, %{z:.1f}% of the row<extra></extra>",
             colorscale=[[0, "#F2F7FB"], [1, BLUE]],
             zmin=0,
             zmax=100,
@@ -124,16 +126,9 @@ def roc_curves(predictions: pd.DataFrame) -> go.Figure:
     for name, truth, score in _questions(predictions):
         false_alarms, sensitivity, _ = roc_curve(truth, score)
         area = roc_auc_score(truth, score)
-        said.append(f"{CLASS_TITLES[name]} {area:.3f}")
+        said.append(f"{CURVE_TITLES[name]} {area:.3f}")
         _add_curve(figure, name, f"AUC {area:.3f}", false_alarms, sensitivity, "False alarms %{x:.3f}, found %{y:.3f}")
-    figure.add_scatter(
-        x=[0, 1],
-        y=[0, 1],
-        mode="lines",
-        name="Guessing",
-        line={"color": GRAY, "width": 1, "dash": "dot"},
-        hoverinfo="skip",
-    )
+    _add_diagonal(figure, "Guessing")
     alt = "ROC curves; area under the curve: " + (", ".join(said) or "none can be drawn")
     _finish(figure, "ROC curves", "False alarms (1 − specificity)", "Found (sensitivity)", alt)
     return _unit_square(figure)
@@ -148,7 +143,7 @@ def precision_recall_curves(predictions: pd.DataFrame) -> go.Figure:
     for name, truth, score in _questions(predictions):
         precision, recall, _ = precision_recall_curve(truth, score, drop_intermediate=True)
         area = average_precision_score(truth, score)
-        said.append(f"{CLASS_TITLES[name]} {area:.3f}")
+        said.append(f"{CURVE_TITLES[name]} {area:.3f}")
         _add_curve(figure, name, f"AP {area:.3f}", recall, precision, "Recall %{x:.3f}, precision %{y:.3f}")
     alt = "Precision–recall curves; average precision: " + (", ".join(said) or "none can be drawn")
     _finish(figure, "Precision and recall", "Recall (share found)", "Precision (share of calls right)", alt)
@@ -207,14 +202,7 @@ def reliability_diagram(table: pd.DataFrame, error: float | None) -> go.Figure:
         marker={"color": VERMILION, "size": 8, "symbol": "diamond"},
         hoverinfo="skip",
     )
-    figure.add_scatter(
-        x=[0, 1],
-        y=[0, 1],
-        mode="lines",
-        name="Perfectly calibrated",
-        line={"color": GRAY, "width": 1.5, "dash": "dash"},
-        hoverinfo="skip",
-    )
+    _add_diagonal(figure, "Perfectly calibrated")
     said = "not defined" if error is None else f"{error:.3f}"
     alt = f"Reliability diagram over {int(used['count'].sum())} images; expected calibration error {said}"
     _finish(figure, f"Reliability (ECE {said})", "Stated confidence", "Share right", alt)
@@ -234,11 +222,11 @@ def risk_coverage_curve(table: pd.DataFrame) -> go.Figure:
         name="Error",
         line={"color": BLUE, "width": 2.5},
         customdata=table["confidence"],
-        hovertemplate="%{x:.0f} % answered, %{y:.1f} % wrong (confidence from %{customdata:.3f})<extra></extra>",
+        hovertemplate="%{x:.0f}% answered, %{y:.1f}% wrong (confidence from %{customdata:.3f})<extra></extra>",
     )
     alt = "Risk–coverage curve without any answer"
     if len(table):
-        alt = f"Risk–coverage curve; with every scan answered {100 * table['risk'].iloc[-1]:.1f} % are wrong"
+        alt = f"Risk–coverage curve; with every scan answered {100 * table['risk'].iloc[-1]:.1f}% are wrong"
     _finish(figure, "Risk and coverage", "Scans answered (%)", "Wrong among the answered (%)", alt)
     figure.update_xaxes(range=[0, 101])
     return figure.update_yaxes(rangemode="tozero").update_layout(showlegend=False)
@@ -248,30 +236,30 @@ def probability_bars(probabilities: Mapping[str, float]) -> go.Figure:
     """Draw one bar a class from calibrated probabilities, {class: 0 to 1}, in the order of ``CLASSES``."""
     names = list(CLASSES)[::-1]
     values = [probabilities[name] for name in names]
-    labels = [CLASS_TITLES[name] for name in names]
+    labels = [TITLES[name] for name in names]
     figure = go.Figure(
         go.Bar(
             x=values,
             y=labels,
             orientation="h",
             marker={"color": [CLASS_COLORS[name] for name in names]},
-            text=[f"{100 * value:.1f} %" for value in values],
+            text=[stated(value) for value in values],
             textposition="outside",
             cliponaxis=False,
             hovertemplate="%{y}: %{x:.2%}<extra></extra>",
         )
     )
-    pairs = ", ".join(f"{label} {100 * value:.1f} %" for label, value in zip(labels[::-1], values[::-1], strict=True))
+    pairs = ", ".join(f"{label} {stated(value)}" for label, value in zip(labels[::-1], values[::-1], strict=True))
     _finish(figure, "Probability of each class", "", "", f"Calibrated probabilities: {pairs}.")
-    figure.update_xaxes(range=[0, 1.25], showgrid=False, showticklabels=False)
-    figure.update_yaxes(showgrid=False)
-    return figure.update_layout(height=210)
+    figure.update_xaxes(range=[0, 1.3], visible=False)
+    figure.update_yaxes(showgrid=False, title=None)
+    return figure.update_layout(height=190, margin={"b": 0, "t": 52})
 
 
 def headline_intervals(table: pd.DataFrame) -> go.Figure:
-    """Draw figures of several splits as dots with 95 % intervals.
+    """Draw figures of several splits as dots with 95% intervals.
 
-    ``table`` has figure, split, value, low, high (shares in [0, 1]), as ``headline_table`` gives it.
+    ``table`` has figure, split, value, low, high (in [0, 1]) and is_share, as ``headline_table`` gives it.
     """
     figure = go.Figure()
     looks = ((BLUE, "circle"), (ORANGE, "x"))
@@ -295,11 +283,13 @@ def headline_intervals(table: pd.DataFrame) -> go.Figure:
                 "symmetric": False,
                 "thickness": 2,
             },
-            customdata=rows[["figure"]],
-            hovertemplate="%{customdata[0]}: %{x:.1f} %<extra>" + split + "</extra>",
+            customdata=[
+                (row.figure, in_words(row.value, row.low, row.high, row.is_share)) for row in rows.itertuples()
+            ],
+            hovertemplate="%{customdata[0]}: %{customdata[1]}<extra>" + split + "</extra>",
         )
-    alt = f"{len(titles)} headline figures with 95 % intervals for {' and '.join(splits)}"
-    _finish(figure, "Figures with 95 % intervals", "Percent", "", alt)
+    alt = f"{len(titles)} headline figures with 95% intervals for {' and '.join(splits)}"
+    _finish(figure, "Figures with 95% intervals", "Percent (areas × 100)", "", alt)
     # Titles sit above their dots, since labels beside them would leave a phone no room for the chart.
     notes = [
         {
@@ -317,7 +307,7 @@ def headline_intervals(table: pd.DataFrame) -> go.Figure:
     figure.update_yaxes(range=[len(titles) - 0.6, -0.9], showticklabels=False, showgrid=False, zeroline=False)
     figure.update_xaxes(showgrid=True)
     top = {"orientation": "h", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"}
-    return figure.update_layout(height=150 + 50 * len(titles), annotations=notes, legend=top)
+    return figure.update_layout(height=190 + 50 * len(titles), annotations=notes, legend=top, margin={"t": 104})
 
 
 def alt_text(figure: go.Figure) -> str:
@@ -330,7 +320,10 @@ def _questions(predictions: pd.DataFrame) -> list[tuple[str, Bools, Floats]]:
     """Each yes-or-no question that has both answers: name, truth and score of its rows."""
     label = predictions["label"].to_numpy(dtype=str)
     known = label != ANY_TUMOR
-    questions = [(name, label[known] == name, predictions[f"p_{name}"].to_numpy()[known]) for name in CLASSES]
+    questions = [
+        (name, label[known] == name, predictions[column].to_numpy()[known])
+        for name, column in zip(CLASSES, PROBABILITIES, strict=True)
+    ]
     questions.append((ANY_TUMOR, label != NO_TUMOR, 1 - predictions[f"p_{NO_TUMOR}"].to_numpy()))
     return [question for question in questions if question[1].any() and not question[1].all()]
 
@@ -340,14 +333,19 @@ def _add_curve(figure: go.Figure, name: str, note: str, x: Floats, y: Floats, ho
         x=x,
         y=y,
         mode="lines",
-        name=f"{CLASS_TITLES[name]} ({note})" if note else CLASS_TITLES[name],
+        name=f"{CURVE_TITLES[name]} ({note})" if note else CURVE_TITLES[name],
         line={
             "color": CLASS_COLORS[name],
             "dash": CLASS_DASHES[name],
             "width": 4 if name == ANY_TUMOR else 2.5,
         },
-        hovertemplate=f"{CLASS_TITLES[name]}: {hover}<extra></extra>",
+        hovertemplate=f"{CURVE_TITLES[name]}: {hover}<extra></extra>",
     )
+
+
+def _add_diagonal(figure: go.Figure, name: str) -> None:
+    line = {"color": GRAY, "width": 1.5, "dash": "dot"}
+    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", name=name, line=line, hoverinfo="skip")
 
 
 def _unit_square(figure: go.Figure) -> go.Figure:

@@ -14,15 +14,20 @@ from braintumor.dashboard.answers import Answer, predictor
 from braintumor.dashboard.escaping import plain
 from braintumor.explanation import METHODS, ExplanationError, explain_apart
 from braintumor.inference import Prediction
+from braintumor.reports import DECISION_WORDS, stated
 from braintumor.scans import place_on_scan
-from braintumor.taxonomy import FINDINGS
+from braintumor.taxonomy import FINDINGS, TITLES
+
+_Slot = tuple[str, str, str]
 
 _MAPS = "_heatmaps"
-_BADGES: dict[str, tuple[str, str, Literal["orange", "blue", "violet"]]] = {
-    "tumor": ("Tumor", ":material/error:", "orange"),
-    "no_tumor": ("No tumor seen", ":material/check_circle:", "blue"),
-    "refer": ("Refer to a reader", ":material/person_search:", "violet"),
+_MOST_MAPS = 32
+_BADGES: dict[str, tuple[str, Literal["orange", "blue", "violet"]]] = {
+    "tumor": (":material/error:", "orange"),
+    "no_tumor": (":material/check_circle:", "blue"),
+    "refer": (":material/person_search:", "violet"),
 }
+"""Icon and color of each decision."""
 
 
 @st.fragment
@@ -34,7 +39,7 @@ def show_answer(answer: Answer) -> None:
         st.subheader(plain(prediction.source), anchor=False)
         if answer.synthetic:
             st.caption("Synthetic: drawn by this app, no patient and no real scan.")
-        words, pictures = st.columns([2, 3], gap="large")
+        words, pictures = st.columns([2, 3], gap="medium")
         with words:
             _show_words(prediction)
             figure = charts.probability_bars(prediction.probabilities)
@@ -59,23 +64,23 @@ def answer_sentence(prediction: Prediction) -> str:
 
 
 def overlay(picture: NDArray[np.uint8], heat: NDArray[np.float32], opacity: float) -> NDArray[np.uint8]:
-    """Lay a heatmap (height, width, from 0 to 1) over a grey picture (height, width): uint8 (height, width, 3)."""
+    """Lay a heatmap (height, width, from 0 to 1) over a gray picture (height, width): uint8 (height, width, 3)."""
     colors = _palette()[np.rint(heat * 255).astype(np.uint8)]
     share = (opacity * np.clip(heat * 1.5, 0, 1))[..., np.newaxis]
-    grey = picture[..., np.newaxis].astype(np.float32)
-    return np.asarray(np.rint(grey * (1 - share) + colors * share), dtype=np.uint8)
+    gray = picture[..., np.newaxis].astype(np.float32)
+    return np.asarray(np.rint(gray * (1 - share) + colors * share), dtype=np.uint8)
 
 
 def _show_words(prediction: Prediction) -> None:
-    title, icon, color = _BADGES[prediction.decision]
-    st.badge(title, icon=icon, color=color)
+    icon, color = _BADGES[prediction.decision]
+    st.badge(DECISION_WORDS[prediction.decision], icon=icon, color=color)
     st.markdown(f"**{answer_sentence(prediction)}**")
     if prediction.reasons:
         st.markdown("\n".join(f"- {plain(reason)}" for reason in prediction.reasons))
     if prediction.finding:
         st.metric(
-            f"Calibrated confidence: {charts.CLASS_TITLES[prediction.finding].lower()}",
-            _percent(prediction.confidence),
+            f"Calibrated confidence: {TITLES[prediction.finding].lower()}",
+            stated(prediction.confidence),
             help="Of answers given with this confidence, about this share was right on held-out scans.",
         )
     took = f"Answered in {prediction.seconds * 1000:.0f} ms by {prediction.bundle}."
@@ -93,7 +98,7 @@ def _show_pictures(answer: Answer) -> None:
         key=f"method-{answer.key}",
         help="Grad-CAM is at hand at once; the others take some seconds.",
     )
-    opacity = st.slider("Heatmap opacity", 0, 100, 60, 5, format="%d %%", key=f"opacity-{answer.key}")
+    opacity = st.slider("Heatmap opacity", 0, 100, 60, 5, format="%d%%", key=f"opacity-{answer.key}")
     heat = _heatmap(answer, method or "gradcam")
     left, right = st.columns(2)
     left.image(answer.picture, caption="Scan", width="stretch", alt="The scan as it was uploaded")
@@ -113,29 +118,44 @@ def _explained_class(prediction: Prediction) -> str:
 
 def _heatmap(answer: Answer, method: str) -> NDArray[np.float32]:
     prediction = answer.prediction
-    kept: dict[tuple[str, str], NDArray[np.float32]] = st.session_state.setdefault(_MAPS, {})
-    slot = (prediction.sha256, method)
-    if method == "gradcam":
-        square = prediction.class_map(_explained_class(prediction))
-    elif slot in kept:
-        square = kept[slot]
-    else:
+    name = _explained_class(prediction)
+    square = None if method == "gradcam" else _computed_map(prediction, name, method)
+    if isinstance(square, str):
+        st.warning(square)
+        # What keeps a map from being made may pass, as when others keep the one process busy.
+        st.button("Try again", key=f"again-{answer.key}", on_click=_forget, args=(_slot(prediction, name, method),))
+    return _on_picture(square if isinstance(square, np.ndarray) else prediction.class_map(name), answer)
+
+
+def _computed_map(prediction: Prediction, name: str, method: str) -> NDArray[np.float32] | str:
+    """Give a map over the prepared square, or the sentence why there is none; either is computed once a session."""
+    kept: dict[_Slot, NDArray[np.float32] | str] = st.session_state.setdefault(_MAPS, {})
+    slot = _slot(prediction, name, method)
+    if slot not in kept:
         bar = st.progress(0.0, text="Waiting for a free place …")
         try:
-            square = explain_apart(
+            kept[slot] = explain_apart(
                 predictor().bundle,
                 prediction.prepared.image,
-                _explained_class(prediction),
+                name,
                 method,
                 lambda share, doing: bar.progress(share, text=f"{doing} …"),
             )
-            kept[slot] = square
         except ExplanationError as error:
-            st.warning(str(error))
-            square = prediction.class_map(_explained_class(prediction))
+            kept[slot] = str(error)
         finally:
             bar.empty()
-    return _on_picture(square, answer)
+        while len(kept) > _MOST_MAPS:
+            del kept[next(iter(kept))]
+    return kept[slot]
+
+
+def _slot(prediction: Prediction, name: str, method: str) -> _Slot:
+    return prediction.sha256, name, method
+
+
+def _forget(slot: _Slot) -> None:
+    st.session_state[_MAPS].pop(slot, None)
 
 
 def _on_picture(square: NDArray[np.float32], answer: Answer) -> NDArray[np.float32]:
@@ -143,11 +163,6 @@ def _on_picture(square: NDArray[np.float32], answer: Answer) -> NDArray[np.float
     full = place_on_scan(square, answer.prediction.prepared, answer.prediction.shape)
     resized = Image.fromarray(full).resize((width, height), Image.Resampling.BILINEAR)
     return np.clip(np.asarray(resized, dtype=np.float32), 0, 1)
-
-
-def _percent(share: float) -> str:
-    # "100 %" would claim what no model can know.
-    return "over 99 %" if share > 0.99 else f"{share:.0%}".replace("%", " %")
 
 
 @cache

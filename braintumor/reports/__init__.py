@@ -1,5 +1,6 @@
-"""Answers in the forms that people take away."""
+"""Answers and figures in the forms that people read and take away."""
 
-from braintumor.reports.tables import answers_csv, answers_table
+from braintumor.reports.numbers import figure, in_words, interval, percent, stated
+from braintumor.reports.tables import DECISION_WORDS, answers_csv, answers_table
 
-__all__ = ["answers_csv", "answers_table"]
+__all__ = ["DECISION_WORDS", "answers_csv", "answers_table", "figure", "in_words", "interval", "percent", "stated"]

@@ -4,18 +4,19 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.inference import Prediction
 from braintumor.scans import ScanError
-from braintumor.taxonomy import CLASSES, FINDINGS
+from braintumor.taxonomy import CLASSES, FINDINGS, NO_TUMOR
 
-DECISION_WORDS = {"tumor": "Tumor", "no_tumor": "No tumor seen", "refer": "Refer to a reader"}
+DECISION_WORDS = {"tumor": "Tumor", "no_tumor": FINDINGS[NO_TUMOR].title, "refer": "Refer to a reader"}
 COLUMNS = (
     "source",
     "status",
     "decision",
     "finding",
     "p_tumor",
-    *(f"p_{name}" for name in CLASSES),
+    *PROBABILITIES,
     "reasons",
     "error",
     "seconds",
@@ -50,7 +51,7 @@ def _answered(prediction: Prediction) -> dict[str, object]:
         "decision": DECISION_WORDS[prediction.decision],
         "finding": FINDINGS[prediction.finding].title if prediction.finding else "",
         "p_tumor": prediction.p_tumor,
-        **{f"p_{name}": prediction.probabilities[name] for name in CLASSES},
+        **{column: prediction.probabilities[name] for column, name in zip(PROBABILITIES, CLASSES, strict=True)},
         "reasons": " ".join(prediction.reasons),
         "error": "",
         "seconds": prediction.seconds,

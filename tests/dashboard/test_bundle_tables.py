@@ -1,3 +1,4 @@
+import io
 import json
 import math
 
@@ -6,12 +7,15 @@ import pytest
 
 from braintumor.bundles import BundleError
 from braintumor.dashboard.bundle_tables import (
+    HEADLINES,
     bundle_folders,
     bundle_stamp,
     bundle_tables,
     headline_table,
-    in_words,
+    training_overlap,
 )
+from braintumor.evaluation import figures
+from braintumor.taxonomy import CLASSES
 
 ROWS = "split,dataset,group,label,in_training,referred,p_glioma,p_meningioma,p_pituitary,p_notumor\n"
 GOOD = ROWS + "test,masoud,a,glioma,False,False,0.7,0.1,0.1,0.1\ntest,masoud,b,notumor,False,True,0.1,0.1,0.1,0.7\n"
@@ -93,13 +97,42 @@ def test_headlines_leave_out_what_no_split_has():
     assert pd.isna(found["high"]).all()
 
 
+def mixed(*rows):
+    """Rows of the published test: (label, likeliest class, in_training)."""
+    columns = {"label": [row[0] for row in rows], "in_training": [row[2] for row in rows]}
+    chances = {f"p_{name}": [0.97 if row[1] == name else 0.01 for row in rows] for name in CLASSES}
+    return pd.DataFrame({**columns, **chances})
+
+
+def test_overlap_says_that_the_images_themselves_were_trained_on_and_what_that_does():
+    rows = mixed(
+        ("glioma", "glioma", True),
+        ("notumor", "notumor", True),
+        ("pituitary", "pituitary", True),
+        ("glioma", "meningioma", False),
+        ("notumor", "notumor", False),
+        ("tumor", "glioma", False),
+    )
+    said = training_overlap(rows, {"in_training_share": 0.5, "images": 6})
+    assert said == (
+        "50% of these 6 images were themselves in this model's training set. "
+        "Of those it gets 100.0% right, of the 2 others 50.0%."
+    )
+
+
 @pytest.mark.parametrize(
-    ("values", "expected"),
+    ("share", "words"),
     [
-        ((0.913, 0.88, 0.941), "91.3\u00a0% (88.0 to 94.1)"),
-        ((0.5, math.nan, math.nan), "50.0\u00a0%"),
-        ((math.nan, math.nan, math.nan), "–"),
+        (0.66, "66% of these 6 images were themselves in this model's training set."),
+        (None, "How many of these images were themselves in this model's training set is not known."),
     ],
 )
-def test_in_words(values, expected):
-    assert in_words(*values) == expected
+def test_overlap_without_predictions_says_what_the_card_holds(share, words):
+    assert training_overlap(None, {"in_training_share": share, "images": 6}) == words
+
+
+def test_every_headline_is_a_figure():
+    rows = pd.read_csv(io.StringIO(GOOD))
+    report = figures(rows, threshold=0.5, resamples=2)
+    for headline in HEADLINES:
+        assert set(report[headline.section][headline.key]) == {"value", "low", "high"}

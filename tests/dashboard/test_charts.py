@@ -24,6 +24,7 @@ HEADLINES = pd.DataFrame(
         "value": [0.8, 0.95, 0.9, np.nan],
         "low": [0.7, 0.9, 0.85, np.nan],
         "high": [0.85, 0.99, np.nan, np.nan],
+        "is_share": [True, True, False, False],
     }
 )
 
@@ -65,7 +66,7 @@ def test_every_chart_fits_both_themes_and_is_told_in_words(name, figure):
 
 def test_every_label_has_one_color_of_the_palette():
     palette = {charts.ORANGE, charts.SKY, charts.GREEN, charts.BLUE, charts.VERMILION, charts.PURPLE}
-    assert set(charts.CLASS_COLORS) == set(charts.CLASS_TITLES) == set(LABELS)
+    assert set(charts.CLASS_COLORS) == set(charts.CURVE_TITLES) == set(LABELS)
     assert len(set(charts.CLASS_COLORS.values())) == len(LABELS)
     assert set(charts.CLASS_COLORS.values()) <= palette
 
@@ -86,8 +87,8 @@ def test_learning_curves_without_validation_values_are_drawn():
 def test_confusion_matrix_as_counts_and_as_shares():
     counts, shares = (charts.confusion_matrix(COUNTS, shares=way).data[0] for way in (False, True))
     assert list(counts.text[0]) == ["8", "2", "0", "0"]
-    assert list(shares.text[0]) == ["80 %", "20 %", "0 %", "0 %"]
-    assert list(shares.text[2]) == ["0 %", "0 %", "0 %", "0 %"]
+    assert list(shares.text[0]) == ["80%", "20%", "0%", "0%"]
+    assert list(shares.text[2]) == ["0%", "0%", "0%", "0%"]
     assert "16 of 19 images" in charts.alt_text(charts.confusion_matrix(COUNTS))
 
 
@@ -140,7 +141,7 @@ def test_risk_coverage_is_in_percent():
     figure = charts.risk_coverage_curve(risk_coverage([0.9, 0.5], [True, False]))
     assert list(figure.data[0].x) == [50, 100]
     assert list(figure.data[0].y) == [0, 50]
-    assert "50.0 % are wrong" in charts.alt_text(figure)
+    assert "50.0% are wrong" in charts.alt_text(figure)
     assert "without any answer" in charts.alt_text(charts.risk_coverage_curve(risk_coverage([], [])))
 
 

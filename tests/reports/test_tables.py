@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from braintumor.heatmaps import CellGrid
 from braintumor.inference import Prediction
 from braintumor.reports import answers_csv, answers_table
 from braintumor.reports.tables import COLUMNS
@@ -26,6 +27,7 @@ def _prediction(source="slice.png", decision="tumor", finding="glioma", reasons=
         shape=(40, 40),
         prepared=Prepared(np.zeros((8, 8), np.uint8), 0, 0, 40),
         cam=np.zeros((2, 2, 4), np.float32),
+        grid=CellGrid(8, 1.5, 4.0),
     )
 
 

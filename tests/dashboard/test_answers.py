@@ -1,0 +1,92 @@
+import io
+import zipfile
+from types import SimpleNamespace
+
+import pytest
+import streamlit as st
+
+from braintumor import settings
+from braintumor.dashboard import answers
+from braintumor.scans import ScanError, phantom
+from tests.conftest import png_bytes
+
+
+def upload(file_id, name, data):
+    return SimpleNamespace(file_id=file_id, name=name, getvalue=lambda: data)
+
+
+def packed(file_id, count, first=0):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for number in range(first, first + count):
+            archive.writestr(f"{number}.png", png_bytes(phantom(64, seed=number)))
+    return upload(file_id, f"{file_id}.zip", file.getvalue())
+
+
+@pytest.fixture
+def session(monkeypatch):
+    """A session whose answers are the names of the scans, on a server that takes four of them."""
+    read = []
+
+    def named(scan, key):
+        read.append(scan.source)
+        return scan.source
+
+    monkeypatch.setattr(st, "session_state", {})
+    monkeypatch.setattr(answers, "_answer", named)
+    monkeypatch.setenv("BRAINTUMOR_MAX_FILES", "4")
+    settings.load.cache_clear()
+    yield read
+    settings.load.cache_clear()
+
+
+def test_limits_are_those_of_the_settings_in_force(session, monkeypatch):
+    assert answers.limits().max_files == 4
+    monkeypatch.setenv("BRAINTUMOR_MAX_FILES", "7")
+    settings.load.cache_clear()
+    assert answers.limits().max_files == 7
+
+
+def test_two_archives_together_are_bounded_with_one_sentence(session):
+    uploads = [packed("a", 3), packed("b", 3, first=3)]
+    outcomes = answers.answer_uploads(uploads)
+    assert outcomes[:4] == session == ["a.zip/0.png", "a.zip/1.png", "a.zip/2.png", "b.zip/3.png"]
+    assert len(outcomes) == 5
+    assert isinstance(outcomes[4], ScanError)
+    assert outcomes[4].source == "b.zip"
+    assert str(outcomes[4]) == (
+        "More than 4 scans were uploaded; the first 4 are answered. Take the others in a second go."
+    )
+    assert [str(outcome) for outcome in answers.answer_uploads(uploads)] == [str(outcome) for outcome in outcomes]
+    assert len(session) == 4
+
+
+def test_an_archive_above_the_limit_has_the_same_one_sentence(session):
+    outcomes = answers.answer_uploads([packed("a", 6), packed("b", 1), packed("c", 1)])
+    assert len(session) == 4
+    assert [isinstance(outcome, ScanError) for outcome in outcomes] == [False] * 4 + [True]
+
+
+def test_as_many_as_allowed_are_no_error(session):
+    assert len(answers.answer_uploads([packed("a", 3), packed("b", 1)])) == len(session) == 4
+
+
+def test_unreadable_files_count_too(session):
+    outcomes = answers.answer_uploads([upload(str(number), f"{number}.png", b"nothing") for number in range(9)])
+    assert len(outcomes) == 5
+    assert "More than 4" in str(outcomes[-1])
+
+
+def test_files_taken_away_make_room_for_those_that_were_cut(session):
+    first, second = packed("a", 3), packed("b", 3, first=3)
+    answers.answer_uploads([first, second])
+    assert answers.answer_uploads([second]) == ["b.zip/3.png", "b.zip/4.png", "b.zip/5.png"]
+    assert set(st.session_state["_answers"]) == {"b"}
+
+
+def test_only_new_files_are_announced(session):
+    told = []
+    one, two = packed("a", 1), packed("b", 1)
+    answers.answer_uploads([one], lambda *step: told.append(step))
+    answers.answer_uploads([one, two], lambda *step: told.append(step))
+    assert told == [(0, 1, "a.zip"), (1, 2, "b.zip")]
