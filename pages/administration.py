@@ -7,6 +7,7 @@ import streamlit as st
 
 from braintumor.dashboard import gate
 from braintumor.records import Account, AccountError, Role, State
+from braintumor.reports import guarded
 
 _LINES = 500
 _ERROR = "administration_error"
@@ -76,9 +77,9 @@ def show_table(people: list[Account]) -> None:
     st.dataframe(
         [
             {
-                "Name": person.display_name,
-                "Username": person.username,
-                "E-mail": person.email or "",
+                "Name": guarded(person.display_name),
+                "Username": guarded(person.username),
+                "E-mail": guarded(person.email or ""),
                 "Role": person.role.value,
                 "State": person.state.value,
                 "Locked until": f"{person.locked_until:%Y-%m-%d %H:%M}" if person.locked_until else "",
@@ -195,9 +196,9 @@ def show_trail(actor: Account, people: list[Account]) -> None:
         [
             {
                 "Time": entry.time,
-                "By": who(entry.actor_id),
+                "By": guarded(who(entry.actor_id)),
                 "Action": entry.action,
-                "Account": who(entry.subject_account_id),
+                "Account": guarded(who(entry.subject_account_id)),
             }
             for entry in gate.accounts().audit_trail(actor, _LINES)
         ],

@@ -32,7 +32,8 @@ def main() -> None:
     st.title("Brain tumor MRI dashboard")
     st.markdown(
         "Drop an MRI slice of the head and see within a second whether a network finds a tumor, which of three kinds "
-        "it resembles, how sure it is, and where it looked. When it should not be believed, it says so."
+        "it resembles, how sure it is, and where it looked. When it is unsure, it refers the scan to a reader "
+        "instead of answering."
     )
     if st.button("Get started", type="primary", icon=":material/arrow_forward:", width=260):
         st.switch_page("pages/prediction.py")
@@ -78,8 +79,8 @@ def _show_figures(tables: BundleTables) -> None:
     st.subheader("What it reaches on scans it never saw", anchor=False)
     st.caption(
         f"{plain(str(tables.card.get('name')))} {plain(str(tables.card.get('version')))}, {test['images']:,} test "
-        f"images in {test['groups']} groups. No copy of a test image was in training, nor a slice of its block of "
-        "consecutive slices. Ranges are 95% intervals."
+        f"images in {test['groups']} groups. No copy of a test image that the audit finds was in training, nor a slice "
+        "of its block of consecutive slices; patients are not known. Ranges are 95% intervals."
     )
     first = [headline for headline in HEADLINES if headline.title in FIRST]
     with st.container(horizontal=True):

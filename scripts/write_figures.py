@@ -28,6 +28,10 @@ IN_README = (
     "Web images: ROC AUC",
     "Tumor or not: sensitivity",
     "Tumor or not: specificity",
+    "Web images: sensitivity",
+    "Web images: specificity",
+    "Share answered, not referred",
+    "Accuracy of what is answered",
     "Calibration error (ECE), four classes",
 )
 """Titles of the headline figures in the README."""

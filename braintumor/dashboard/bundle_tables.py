@@ -60,6 +60,8 @@ FIRST: Mapping[str, str] = {
     "Tumor or not: ROC AUC": "ROC AUC",
     "Tumor or not: sensitivity": "Sensitivity",
     "Tumor or not: specificity": "Specificity",
+    "Web images: sensitivity": "Sensitivity, web",
+    "Accuracy of what is answered": "Right if answered",
 }
 """The figures to see first, by title, with the short one they carry on a card."""
 

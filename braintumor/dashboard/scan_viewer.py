@@ -42,6 +42,11 @@ def show_answer(answer: Answer) -> None:
         words, pictures = st.columns([2, 3], gap="medium")
         with words:
             _show_words(prediction)
+        if prediction.finding is None:
+            # Numbers and a heatmap would pass for an answer.
+            pictures.image(answer.picture, caption="Not assessed", width=320, alt="The picture as it was uploaded")
+            return
+        with words:
             figure = charts.probability_bars(prediction.probabilities)
             st.plotly_chart(
                 figure, key=f"bars-{answer.key}", config={"displayModeBar": False}, alt=charts.alt_text(figure)
@@ -77,7 +82,7 @@ def _show_words(prediction: Prediction) -> None:
     st.markdown(f"**{answer_sentence(prediction)}**")
     if prediction.reasons:
         st.markdown("\n".join(f"- {plain(reason)}" for reason in prediction.reasons))
-    if prediction.finding:
+    if prediction.finding and prediction.decision != "refer":
         st.metric(
             f"Calibrated confidence: {TITLES[prediction.finding].lower()}",
             stated(prediction.confidence),

@@ -26,33 +26,42 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def answers_table(outcomes: Iterable[Prediction | ScanError]) -> pd.DataFrame:
-    """Put answers and failures in one table with ``COLUMNS``, a row each, in order; probabilities from 0 to 1."""
+    """Put answers and failures in one table with ``COLUMNS``, a row each, in order; probabilities from 0 to 1.
+
+    A withheld answer has no finding, and what does not look like a brain MRI has no probabilities either. Texts are
+    ``guarded``, since a table on a page can be saved as CSV as well.
+    """
     rows = [_failed(item) if isinstance(item, ScanError) else _answered(item) for item in outcomes]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def answers_csv(outcomes: Iterable[Prediction | ScanError]) -> bytes:
-    """Write the table as UTF-8 CSV; a text that a spreadsheet would run as a formula gets a leading apostrophe.
+def guarded(text: str) -> str:
+    """Put an apostrophe before a text that a spreadsheet would run as a formula (OWASP, CSV Injection)."""
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
-    Source: OWASP, CSV Injection.
-    """
+
+def answers_csv(outcomes: Iterable[Prediction | ScanError]) -> bytes:
+    """Write the table as UTF-8 CSV that spreadsheets read as such."""
     table = answers_table(outcomes)
-    for column in ("source", "error", "reasons"):
-        table[column] = [f"'{text}" if str(text).startswith(_FORMULA_STARTS) else text for text in table[column]]
     # The mark at the start makes spreadsheets read the file as UTF-8.
     text: str = table.to_csv(index=False, float_format="%.4f")
     return ("\ufeff" + text).encode()
 
 
 def _answered(prediction: Prediction) -> dict[str, object]:
+    given = prediction.finding is not None
+    answered = given and prediction.decision != "refer"
     return {
-        "source": prediction.source,
+        "source": guarded(prediction.source),
         "status": "ok",
         "decision": DECISION_WORDS[prediction.decision],
-        "finding": FINDINGS[prediction.finding].title if prediction.finding else "",
-        "p_tumor": prediction.p_tumor,
-        **{column: prediction.probabilities[name] for column, name in zip(PROBABILITIES, CLASSES, strict=True)},
-        "reasons": " ".join(prediction.reasons),
+        "finding": FINDINGS[prediction.finding].title if answered and prediction.finding else "",
+        "p_tumor": prediction.p_tumor if given else None,
+        **{
+            column: prediction.probabilities[name] if given else None
+            for column, name in zip(PROBABILITIES, CLASSES, strict=True)
+        },
+        "reasons": guarded(" ".join(prediction.reasons)),
         "error": "",
         "seconds": prediction.seconds,
         "bundle": prediction.bundle,
@@ -61,11 +70,11 @@ def _answered(prediction: Prediction) -> dict[str, object]:
 
 def _failed(error: ScanError) -> dict[str, object]:
     return {
-        "source": error.source,
+        "source": guarded(error.source),
         "status": "error",
         "decision": "Not readable",
         "finding": "",
         "reasons": "",
-        "error": str(error),
+        "error": guarded(str(error)),
         "bundle": "",
     }

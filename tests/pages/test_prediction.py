@@ -1,6 +1,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -53,6 +54,15 @@ def test_a_scan_is_answered_in_words_with_its_confidence(page, scored):
     assert "never a diagnosis" in _texts(page)
     assert "nothing you upload is stored" in _texts(page)
     assert any(word in _texts(page) for word in ("The model", "No answer is given"))
+
+
+def test_a_picture_that_is_no_scan_shows_no_numbers_and_no_heatmap(page, scored):
+    noise = np.random.default_rng(0).integers(0, 255, (200, 200), dtype=np.uint8)
+    _upload(page, ("noise.png", png_bytes(noise)))
+    assert "No answer is given for this picture" in _texts(page)
+    assert not page.metric
+    assert not page.slider
+    assert not page.get("plotly_chart")
 
 
 def test_a_bad_file_gets_its_sentence_and_the_others_go_on(page, scored):

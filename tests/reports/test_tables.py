@@ -55,12 +55,18 @@ def test_columns_and_values_of_an_answer():
     }
 
 
+def test_what_is_no_brain_scan_has_no_numbers_that_could_pass_for_an_answer():
+    row = answers_table([_prediction(decision="refer", finding=None, reasons=("The picture is blank.",))]).iloc[0]
+    assert row[["p_tumor", "p_glioma", "p_meningioma", "p_pituitary", "p_notumor"]].isna().all()
+    assert row["finding"] == ""
+
+
 @pytest.mark.parametrize(
     ("decision", "finding", "words"),
     [
         ("tumor", "meningioma", ("Tumor", "Meningioma")),
         ("no_tumor", "notumor", ("No tumor seen", "No tumor seen")),
-        ("refer", "pituitary", ("Refer to a reader", "Pituitary tumor")),
+        ("refer", "pituitary", ("Refer to a reader", "")),
         ("refer", None, ("Refer to a reader", "")),
     ],
 )
