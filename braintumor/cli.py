@@ -241,13 +241,10 @@ def _download(options: argparse.Namespace) -> int:
 
 
 def _recover(options: argparse.Namespace) -> int:
-    from braintumor.records import AccountError, Accounts, connect
+    from braintumor.records import Accounts, connect
 
     configured = settings.load()
-    try:
-        temporary = Accounts(connect(configured.database), configured).recover(options.username)
-    except AccountError as error:
-        raise InputError(str(error)) from error
+    temporary = Accounts(connect(configured.database), configured).recover(options.username)
     sys.stdout.write(f"{temporary}\n")
     return OK
 

@@ -58,7 +58,7 @@ def _show_table(outcomes: Sequence[Answer | ScanError]) -> None:
     rows = [outcome.prediction if isinstance(outcome, Answer) else outcome for outcome in outcomes]
     counts = answers_table(rows)["decision"].value_counts()
     parts = [f"{count} × {name.lower()}" for name, count in counts.items()]
-    st.subheader(f"{len(rows)} scans: {', '.join(parts)}" if len(rows) > 1 else "Answer", anchor=False)
+    st.subheader(f"{len(rows)} files: {', '.join(parts)}" if len(rows) > 1 else "Answer", anchor=False)
     for row in rows:
         if isinstance(row, ScanError):
             st.error(f"**{plain(row.source)}**: {row.reason} {row.hint}", icon=":material/broken_image:")

@@ -111,7 +111,7 @@ def _show_pictures(answer: Answer) -> None:
     looked_for = FINDINGS[_explained_class(answer.prediction)].title.lower()
     right.image(
         shown,
-        caption=f"Where the network looked for “{looked_for}”: dark little, bright much. It is no tumor outline.",
+        caption=f"Where the network looked to score “{looked_for}”: dark little, bright much. It is no tumor outline.",
         width="stretch",
         alt=f"Heatmap over the scan for the class {looked_for}",
     )

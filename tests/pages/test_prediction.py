@@ -72,7 +72,7 @@ def test_a_bad_file_gets_its_sentence_and_the_others_go_on(page, scored):
         "**bad\\.png**: This file is not a picture that can be read. Export it again as PNG or JPEG and try once more."
     ]
     assert scored == ["one.png", "two.png"]
-    assert "3 scans" in _texts(page)
+    assert "3 files" in _texts(page)
     assert list(page.dataframe[0].value["source"]) == ["one.png", "bad.png", "two.png"]
 
 
