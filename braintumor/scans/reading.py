@@ -12,6 +12,7 @@ SUFFIXES = raster.SUFFIXES | {".zip"}
 _NOT_YET = {
     "DICOM": "DICOM files cannot be read yet.",
     "NIfTI": "NIfTI volumes cannot be read yet.",
+    "gzip": "Files packed with gzip cannot be read yet.",
     "PDF": "This is a PDF document, not a picture.",
 }
 
@@ -84,4 +85,6 @@ def _foreign_kind(data: bytes) -> str | None:
         return "DICOM"
     if data[344:347] in (b"n+1", b"ni1"):
         return "NIfTI"
+    if data.startswith(b"\x1f\x8b"):
+        return "gzip"
     return "PDF" if data.startswith(b"%PDF-") else None

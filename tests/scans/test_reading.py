@@ -45,7 +45,7 @@ EXPORT = "Export it again as PNG or JPEG and try once more."
         (bytes(344) + b"ni1\x00", DEFAULT_LIMITS, "NIfTI volumes cannot be read yet.", EXPORT_SLICE),
         (b"%PDF-1.7\n", DEFAULT_LIMITS, "This is a PDF document, not a picture.", EXPORT_SLICE),
         (DICOM[:131], DEFAULT_LIMITS, NOT_A_PICTURE, EXPORT),
-        (gzip.compress(NIFTI), DEFAULT_LIMITS, NOT_A_PICTURE, EXPORT),
+        (gzip.compress(NIFTI), DEFAULT_LIMITS, "Files packed with gzip cannot be read yet.", EXPORT_SLICE),
         (_zip(a=PNG), DEFAULT_LIMITS, NOT_A_PICTURE, EXPORT),
         (
             PNG,
