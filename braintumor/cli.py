@@ -145,7 +145,9 @@ def _answer(predictor: "Predictor", outcomes: Sequence[Scan | ScanError]) -> Ite
 
 def _read_paths(paths: Iterable[Path]) -> Iterator[Scan | ScanError]:
     with ThreadPoolExecutor(2) as pool:
-        for chunk in _chunks(walk(paths), _FILES_AT_ONCE):
+        # A folder without pictures stands for itself, so that it does not go unnoticed.
+        files = (file for path in paths for file in list(walk([path])) or [path])
+        for chunk in _chunks(files, _FILES_AT_ONCE):
             for outcomes in pool.map(_read_path, chunk):
                 yield from outcomes
 

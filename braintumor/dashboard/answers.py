@@ -1,5 +1,6 @@
 """Uploads to answers: each scan is read and scored once, whatever is clicked afterwards."""
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from braintumor import settings
+from braintumor.bundles import GRAPH_FILE
 from braintumor.dashboard.allocator import release_freed_memory
 from braintumor.inference import Prediction, Predictor
-from braintumor.scans import Limits, Scan, ScanError, phantom, read, read_all, safe_name
+from braintumor.scans import Limits, Scan, ScanError, in_window, phantom, read, read_all, safe_name
 
 _LONGEST_SIDE = 640
 _KEPT = "_answers"
@@ -109,15 +111,13 @@ def sample_answer() -> Answer:
 @cache
 def phantom_png() -> bytes:
     """Draw the synthetic sample scan as a PNG file."""
-    from io import BytesIO
-
-    file = BytesIO()
+    file = io.BytesIO()
     Image.fromarray(phantom()).save(file, "PNG")
     return file.getvalue()
 
 
 def _answer(scan: Scan, key: str) -> Answer:
-    model = predictor().bundle.card["sha256"]["graph.tflite"]
+    model = predictor().bundle.card["sha256"][GRAPH_FILE]
     # The stored prediction carries the name that the same bytes came with first.
     prediction = replace(_predict(scan.sha256, model, scan), source=scan.source)
     return Answer(key, prediction, _picture(scan.pixels[prediction.slice_number]))
@@ -132,6 +132,4 @@ def _picture(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
     picture = Image.fromarray(pixels)
     picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
     gray = np.asarray(picture, dtype=np.float32)
-    darkest, brightest = np.percentile(gray, (0.5, 99.5))
-    scaled = (gray - darkest) / max(float(brightest - darkest), 1e-6)
-    return np.asarray(np.rint(np.clip(scaled, 0, 1) * 255), dtype=np.uint8)
+    return in_window(gray, gray)

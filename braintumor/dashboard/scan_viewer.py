@@ -52,7 +52,7 @@ def show_answer(answer: Answer) -> None:
                 figure, key=f"bars-{answer.key}", config={"displayModeBar": False}, alt=charts.alt_text(figure)
             )
         with pictures:
-            _show_pictures(answer)
+            _show_pictures(answer, prediction.finding)
 
 
 def answer_sentence(prediction: Prediction) -> str:
@@ -92,7 +92,7 @@ def _show_words(prediction: Prediction) -> None:
     st.caption(took + " Decision support for research, never a diagnosis.")
 
 
-def _show_pictures(answer: Answer) -> None:
+def _show_pictures(answer: Answer, finding: str) -> None:
     method = st.segmented_control(
         "Heatmap method",
         list(METHODS),
@@ -104,11 +104,11 @@ def _show_pictures(answer: Answer) -> None:
         help="Grad-CAM is at hand at once; the others take some seconds.",
     )
     opacity = st.slider("Heatmap opacity", 0, 100, 60, 5, format="%d%%", key=f"opacity-{answer.key}")
-    heat = _heatmap(answer, method or "gradcam")
+    heat = _heatmap(answer, finding, method or "gradcam")
     left, right = st.columns(2)
     left.image(answer.picture, caption="Scan", width="stretch", alt="The scan as it was uploaded")
     shown = overlay(answer.picture, heat, opacity / 100)
-    looked_for = FINDINGS[_explained_class(answer.prediction)].title.lower()
+    looked_for = FINDINGS[finding].title.lower()
     right.image(
         shown,
         caption=f"Where the network looked to score “{looked_for}”: dark little, bright much. It is no tumor outline.",
@@ -117,13 +117,8 @@ def _show_pictures(answer: Answer) -> None:
     )
 
 
-def _explained_class(prediction: Prediction) -> str:
-    return prediction.finding or max(prediction.probabilities, key=prediction.probabilities.__getitem__)
-
-
-def _heatmap(answer: Answer, method: str) -> NDArray[np.float32]:
+def _heatmap(answer: Answer, name: str, method: str) -> NDArray[np.float32]:
     prediction = answer.prediction
-    name = _explained_class(prediction)
     square = None if method == "gradcam" else _computed_map(prediction, name, method)
     if isinstance(square, str):
         st.warning(square)

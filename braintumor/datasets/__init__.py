@@ -1,6 +1,6 @@
 """Public datasets, what in them is the same picture, and splits that do not leak."""
 
-from braintumor.datasets.audit import agreement_with, audit, write_audit
+from braintumor.datasets.audit import agreement_with, audit, label_conflicts, write_audit
 from braintumor.datasets.catalogue import CATALOGUE, Dataset, download
 from braintumor.datasets.duplicates import assign_groups, near_duplicates, signatures
 from braintumor.datasets.index import INDEX_COLUMNS, DatasetError, build_index, write_index
@@ -18,6 +18,7 @@ __all__ = [
     "audit",
     "build_index",
     "download",
+    "label_conflicts",
     "load_pictures",
     "near_duplicates",
     "signatures",

@@ -19,7 +19,7 @@ def audit(index: pd.DataFrame) -> dict[str, Any]:
     test images with a near-duplicate in the published training part, pictures shared between datasets, and
     pictures whose copies carry labels that cannot both be true.
     """
-    conflicts = _label_conflicts(index)
+    conflicts = label_conflicts(index)
     return {
         "images": len(index),
         "distinct_pictures": int(index["picture"].nunique()),
@@ -29,6 +29,17 @@ def audit(index: pd.DataFrame) -> dict[str, Any]:
         "shared_between_datasets": _overlap(index),
         "label_conflicts": {"pictures": len(conflicts), "paths": conflicts},
     }
+
+
+def label_conflicts(index: pd.DataFrame) -> dict[Hashable, list[str]]:
+    """Find pictures whose copies carry labels that cannot both be true: {picture: [path and label of each copy]}."""
+    labelled = index[index["label"] != ""]
+    conflicts: dict[Hashable, list[str]] = {}
+    for picture, rows in labelled.groupby("picture"):
+        allowed = [members(label) for label in rows["label"].unique()]
+        if len(allowed) > 1 and not any(all(column) for column in zip(*allowed, strict=True)):
+            conflicts[picture] = [f"{path}: {label}" for path, label in zip(rows["path"], rows["label"], strict=True)]
+    return conflicts
 
 
 def agreement_with(index: pd.DataFrame, pairs: NDArray[np.int64], given: pd.Series) -> dict[str, Any]:
@@ -80,16 +91,6 @@ def _overlap(index: pd.DataFrame) -> list[dict[str, Any]]:
             if other != name and (share := _share(own.isin(held[other]))):
                 rows.append({"dataset": name, "contained_in": other, "share_of_images": share})
     return rows
-
-
-def _label_conflicts(index: pd.DataFrame) -> dict[Hashable, list[str]]:
-    labelled = index[index["label"] != ""]
-    conflicts: dict[Hashable, list[str]] = {}
-    for picture, rows in labelled.groupby("picture"):
-        allowed = [members(label) for label in rows["label"].unique()]
-        if len(allowed) > 1 and not any(all(column) for column in zip(*allowed, strict=True)):
-            conflicts[picture] = [f"{path}: {label}" for path, label in zip(rows["path"], rows["label"], strict=True)]
-    return conflicts
 
 
 def _pairs(sizes: pd.Series) -> int:

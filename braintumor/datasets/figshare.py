@@ -3,25 +3,21 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 # `cjdata.label`, as the dataset's own README numbers them.
 _LABELS = {1: "meningioma", 2: "glioma", 3: "pituitary"}
 
 
-def convert(root: Path) -> int:
-    """Write each figshare ``.mat`` file under a folder as picture and mask, and list them in ``index.csv``.
+def convert(root: Path) -> list[dict[str, str]]:
+    """Write each figshare ``.mat`` file under a folder as picture and mask, and give their rows for an index.
 
     Pictures (8-bit PNG, scaled from the slice's smallest to its largest value) go to ``cheng/images``, masks to
-    ``cheng/masks``; the group is the patient's identifier. Gives the number of slices; files that are no such
-    slice are passed over, and a folder without any is left as it is.
+    ``cheng/masks``; the group is the patient's identifier. Files that are no such slice are passed over, and a
+    folder without any is left as it is.
     """
     files = sorted(root.rglob("*.mat"), key=lambda path: (len(path.stem), path.stem))
-    rows = [row for path in files if (row := _convert_slice(path, root)) is not None]
-    if rows:
-        pd.DataFrame(rows).to_csv(root / "index.csv", index=False)
-    return len(rows)
+    return [row for path in files if (row := _convert_slice(path, root)) is not None]
 
 
 def _convert_slice(path: Path, root: Path) -> dict[str, str] | None:

@@ -61,13 +61,10 @@ def _read_listed(path: Path) -> pd.DataFrame:
 
 
 def _from_folders(root: Path) -> pd.DataFrame:
-    listed = root / INDEX_FILE
-    slices = _read_listed(listed) if figshare.convert(root) else None
-    known = set() if slices is None else set(slices["path"])
+    slices = figshare.convert(root)
+    known = {row["path"] for row in slices}
     rows = []
     for path in walk([root]):
-        if path == root:
-            continue
         inside = PurePosixPath(path.relative_to(root).as_posix())
         name = inside.parts[0].lower() if len(inside.parts) > 1 else ""
         dataset = known_or_any(name)
@@ -78,10 +75,10 @@ def _from_folders(root: Path) -> pd.DataFrame:
         label, split = folder_facts(dataset, inside)
         own = dataset.name if dataset.name != "folder" else root.name
         rows.append({"path": str(inside), "dataset": own, "published_split": split, "label": label})
-    if slices is None:
-        return pd.DataFrame(rows)
-    found = pd.concat([slices, pd.DataFrame(rows)], ignore_index=True).fillna("")
-    write_index(found, listed)
+    found = pd.DataFrame(slices + rows).fillna("")
+    if slices:
+        # Labels and patients stand in the MATLAB files alone, and are not read from them a second time.
+        write_index(found, root / INDEX_FILE)
     return found
 
 

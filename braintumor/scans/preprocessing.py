@@ -38,8 +38,8 @@ def prepare(pixels: NDArray[np.float32], size: int) -> Prepared:
 
     ``pixels`` is (height, width) in any grey range. The head is the largest connected region brighter than 12 % of
     the way from the 0.5th to the 99.5th percentile; where the box around it covers less than 5 % of the picture all
-    of it is kept. Grey values from the
-    0.5th to the 99.5th percentile inside the square map to 0 to 255; a flat slice maps to 0.
+    of it is kept. Grey values from the 0.5th to the 99.5th percentile inside the square map to 0 to 255; a flat slice
+    maps to 0.
     """
     pixels = _tame(pixels)
     top, left, bottom, right = _head_box(pixels)
@@ -47,12 +47,22 @@ def prepare(pixels: NDArray[np.float32], size: int) -> Prepared:
     side = round(max(height, width) * (1 + 2 * _MARGIN))
     top -= (side - height) // 2
     left -= (side - width) // 2
-    darkest, brightest = _window(pixels, top, left, side)
+    inside = pixels[max(top, 0) : top + side, max(left, 0) : left + side]
     square = _cut_square(pixels, top, left, side)
     resized = np.asarray(square.resize((size, size), Image.Resampling.BILINEAR), dtype=np.float32)
+    return Prepared(in_window(resized, inside), top, left, side)
+
+
+def in_window(values: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Scale grey values so that the 0.5th to the 99.5th percentile of ``reference`` (height, width) map to 0 to 255.
+
+    Gives uint8 of the shape of ``values``; what lies outside is cut off, and a flat reference gives 0.
+    """
+    step = max(1, max(reference.shape) // 256)
+    darkest, brightest = (float(value) for value in np.percentile(reference[::step, ::step], (_DARKEST, _BRIGHTEST)))
     span = max(brightest - darkest, float(np.finfo(np.float32).tiny))
-    scaled = (np.clip(resized, darkest, brightest) - darkest) / span
-    return Prepared(np.rint(scaled * 255).astype(np.uint8), top, left, side)
+    scaled = (np.clip(values, darkest, brightest) - darkest) / span
+    return np.asarray(np.rint(scaled * 255), dtype=np.uint8)
 
 
 def place_on_scan(values: NDArray[np.float32], prepared: Prepared, shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -111,10 +121,3 @@ def _head_box(pixels: NDArray[np.float32]) -> tuple[int, int, int, int]:
     box = (rows.start * step, columns.start * step, min(rows.stop * step, height), min(columns.stop * step, width))
     covered = (box[2] - box[0]) * (box[3] - box[1]) / (height * width)
     return box if covered >= _SMALLEST_HEAD else (0, 0, height, width)
-
-
-def _window(pixels: NDArray[np.float32], top: int, left: int, side: int) -> tuple[float, float]:
-    inside = pixels[max(top, 0) : top + side, max(left, 0) : left + side]
-    step = max(1, max(inside.shape) // 256)
-    darkest, brightest = np.percentile(inside[::step, ::step], (_DARKEST, _BRIGHTEST))
-    return float(darkest), float(brightest)

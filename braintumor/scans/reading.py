@@ -68,14 +68,11 @@ def read_all(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS) -> Itera
 
 
 def walk(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield every file named, and every picture or archive below every folder named, in a stable order.
-
-    A folder without any is yielded itself, so that it does not go unnoticed.
-    """
+    """Yield every file named, and every picture or archive below every folder named, in a stable order."""
     for path in paths:
         if path.is_dir():
             found = (item for item in path.rglob("*") if item.suffix.lower() in SUFFIXES and item.is_file())
-            yield from sorted(found) or [path]
+            yield from sorted(found)
         else:
             yield path
 

@@ -12,8 +12,8 @@ from braintumor.datasets import (
     DatasetError,
     assign_groups,
     assign_splits,
-    audit,
     build_index,
+    label_conflicts,
     load_pictures,
     near_duplicates,
     signatures,
@@ -51,8 +51,8 @@ def labelled_index(root: Path) -> pd.DataFrame:
     index = build_index(root)
     marks, failed = signatures(root, list(index["path"]))
     index = assign_groups(index, near_duplicates(marks))
-    disputed = audit(index)["label_conflicts"]["paths"]
-    usable = (index["label"] != "") & ~index["picture"].isin(disputed) & ~index["path"].isin(list(failed))
+    disputed = label_conflicts(index)
+    usable = (index["label"] != "") & ~index["picture"].isin(list(disputed)) & ~index["path"].isin(list(failed))
     if not usable.any():
         raise DatasetError(f"{root} holds no labelled pictures; put them in folders named after their class.")
     return index[usable].reset_index(drop=True)

@@ -115,9 +115,9 @@ def test_every_decision_has_its_sentence_word_and_badge():
 
 def test_a_map_is_computed_once_for_each_scan_class_and_method(asked):
     for _ in range(3):
-        scan_viewer._heatmap(answer(finding="glioma"), "scorecam")
-        scan_viewer._heatmap(answer(finding=None), "scorecam")
-        scan_viewer._heatmap(answer(), "gradcam")
+        scan_viewer._heatmap(answer(), "glioma", "scorecam")
+        scan_viewer._heatmap(answer(), "meningioma", "scorecam")
+        scan_viewer._heatmap(answer(), "glioma", "gradcam")
     assert asked == [("glioma", "scorecam"), ("meningioma", "scorecam")]
 
 
@@ -125,20 +125,20 @@ def test_a_failed_map_is_not_tried_again_until_asked_for(asked, warned, monkeypa
     buttons = []
     monkeypatch.setattr(st, "button", lambda label, **options: buttons.append(options))
     for _ in range(3):
-        heat = scan_viewer._heatmap(answer(), "saliency")
+        heat = scan_viewer._heatmap(answer(), "glioma", "saliency")
     assert heat.max() == 1, "Grad-CAM stands in"
     assert asked == [("glioma", "saliency")]
     assert warned == ["Saliency gives no map."] * 3
     buttons[-1]["on_click"](*buttons[-1]["args"])
-    scan_viewer._heatmap(answer(), "saliency")
+    scan_viewer._heatmap(answer(), "glioma", "saliency")
     assert len(asked) == 2
 
 
 def test_the_latest_maps_are_kept_and_no_more(asked):
     for number in range(40):
-        scan_viewer._heatmap(answer(sha256=str(number)), "scorecam")
+        scan_viewer._heatmap(answer(sha256=str(number)), "glioma", "scorecam")
     assert len(st.session_state[scan_viewer._MAPS]) == 32
-    scan_viewer._heatmap(answer(sha256="39"), "scorecam")
+    scan_viewer._heatmap(answer(sha256="39"), "glioma", "scorecam")
     assert len(asked) == 40
-    scan_viewer._heatmap(answer(sha256="0"), "scorecam")
+    scan_viewer._heatmap(answer(sha256="0"), "glioma", "scorecam")
     assert len(asked) == 41
