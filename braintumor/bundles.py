@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from braintumor.errors import InputError
+from braintumor.evaluation.calibration import Calibration
 from braintumor.evaluation.operating_point import ReferralRule
 from braintumor.evaluation.typicality import Typicality
 from braintumor.heatmaps import CellGrid
@@ -21,8 +22,11 @@ KERAS_FILE = "model.keras"
 TYPICALITY_FILE = "typicality.npz"
 HISTORY_FILE = "history.csv"
 PREDICTIONS_FILE = "predictions.csv"
+SEGMENTATION_FILE = "segmentation.csv"
+MAP_BINS_FILE = "map_bins.csv"
 
 _HASHED = (GRAPH_FILE, KERAS_FILE, TYPICALITY_FILE, HISTORY_FILE, PREDICTIONS_FILE)
+_HASHED_WITH_MAP = (*_HASHED, SEGMENTATION_FILE, MAP_BINS_FILE)
 _REQUIRED = (
     "name",
     "version",
@@ -70,9 +74,21 @@ class Bundle:
         return CellGrid(self.size, float(self.card["heatmap"]["first"]), float(self.card["heatmap"]["step"]))
 
     @property
-    def temperature(self) -> float:
-        """What logits are divided by before the softmax."""
-        return float(self.card["calibration"]["temperature"])
+    def calibration(self) -> Calibration:
+        """What turns logits into probabilities."""
+        given = self.card["calibration"]
+        return Calibration(*(float(given[name]) for name in ("slope", "shift", "temperature")))
+
+    @property
+    def map_threshold(self) -> float | None:
+        """Probability from which a cell of the tumor map counts as tumor; None for a network that has no map."""
+        given = self.card.get("map")
+        if not given:
+            return None
+        threshold = float(given["threshold"])
+        if not 0 < threshold < 1:
+            raise ValueError(f"the map's threshold is {threshold}; it must be above 0 and below 1")
+        return threshold
 
     @property
     def threshold(self) -> float:
@@ -115,12 +131,12 @@ def load_bundle(folder: Path) -> Bundle:
             "train it again."
         )
     try:
-        _ = bundle.size, bundle.grid, bundle.temperature, bundle.threshold, bundle.referral
+        _ = bundle.size, bundle.grid, bundle.calibration, bundle.map_threshold, bundle.threshold, bundle.referral
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(
             f"The card of {folder.name} holds a value that cannot be used ({error}); restore it."
         ) from error
-    for name in _HASHED:
+    for name in _files(bundle.card):
         _check_hash(folder / name, bundle.card["sha256"].get(name))
     return bundle
 
@@ -146,7 +162,7 @@ def list_bundles(models_dir: Path) -> list[Path]:
 
 def write_card(folder: Path, card: Mapping[str, Any]) -> None:
     """Write the card with the SHA-256 of the other files; a reader sees the old card or the whole new one."""
-    hashes = {name: sha256_of(folder / name) for name in _HASHED}
+    hashes = {name: sha256_of(folder / name) for name in _files(card)}
     draft = folder / f".{CARD_FILE}"
     draft.write_text(json.dumps({**card, "sha256": hashes}, indent=2) + "\n", encoding="utf-8")
     draft.replace(folder / CARD_FILE)
@@ -156,6 +172,10 @@ def sha256_of(path: Path) -> str:
     """Give a file's SHA-256 in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _files(card: Mapping[str, Any]) -> tuple[str, ...]:
+    return _HASHED_WITH_MAP if card.get("map") else _HASHED
 
 
 def _check_hash(path: Path, expected: str | None) -> None:

@@ -7,8 +7,8 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from itertools import islice
+from dataclasses import asdict, replace
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def prediction_row(prediction: "Prediction") -> dict[str, Any]:
-    """Give a prediction as the JSON object that ``predict --json`` prints."""
+    """Give a prediction as the JSON object that ``predict --json`` prints; slices are numbered from 0."""
+    measured = prediction.measurements()
     return {
         "source": prediction.source,
         "status": "ok",
@@ -54,6 +55,9 @@ def prediction_row(prediction: "Prediction") -> dict[str, Any]:
         "probabilities": prediction.probabilities,
         "decision": prediction.decision,
         "finding": prediction.finding,
+        "slice": prediction.slice_number,
+        "outline": None if measured is None else asdict(measured),
+        "mask": None,
         "reasons": list(prediction.reasons),
         "seconds": prediction.seconds,
         "bundle": prediction.bundle,
@@ -62,7 +66,7 @@ def prediction_row(prediction: "Prediction") -> dict[str, Any]:
 
 def error_row(error: ScanError, bundle: str) -> dict[str, Any]:
     """Give a file that could not be read as a JSON object with the same keys."""
-    empty = dict.fromkeys(("p_tumor", "probabilities", "decision", "finding"))
+    empty = dict.fromkeys(("p_tumor", "probabilities", "decision", "finding", "slice", "outline", "mask"))
     return {
         "source": error.source,
         "status": "error",
@@ -74,13 +78,48 @@ def error_row(error: ScanError, bundle: str) -> dict[str, Any]:
     }
 
 
+class MaskFolder:
+    """A folder that takes each scan's mask as a file named as its source: PNG, or NIfTI for several slices."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._taken: set[str] = set()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, prediction: "Prediction") -> str | None:
+        """Write the mask of the scan's own size and give its file's path; None from a network that does not locate.
+
+        A second source of the same name gets a number behind it, so that no mask takes another one's place; one that
+        would replace its own source gets the word "mask".
+        """
+        from braintumor.reports import mask_ending, mask_file
+
+        if prediction.map_threshold is None:
+            return None
+        path = self._free_path(Path(prediction.source), mask_ending(prediction))
+        path.write_bytes(mask_file(prediction))
+        return str(path)
+
+    def _free_path(self, source: Path, ending: str) -> Path:
+        base = source.name
+        stem = base[: -len(".nii.gz")] if base.lower().endswith(".nii.gz") else source.stem
+        first = f"{stem}-mask" if (self._folder / f"{stem}{ending}").resolve() == source.resolve() else stem
+        for name in chain([first], (f"{first}-{number}" for number in count(2))):
+            # Names that differ in case alone are one file on some systems.
+            if name.lower() not in self._taken:
+                break
+        self._taken.add(name.lower())
+        return self._folder / f"{name}{ending}"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m braintumor", description=__doc__)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
-    predict = verbs.add_parser("predict", help="answer for pictures, folders of them and ZIP archives")
+    predict = verbs.add_parser("predict", help="answer for pictures, volumes, folders of them and ZIP archives")
     predict.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     predict.add_argument("--json", action="store_true", help="print one JSON object a line")
+    predict.add_argument("--masks", type=Path, metavar="DIR", help="write each scan's tumor mask there, named as it is")
     predict.add_argument("--bundle", type=Path, help="folder of the model (default: the app's)")
     predict.set_defaults(run=_predict)
 
@@ -92,8 +131,8 @@ def _parser() -> argparse.ArgumentParser:
 
     train = verbs.add_parser("train", help="train a network and write its bundle; goes on after a stop")
     train.add_argument("--data", type=Path, required=True, help="folder with pictures in class folders or an index.csv")
-    train.add_argument("--network", default="squeezenet")
-    train.add_argument("--weights", type=Path, help="file of ImageNet weights to start from")
+    train.add_argument("--network", default="squeeze_unet")
+    train.add_argument("--weights", type=Path, help="ImageNet weights, or a model.keras, to start from")
     train.add_argument("--name", help="name of the bundle (default: the network's)")
     train.add_argument("--version", default="1.0.0")
     train.add_argument("--size", type=int, help="side of the input in pixels (default: the network's)")
@@ -101,6 +140,11 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--folds", type=int, default=5)
     train.add_argument("--fold", type=int, default=0)
     train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--learning-rate", type=float, default=1e-3)
+    train.add_argument(
+        "--recipe", default="untied", help="how pictures are drawn and changed: plain, untied, regrafted"
+    )
+    train.add_argument("--bfloat16", action="store_true", help="compute in bfloat16: faster on processors that can")
     train.add_argument("--runs", type=Path, default=settings.ROOT / "runs", help="folder for checkpoints")
     train.set_defaults(run=_train)
 
@@ -125,20 +169,27 @@ def _predict(options: argparse.Namespace) -> int:
 
     configured = settings.load()
     predictor = Predictor.load(options.bundle or configured.models_dir / configured.model)
+    masks = MaskFolder(options.masks) if options.masks else None
     status = OK
     for outcomes in _chunks(_read_paths(options.paths), _FILES_AT_ONCE):
-        for row in _answer(predictor, outcomes):
+        for row in _answer(predictor, outcomes, masks):
             status = SOME_FAILED if row["status"] == "error" else status
             sys.stdout.write((json.dumps(row) if options.json else _line(row)) + "\n")
     return status
 
 
-def _answer(predictor: "Predictor", outcomes: Sequence[Scan | ScanError]) -> Iterator[dict[str, Any]]:
+def _answer(
+    predictor: "Predictor", outcomes: Sequence[Scan | ScanError], masks: "MaskFolder | None"
+) -> Iterator[dict[str, Any]]:
     scans = [outcome for outcome in outcomes if isinstance(outcome, Scan)]
     predictions = iter(predictor.predict(scans))
     for outcome in outcomes:
         if isinstance(outcome, Scan):
-            yield prediction_row(next(predictions))
+            prediction = next(predictions)
+            row = prediction_row(prediction)
+            if masks is not None:
+                row["mask"] = masks.write(prediction)
+            yield row
         else:
             yield error_row(outcome, predictor.bundle.name)
 
@@ -210,6 +261,9 @@ def _train(options: argparse.Namespace) -> int:
         folds=options.folds,
         fold=options.fold,
         seed=options.seed,
+        learning_rate=options.learning_rate,
+        recipe=options.recipe,
+        bfloat16=options.bfloat16,
         runs=options.runs,
         models=settings.load().models_dir,
     )

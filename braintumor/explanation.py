@@ -51,7 +51,8 @@ def explain(model: Any, image: NDArray[np.uint8], class_name: str, method: str) 
     """
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
-    score = _score(class_name)
+    model = _classifier(model)
+    score = _score(class_name, int(model.output_shape[-1]))
     seed = image[np.newaxis, ..., np.newaxis].astype(np.float32)
     heat = np.asarray(_compute(model, score, seed, method)[0], dtype=np.float32)
     if not np.isfinite(heat).all() or np.ptp(heat) == 0:
@@ -87,9 +88,17 @@ def explain_apart(
     return bundle.grid.to_square(heat) if len(heat) < bundle.size else heat
 
 
-def _score(class_name: str) -> Callable[[Any], Any]:
-    if class_name not in CLASSES:
-        raise ValueError(f"class is {class_name!r}; it must be one of {', '.join(CLASSES)}")
+def _classifier(model: Any) -> Any:
+    import keras
+
+    from braintumor.networks.registry import CLASSIFIER_LAYER
+
+    return keras.Model(model.input, model.get_layer(CLASSIFIER_LAYER).output)
+
+
+def _score(class_name: str, units: int) -> Callable[[Any], Any]:
+    if class_name not in CLASSES[:units]:
+        raise ValueError(f"class is {class_name!r}; it must be one of {', '.join(CLASSES[:units])}")
     number = CLASSES.index(class_name)
     return lambda output: output[:, number]
 
@@ -182,6 +191,9 @@ def _work(task: dict[str, str]) -> int:
     import keras
 
     _announce(share=0.5, doing="Loading the network")
+    # The network's own layers make themselves known to Keras when they are imported.
+    import braintumor.networks  # noqa: F401
+
     model = keras.saving.load_model(task["model"], compile=False)
     _announce(share=0.65, doing=f"Computing {METHODS[task['method']]}")
     try:

@@ -8,15 +8,30 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from braintumor.bundles import GRAPH_FILE, Bundle, load_bundle
-from braintumor.evaluation.calibration import apply_temperature
 from braintumor.heatmaps import CellGrid, scaled_map
-from braintumor.scans import Prepared, Scan, prepare
+from braintumor.scans import Prepared, Scan, place_on_scan, prepare
+from braintumor.segmentation import Measurements, head_mask, measure, tumor_mask
 from braintumor.taxonomy import CLASSES, NO_TUMOR, TUMOR_CLASSES
 
 DECISIONS = ("tumor", "no_tumor", "refer")
 _BATCH = 16
+_HALF = 0.5
+
+
+@dataclass(frozen=True)
+class SliceAnswer:
+    """What a network says of one slice.
+
+    ``prepared`` is the square it was shown, ``tumor_map`` float32 (h, w), the probability of tumor from 0 to 1 over
+    that square, None from a network that does not locate.
+    """
+
+    p_tumor: float
+    prepared: Prepared
+    tumor_map: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True)
@@ -26,10 +41,12 @@ class Prediction:
     ``probabilities`` maps each class to its calibrated probability, summing to 1; ``p_tumor`` is 1 less that of
     "notumor". ``decision`` is one of ``DECISIONS``; ``reasons`` holds a sentence for each ground of a referral and
     is empty otherwise. ``finding`` is the likeliest class on the chosen side of the operating point, None when the
-    scan does not look like a brain MRI. ``cam`` is Grad-CAM per class, float32 (h, w, 4), 0 or more, in
-    the cells of the last feature map, which ``grid`` lays over the square that ``prepared`` cut from slice
-    ``slice_number``, whose height and width in pixels are ``shape``. ``seconds`` is the time from pixels to answer,
-    ``bundle`` the model's name and version.
+    scan does not look like a brain MRI. ``slices`` has an answer for each slice, in order; the rest is that of slice
+    ``slice_number``. ``cam`` is Grad-CAM per class, float32 (h, w, 3 or 4), 0 or more, in the cells of the last feature
+    map, which ``grid`` lays over the prepared square; a network that locates tumors has none for "notumor".
+    ``shape`` is (slices, height, width) in pixels; ``spacing`` and ``affine`` are the scan's. ``seconds`` is the time
+    from pixels to answer, ``bundle`` the model's name and version, ``threshold`` and ``map_threshold`` are the
+    probabilities from which a slice, and a place in it, count as tumor.
     """
 
     source: str
@@ -42,28 +59,76 @@ class Prediction:
     seconds: float
     bundle: str
     slice_number: int
-    shape: tuple[int, int]
-    prepared: Prepared
+    slices: tuple[SliceAnswer, ...]
+    shape: tuple[int, int, int]
+    spacing: tuple[float, float, float] | None
+    affine: tuple[tuple[float, ...], ...] | None
     cam: NDArray[np.float32]
     grid: CellGrid
+    threshold: float
+    map_threshold: float | None
 
     @property
     def confidence(self) -> float:
         """Calibrated probability of the answer shown: of the finding's class, or of the likeliest one."""
         return self.probabilities[self.finding] if self.finding else max(self.probabilities.values())
 
+    @property
+    def prepared(self) -> Prepared:
+        """The square that the network was shown of the slice that answers."""
+        return self.slices[self.slice_number].prepared
+
+    @property
+    def tumor_map(self) -> NDArray[np.float32] | None:
+        """Probability of tumor over that square, float32 (h, w) from 0 to 1; None where the network does not locate."""
+        return self.slices[self.slice_number].tumor_map
+
+    def explains(self, name: str) -> bool:
+        """Tell whether there is a Grad-CAM of this class."""
+        return bool(CLASSES.index(name) < self.cam.shape[-1])
+
     def class_map(self, name: str) -> NDArray[np.float32]:
         """Give the Grad-CAM of one class over the prepared square: float32 (size, size) from 0 to 1."""
         return scaled_map(self.grid.to_square(self.cam[..., CLASSES.index(name)]))
 
+    def mask(self) -> NDArray[np.bool_] | None:
+        """Give the tumor's mask on the scan, bool (slices, height, width); None from a network that does not locate.
+
+        A slice on which the model sees no tumor is empty, as is a scan without a finding.
+        """
+        if self.map_threshold is None:
+            return None
+        mask = np.zeros(self.shape, dtype=bool)
+        for number, answer in enumerate(self.slices):
+            if self.finding and answer.tumor_map is not None and answer.p_tumor >= self.threshold:
+                mask[number] = tumor_mask(answer.tumor_map, answer.prepared, self.shape[1:], self.map_threshold)
+        return mask
+
+    def measurements(self) -> Measurements | None:
+        """Measure the mask against the head and, where the scan tells its spacing, in millimeters; None without one."""
+        mask = self.mask()
+        if mask is None:
+            return None
+        drawn = [number for number in range(len(mask)) if mask[number].any()]
+        head = np.zeros(self.shape, dtype=bool)
+        for number in drawn:
+            prepared = self.slices[number].prepared
+            inside = head_mask(prepared.image.astype(np.float32)).astype(np.float32)
+            head[number] = place_on_scan(inside, prepared, self.shape[1:]) >= _HALF
+        return measure(mask, head, self.spacing)
+
 
 @dataclass(frozen=True)
 class GraphOutput:
-    """One pass: ``logits`` (n, 4), ``cam`` (n, h, w, 4) and ``features`` (n, channels), all float32."""
+    """One pass, all float32: ``logits`` (n, 4), ``cam`` (n, h, w, classes explained), ``features`` (n, channels).
+
+    ``tumor_map`` (n, h, w) holds probabilities from 0 to 1; None from a network that does not locate.
+    """
 
     logits: NDArray[np.float32]
     cam: NDArray[np.float32]
     features: NDArray[np.float32]
+    tumor_map: NDArray[np.float32] | None
 
 
 class Graph:
@@ -76,6 +141,8 @@ class Graph:
         self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
         self._lock = threading.Lock()
         self._input = self._interpreter.get_input_details()[0]["index"]
+        named = self._interpreter.get_signature_runner().get_output_details()
+        self._outputs = {name: details["index"] for name, details in named.items()}
         self._batch = 0
 
     def run(self, images: NDArray[np.uint8]) -> GraphOutput:
@@ -88,11 +155,25 @@ class Graph:
                 self._batch = len(batch)
             self._interpreter.set_tensor(self._input, batch)
             self._interpreter.invoke()
-            found = [self._interpreter.get_tensor(item["index"]) for item in self._interpreter.get_output_details()]
-        cam = next(item for item in found if item.ndim == 4)
-        logits = next(item for item in found if item.ndim == 2 and item.shape[1] == len(CLASSES))
-        features = next(item for item in found if item.ndim == 2 and item.shape[1] != len(CLASSES))
-        return GraphOutput(logits, cam, features)
+            found = {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}
+        tumor_map = expit(found["map"][..., 0]) if "map" in found else None
+        return GraphOutput(found["logits"], found["cam"], found["features"], tumor_map)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One slice as it left the graph, calibrated."""
+
+    probabilities: NDArray[np.float64]
+    distance: float
+    cam: NDArray[np.float32]
+    tumor_map: NDArray[np.float32] | None
+    prepared: Prepared
+    seconds: float
+
+    @property
+    def p_tumor(self) -> float:
+        return float(1 - self.probabilities[-1])
 
 
 class Predictor:
@@ -102,6 +183,7 @@ class Predictor:
         self.bundle = bundle
         self._graph = Graph(bundle.folder / GRAPH_FILE)
         self._typicality = bundle.typicality
+        self._calibration = bundle.calibration
 
     @classmethod
     def load(cls, folder: Path) -> "Predictor":
@@ -114,59 +196,54 @@ class Predictor:
         Of a scan with several slices the answer is that of the slice with the highest P(tumor).
         """
         slices = [(number, layer) for number, scan in enumerate(scans) for layer in range(scan.shape[0])]
-        best: dict[int, Prediction] = {}
+        rows: list[list[_Row]] = [[] for _ in scans]
         for start in range(0, len(slices), _BATCH):
             chosen = slices[start : start + _BATCH]
-            for (number, _), prediction in zip(chosen, self._predict_batch(scans, chosen), strict=True):
-                if number not in best or prediction.p_tumor > best[number].p_tumor:
-                    best[number] = prediction
-        return [best[number] for number in range(len(scans))]
+            found = self._run([scans[number].pixels[layer] for number, layer in chosen])
+            for (number, _), row in zip(chosen, found, strict=True):
+                rows[number].append(row)
+        return [self._answer(scan, of_scan) for scan, of_scan in zip(scans, rows, strict=True)]
 
-    def _predict_batch(self, scans: Sequence[Scan], chosen: Sequence[tuple[int, int]]) -> list[Prediction]:
+    def _run(self, slices: Sequence[NDArray[np.float32]]) -> list["_Row"]:
         started = time.perf_counter()
-        prepared = [prepare(scans[number].pixels[layer], self.bundle.size) for number, layer in chosen]
+        prepared = [prepare(pixels, self.bundle.size) for pixels in slices]
         output = self._graph.run(np.stack([item.image for item in prepared]))
-        probabilities = apply_temperature(output.logits, self.bundle.temperature)
+        probabilities = self._calibration.apply(output.logits)
         distances = self._typicality.distance(output.features)
-        seconds = (time.perf_counter() - started) / len(chosen)
+        seconds = (time.perf_counter() - started) / len(slices)
+        maps = [None] * len(slices) if output.tumor_map is None else list(output.tumor_map)
         return [
-            self._answer(
-                scans[number], layer, prepared[row], probabilities[row], distances[row], output.cam[row], seconds
-            )
-            for row, (number, layer) in enumerate(chosen)
+            _Row(probabilities[row], float(distances[row]), output.cam[row], maps[row], prepared[row], seconds)
+            for row in range(len(slices))
         ]
 
-    def _answer(
-        self,
-        scan: Scan,
-        layer: int,
-        prepared: Prepared,
-        row: NDArray[np.float64],
-        distance: float,
-        cam: NDArray[np.float32],
-        seconds: float,
-    ) -> Prediction:
-        probabilities = {name: float(value) for name, value in zip(CLASSES, row, strict=True)}
-        p_tumor = 1 - probabilities[NO_TUMOR]
-        is_tumor = p_tumor >= self.bundle.threshold
+    def _answer(self, scan: Scan, rows: Sequence["_Row"]) -> Prediction:
+        number = int(np.argmax([row.p_tumor for row in rows]))
+        best = rows[number]
+        probabilities = {name: float(value) for name, value in zip(CLASSES, best.probabilities, strict=True)}
+        is_tumor = best.p_tumor >= self.bundle.threshold
         kind = max(TUMOR_CLASSES, key=probabilities.__getitem__)
-        foreign = self._foreign(scan, prepared, distance)
-        reasons = foreign or self._doubts(row, kind)
+        foreign = self._foreign(scan, best.prepared, best.distance)
+        reasons = foreign or self._doubts(best.probabilities, kind)
         return Prediction(
             source=scan.source,
             sha256=scan.sha256,
             probabilities=probabilities,
-            p_tumor=p_tumor,
+            p_tumor=best.p_tumor,
             decision="refer" if reasons else "tumor" if is_tumor else "no_tumor",
             finding=None if foreign else kind if is_tumor else NO_TUMOR,
             reasons=reasons,
-            seconds=seconds,
+            seconds=sum(row.seconds for row in rows),
             bundle=self.bundle.name,
-            slice_number=layer,
-            shape=scan.shape[1:],
-            prepared=prepared,
-            cam=cam,
+            slice_number=number,
+            slices=tuple(SliceAnswer(row.p_tumor, row.prepared, row.tumor_map) for row in rows),
+            shape=scan.shape,
+            spacing=scan.spacing,
+            affine=scan.affine,
+            cam=best.cam,
             grid=self.bundle.grid,
+            threshold=self.bundle.threshold,
+            map_threshold=self.bundle.map_threshold,
         )
 
     def _foreign(self, scan: Scan, prepared: Prepared, distance: float) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ class Settings:
 
     data_dir: Path = ROOT / "data"
     models_dir: Path = ROOT / "models"
-    model: str = "squeezenet"
+    model: str = "squeeze_unet"
     database_url: str = ""
     demo: bool = False
     registration: str = "approval"

@@ -63,12 +63,13 @@ def _show_model(card: Mapping[str, Any]) -> None:
     st.header("Limits", anchor=False)
     st.markdown(
         "- In the public collections nearly all contrast-enhanced T1 slices show a tumor and most tumor-free pictures "
-        "come from elsewhere. The model may have learned the source as much as the disease; expect it to do worse on "
-        "slices of your hospital.\n"
+        "come from elsewhere. A model that locates tumors can lean on that less, but some of the source may still "
+        "speak; expect it to do worse on slices of your hospital.\n"
         "- It knows no other disease: stroke, bleeding, abscess, inflammation, metastasis and rare tumors get one of "
         "its four answers or a referral.\n"
         "- Most collections do not say who the patients were, so fairness by age, sex or origin cannot be measured.\n"
-        "- The heatmap shows where the network looked, not where the tumor's edge runs."
+        "- The outline, and every size measured from it, is the model's own. The heatmap shows where the network "
+        "looked to tell the kind, not where the tumor's edge runs."
     )
     st.header("Data and licenses", anchor=False)
     link = st.column_config.LinkColumn(display_text="open")

@@ -1,5 +1,6 @@
 """Home: what this is, what it is not, and where to begin."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,8 @@ def _show_figures(tables: BundleTables) -> None:
     with st.container(horizontal=True):
         for headline in first:
             value, low, high = bounds(test, headline)
+            if not math.isfinite(value):
+                continue
             st.metric(
                 FIRST[headline.title],
                 figure(value, headline.is_share),

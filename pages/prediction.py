@@ -1,7 +1,10 @@
 """Prediction: scans in, answers out."""
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from braintumor.bundles import BundleError
@@ -9,7 +12,7 @@ from braintumor.dashboard import answers, gate
 from braintumor.dashboard.answers import Answer
 from braintumor.dashboard.escaping import plain
 from braintumor.dashboard.scan_viewer import show_answer
-from braintumor.reports import answers_csv, answers_table
+from braintumor.reports import Answered, answers_csv, answers_table, has_mask, masks_zip
 from braintumor.scans import ScanError
 
 CARDS_AT_ONCE = 5
@@ -19,8 +22,8 @@ def main() -> None:
     session = gate.current()
     st.title("Prediction")
     st.markdown(
-        "Drop MRI slices of the head below. For each you get tumor or not, the likely kind, how sure the model is, "
-        "and where it looked. **Research and decision support, never a diagnosis.**"
+        "Drop MRI slices or volumes of the head below. For each you get tumor or not, the likely kind, how sure the "
+        "model is, and where it places the tumor. **Research and decision support, never a diagnosis.**"
     )
     if session.is_guest:
         st.info("You are trying this as a guest: nothing you upload is stored.", icon=":material/lock_open:")
@@ -39,7 +42,8 @@ def _outcomes() -> list[Answer | ScanError]:
     uploads = st.file_uploader(
         "Scans",
         accept_multiple_files=True,
-        help="PNG, JPEG, BMP, GIF, TIFF or WebP, or a ZIP of them. Remove names from pictures before you upload them.",
+        help="PNG, JPEG, BMP, GIF, TIFF or WebP, NIfTI volumes (.nii, .nii.gz), or a ZIP of them. "
+        "Remove names from scans before you upload them.",
     )
     if not uploads:
         st.toggle("No scan at hand? Try a synthetic sample", key="sample")
@@ -55,25 +59,58 @@ def _outcomes() -> list[Answer | ScanError]:
 
 
 def _show_table(outcomes: Sequence[Answer | ScanError]) -> None:
-    rows = [outcome.prediction if isinstance(outcome, Answer) else outcome for outcome in outcomes]
-    counts = answers_table(rows)["decision"].value_counts()
+    rows = [(item.prediction, item.measurements) if isinstance(item, Answer) else item for item in outcomes]
+    table = answers_table(rows)
+    counts = table["decision"].value_counts()
     parts = [f"{count} × {name.lower()}" for name, count in counts.items()]
     st.subheader(f"{len(rows)} files: {', '.join(parts)}" if len(rows) > 1 else "Answer", anchor=False)
     for row in rows:
         if isinstance(row, ScanError):
             st.error(f"**{plain(row.source)}**: {row.reason} {row.hint}", icon=":material/broken_image:")
     if len(rows) > 1:
-        table = answers_table(rows)[["source", "decision", "finding", "p_tumor", "reasons"]]
-        share = st.column_config.ProgressColumn("P(tumor)", min_value=0.0, max_value=1.0, format="percent")
-        titles = {"source": "Scan", "decision": "Decision", "finding": "Finding", "reasons": "Why referred"}
-        st.dataframe(table, hide_index=True, column_config={**titles, "p_tumor": share})
+        _show_columns(table)
+    with st.container(horizontal=True):
+        st.download_button(
+            "Download answers (CSV)",
+            answers_csv(rows),
+            "brain-tumor-answers.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        answered = [row for row in rows if not isinstance(row, ScanError)]
+        if len(rows) > 1 and any(has_mask(prediction) for prediction, _ in answered):
+            _offer_masks(answered)
+
+
+def _show_columns(table: pd.DataFrame) -> None:
+    columns: dict[str, Any] = {
+        "source": "Scan",
+        "decision": "Decision",
+        "finding": "Finding",
+        "p_tumor": st.column_config.ProgressColumn("P(tumor)", min_value=0.0, max_value=1.0, format="percent"),
+        "lesions": st.column_config.NumberColumn("Lesions"),
+        "area_mm2": st.column_config.NumberColumn("Area (mm²)", format="%.0f"),
+        "head_share": st.column_config.NumberColumn("Area (of the head)", format="percent"),
+        "largest_diameter_mm": st.column_config.NumberColumn("Diameter (mm)", format="%.0f"),
+        "volume_ml": st.column_config.NumberColumn("Volume (mL)", format="%.1f"),
+        "reasons": "Why referred",
+    }
+    # Pictures do not tell their spacing, and mostly there is nothing to refer.
+    told = [name for name in columns if (table[name].notna() & table[name].ne("")).any()]
+    st.dataframe(table[told], hide_index=True, column_config=columns, placeholder="–")
+
+
+def _offer_masks(answered: Sequence[Answered]) -> None:
     st.download_button(
-        "Download answers (CSV)",
-        answers_csv(rows),
-        "brain-tumor-answers.csv",
-        "text/csv",
-        icon=":material/download:",
+        "Download all masks (ZIP)",
+        # Only who asks for the masks waits for them.
+        partial(masks_zip, answered),
+        "brain-tumor-masks.zip",
+        "application/zip",
+        icon=":material/folder_zip:",
         on_click="ignore",
+        help="The mask of each scan, named by its content, and a table of them.",
     )
 
 

@@ -10,31 +10,62 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from braintumor.bundles import CARD_FILE
-from braintumor.dashboard.bundle_tables import HEADLINES, BundleTables, bounds, bundle_tables, training_overlap
+from braintumor.dashboard.bundle_tables import (
+    HEADLINES,
+    TEST,
+    BundleTables,
+    bounds,
+    bundle_tables,
+    kept_figures,
+    training_overlap,
+)
 from braintumor.reports import in_words
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-BUNDLE = ROOT / "models" / "squeezenet"
+BUNDLE = ROOT / "models" / "squeeze_unet"
 AUDIT = ROOT / "docs" / "audit.json"
 BENCHMARKS = ROOT / "docs" / "benchmarks.json"
+IDEAS = ROOT / "docs" / "ideas.json"
 START, END = "<!-- figures:start -->", "<!-- figures:end -->"
 
-NOT_YET = "They stand here once `models/squeezenet` holds a trained model and `scripts/write_figures.py` has run."
+NOT_YET = "They stand here once `models/squeeze_unet` holds a trained model and `scripts/write_figures.py` has run."
 
 IN_README = (
     "Accuracy, four classes",
     "Accuracy, Cheng scans",
+    "Dice, Cheng scans",
+    "Dice, Br35H",
     "Web images: ROC AUC",
     "Tumor or not: sensitivity",
     "Tumor or not: specificity",
     "Web images: sensitivity",
     "Web images: specificity",
+    "Same slices without their tumor: ROC AUC",
     "Share answered, not referred",
     "Accuracy of what is answered",
     "Calibration error (ECE), four classes",
 )
 """Titles of the headline figures in the README."""
+
+START_IDEA = "map"
+"""The run that every other one of the ideas is measured against."""
+
+MEASURES: Mapping[str, str] = {
+    "dice_cheng": "Dice, Cheng",
+    "dice_br35h": "Dice, Br35H",
+    "auc_web": "AUC, web",
+    "auc_mirrored": "AUC, mirrored",
+    "accuracy_four_class": "Accuracy",
+    "accuracy_cheng": "Accuracy, Cheng",
+    "kind_cheng": "Kind, Cheng",
+    "source_probe": "Source probe ↓",
+    "auc_two_volumes": "AUC, two volumes",
+}
+"""Figures of a run of the ideas, with their titles in the table."""
+
+_MOVED = 0.05
+"""Difference from which on a figure is set in bold; a smaller one may be chance."""
 
 
 def main() -> None:
@@ -66,8 +97,9 @@ def block(folder: Path) -> str:
     if not (folder / CARD_FILE).is_file():
         return NOT_YET
     tables = bundle_tables(folder)
-    splits = tables.card["metrics"]
-    clean, leaking = splits["test"], splits.get("published_test")
+    clean, leaking = kept_figures(tables.card, TEST), kept_figures(tables.card, "published_test")
+    if clean is None:
+        return NOT_YET
     return "\n".join([_introduction(tables, clean, leaking), "", *_table(clean, leaking)])
 
 
@@ -106,6 +138,42 @@ def benchmark_block(report: Mapping[str, Any]) -> str:
     return "\n".join([f"Measured on {report['machine']}.", "", *head, *rows])
 
 
+def ideas_block(report: Mapping[str, Any]) -> str:
+    """Lay out what each idea measured, and how far that is from where the ideas start, as Markdown."""
+    start = report.get(START_IDEA, {}).get("measured", {})
+    rows = [
+        f"| {row['says']} | "
+        + " | ".join(
+            _moved(row["measured"].get(key), None if name == START_IDEA else start.get(key)) for key in MEASURES
+        )
+        + " |"
+        for name, row in report.items()
+    ]
+    head = [f"| {' | '.join(('Idea', *MEASURES.values()))} |", f"| {' | '.join(['---'] * (1 + len(MEASURES)))} |"]
+    return "\n".join([_how_trained(report), "", *head, *rows])
+
+
+def _how_trained(report: Mapping[str, Any]) -> str:
+    epochs, size, images, groups = (
+        " or ".join(f"{value:,}" for value in sorted({row[key] for row in report.values()}))
+        for key in ("epochs", "size", "images", "groups")
+    )
+    return (
+        f"{len(report)} short runs of {epochs} epochs on pictures of {size} × {size} pixels, measured on {images} "
+        f"validation images in {groups} groups."
+    )
+
+
+def _moved(value: float | None, start: float | None) -> str:
+    """Write a figure with its difference to the start, in bold where it moved; a dash where it was not measured."""
+    if value is None:
+        return "–"
+    if start is None:
+        return f"{value:.3f}"
+    words = f"{value:.3f} ({value - start:+.3f})".replace("-", "−")
+    return f"**{words}**" if abs(round(value - start, 4)) >= _MOVED else words
+
+
 def _introduction(tables: BundleTables, clean: Mapping[str, Any], leaking: Mapping[str, Any] | None) -> str:
     card = tables.card
     words = (
@@ -134,6 +202,7 @@ def _table(clean: Mapping[str, Any], leaking: Mapping[str, Any] | None) -> list[
 _REPORTED: Mapping[Path, tuple[Path, Callable[[Mapping[str, Any]], str]]] = {
     ROOT / "docs" / "leakage.md": (AUDIT, leakage_block),
     ROOT / "docs" / "benchmarks.md": (BENCHMARKS, benchmark_block),
+    ROOT / "docs" / "ideas.md": (IDEAS, ideas_block),
 }
 """Documents with the report that each takes its figures from, and how it is put in words."""
 

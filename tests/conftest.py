@@ -9,7 +9,7 @@ from braintumor import settings
 from braintumor.scans import phantom, read
 
 ROOT = Path(__file__).parent.parent
-SHIPPED = ROOT / "models" / "squeezenet"
+SHIPPED = ROOT / "models" / "squeeze_unet"
 
 
 def png_bytes(pixels):
@@ -22,21 +22,45 @@ def phantom_scan(name="scan.png", **options):
     return read(png_bytes(phantom(**options)), name)
 
 
+def phantom_outline(size, seed=0):
+    """Mark where ``phantom`` draws its mass: bool (size, size)."""
+    with_mass, without = (phantom(size, tumor=tumor, seed=seed).astype(int) for tumor in (True, False))
+    return np.abs(with_mass - without) > 40
+
+
+def flat(figure, name=""):
+    """Numbers of nested figures by their path, to compare them one by one; undefined ones are -1."""
+    if isinstance(figure, dict):
+        return {key: number for part in figure for key, number in flat(figure[part], f"{name}/{part}").items()}
+    if isinstance(figure, list):
+        return flat(dict(enumerate(figure)), name)
+    return {} if isinstance(figure, str) else {name: -1 if figure is None else figure}
+
+
 @pytest.fixture(scope="session")
 def picture_folder(tmp_path_factory):
-    """Sixty phantom heads in class folders, two of each a mirror image of the other."""
+    """Sixty phantom heads in class folders, two of each a mirror image of the other; one of two gliomas is outlined."""
     root = tmp_path_factory.mktemp("pictures") / "clinic"
     random = np.random.default_rng(5)
     for number in range(60):
-        label = ("glioma", "meningioma", "pituitary", "notumor")[number // 2 % 4]
-        picture = phantom(64, tumor=label != "notumor", seed=number // 2).astype(float)
-        shade = np.random.default_rng(100 + number // 2).normal(0, 1, (5, 5))
-        picture += 60 * np.asarray(Image.fromarray(shade).resize((64, 64), Image.Resampling.BICUBIC))
-        picture = picture if number % 2 else picture[:, ::-1]
-        path = root / label / f"{number:02}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(png_bytes(np.clip(picture + random.normal(0, 1, picture.shape), 0, 255)))
+        head, turned = number // 2, slice(None, None, 1 if number % 2 else -1)
+        label = ("glioma", "meningioma", "pituitary", "notumor")[head % 4]
+        shade = np.random.default_rng(100 + head).normal(0, 1, (5, 5))
+        # Both halves are shaded alike, so that a head keeps its mirror axis.
+        even = Image.fromarray(shade + shade[:, ::-1]).resize((64, 64), Image.Resampling.BICUBIC)
+        picture = phantom(64, tumor=label != "notumor", seed=head) + 40 * np.asarray(even)
+        picture = np.clip(picture[:, turned] + random.normal(0, 1, picture.shape), 0, 255)
+        # Sorted last, the masks are passed over by whoever copies each so many of the pictures.
+        top = root / "traced" if label == "glioma" else root
+        _save(top / label / f"{number:02}.png", picture)
+        if label == "glioma" and number % 2:
+            _save(top / "masks" / f"{number:02}.png", phantom_outline(64, head)[:, turned] * 255)
     return root
+
+
+def _save(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(png_bytes(pixels))
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +71,7 @@ def tiny_bundle(picture_folder, tmp_path_factory):
     work = tmp_path_factory.mktemp("training")
     options = RunOptions(
         data=picture_folder,
-        network="squeezenet",
+        network="squeeze_unet",
         weights=None,
         name="tiny",
         version="0.1.0",
@@ -56,6 +80,7 @@ def tiny_bundle(picture_folder, tmp_path_factory):
         folds=3,
         fold=0,
         seed=0,
+        bfloat16=False,
         runs=work / "runs",
         models=work / "models",
     )

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from braintumor.bundles import BundleError, list_bundles, load_bundle, read_card, sha256_of, write_card
-from braintumor.evaluation import figures
+from braintumor.evaluation import Calibration, figures, map_calibration, segmentation_figures
 from braintumor.taxonomy import CLASSES
-from tests.conftest import ROOT, SHIPPED
+from tests.conftest import ROOT, SHIPPED, flat
 
 
 @pytest.fixture
@@ -19,6 +19,9 @@ def _edit_card(folder, **changes):
     card = json.loads((folder / "card.json").read_text())
     card.update(changes)
     (folder / "card.json").write_text(json.dumps({key: value for key, value in card.items() if value is not None}))
+
+
+WARM = {"slope": 1.0, "shift": 0.0, "temperature": "warm"}
 
 
 @pytest.mark.parametrize(
@@ -35,8 +38,17 @@ def _edit_card(folder, **changes):
         (lambda folder: _edit_card(folder, input=3), "preprocessing None"),
         (lambda folder: _edit_card(folder, operating_point=3), "a value that cannot be used"),
         (lambda folder: _edit_card(folder, heatmap={}), "a value that cannot be used"),
-        (lambda folder: _edit_card(folder, calibration={"temperature": "warm"}), "a value that cannot be used"),
+        (lambda folder: _edit_card(folder, calibration={"temperature": 1.2}), "a value that cannot be used"),
+        (lambda folder: _edit_card(folder, calibration=WARM), "a value that cannot be used"),
+        (lambda folder: _edit_card(folder, calibration={**WARM, "temperature": 0}), "must be finite"),
+        (lambda folder: _edit_card(folder, map={"size": 24}), "a value that cannot be used"),
+        (lambda folder: _edit_card(folder, map={"threshold": "high"}), "a value that cannot be used"),
+        (lambda folder: _edit_card(folder, map=3), "a value that cannot be used"),
         (lambda folder: (folder / "predictions.csv").open("a").write("x"), "predictions.csv .* is not the file"),
+        (lambda folder: (folder / "segmentation.csv").open("a").write("x"), "segmentation.csv .* is not the file"),
+        (lambda folder: (folder / "segmentation.csv").unlink(), "segmentation.csv .* is missing"),
+        (lambda folder: (folder / "map_bins.csv").open("a").write("x"), "map_bins.csv .* is not the file"),
+        (lambda folder: (folder / "map_bins.csv").unlink(), "map_bins.csv .* is missing"),
         (lambda folder: _edit_card(folder, classes=["tumor", "notumor"]), "other classes"),
         (lambda folder: _edit_card(folder, input={"size": 48, "preprocessing": "old-0"}), "preprocessing 'old-0'"),
     ],
@@ -46,6 +58,23 @@ def test_a_damaged_bundle_is_refused_with_what_is_wrong(copied, damage, sentence
     damage(copied)
     with pytest.raises(BundleError, match=sentence):
         load_bundle(copied)
+
+
+def test_a_bundle_reads_its_calibration_and_map_threshold_from_the_card(copied):
+    _edit_card(copied, calibration={"slope": 0.5, "shift": -1, "temperature": 2}, map={"threshold": 0.35})
+    bundle = load_bundle(copied)
+    assert bundle.calibration == Calibration(0.5, -1.0, 2.0)
+    assert bundle.map_threshold == 0.35
+
+
+def test_a_bundle_without_a_map_needs_no_tables_of_masks(copied):
+    for name in ("segmentation.csv", "map_bins.csv"):
+        (copied / name).unlink()
+    card = {key: value for key, value in read_card(copied).items() if key != "map"}
+    write_card(copied, card)
+    bundle = load_bundle(copied)
+    assert bundle.map_threshold is None
+    assert not {"segmentation.csv", "map_bins.csv"} & set(bundle.card["sha256"])
 
 
 def test_a_card_is_written_with_the_hashes_of_the_files_beside_it(copied):
@@ -67,22 +96,16 @@ def test_the_shipped_bundle_loads_and_is_small():
     assert sum(path.stat().st_size for path in files) < 25_000_000
 
 
-def _flat(figure, name=""):
-    """Numbers of nested figures by their path; undefined ones are -1."""
-    if isinstance(figure, dict):
-        return {key: number for part in figure for key, number in _flat(figure[part], f"{name}/{part}").items()}
-    if isinstance(figure, list):
-        return _flat(dict(enumerate(figure)), name)
-    return {} if isinstance(figure, str) else {name: -1 if figure is None else figure}
-
-
-@pytest.mark.parametrize("split", ["validation", "test", "published_test"])
-def test_the_shipped_figures_follow_from_the_shipped_predictions(split):
+@pytest.mark.parametrize("split", ["validation", "test", "mirrored_test", "published_test"])
+def test_the_shipped_figures_follow_from_the_shipped_tables(split):
     card = read_card(SHIPPED)
-    predictions = pd.read_csv(SHIPPED / "predictions.csv")
-    rows = predictions[predictions["split"] == split].reset_index(drop=True)
-    again = figures(rows, threshold=card["operating_point"]["threshold"])
-    assert _flat(again) == pytest.approx(_flat(card["metrics"][split]), abs=1e-6)
+    tables = [pd.read_csv(SHIPPED / f"{name}.csv") for name in ("predictions", "segmentation", "map_bins")]
+    predictions, masks, bins = (table[table["split"] == split].reset_index(drop=True) for table in tables)
+    again = figures(predictions, threshold=card["operating_point"]["threshold"])
+    if len(masks):
+        again["segmentation"] = segmentation_figures(masks) | {"map_ece": map_calibration(bins)[1]}
+    assert flat(again) == pytest.approx(flat(card["metrics"][split]), abs=1e-6)
+    assert len(masks) or split not in ("validation", "test")
 
 
 def test_no_test_group_was_trained_on_or_chosen_by():

@@ -1,7 +1,11 @@
+import itertools
 import json
 import zipfile
 
+import nibabel
+import numpy as np
 import pytest
+from PIL import Image
 
 from braintumor import settings
 from braintumor.cli import main
@@ -19,6 +23,9 @@ KEYS = {
     "probabilities",
     "decision",
     "finding",
+    "slice",
+    "outline",
+    "mask",
     "reasons",
     "seconds",
     "bundle",
@@ -63,6 +70,59 @@ def test_predict_walks_folders_and_archives_and_goes_on_after_a_bad_file(folder,
     assert [row["status"] for row in rows] == ["ok", "ok", "error", "ok"]
     assert set(rows[2]) == KEYS
     assert rows[2]["error"].endswith(".")
+
+
+def _sizes(folder):
+    return {path.name: Image.open(path).size for path in folder.glob("*.png")}
+
+
+def test_masks_have_the_scans_size_and_their_sources_name(tmp_path, capsys):
+    (tmp_path / "wide.png").write_bytes(png_bytes(phantom(120)[10:110]))
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "WIDE.jpg").write_bytes(png_bytes(phantom(90)))
+    (tmp_path / "bad.png").write_bytes(b"broken")
+    assert main(["predict", str(tmp_path), "--json", "--masks", str(tmp_path / "out" / "masks")]) == 1
+    assert _sizes(tmp_path / "out" / "masks") == {"wide.png": (120, 100), "WIDE-2.png": (90, 90)} or _sizes(
+        tmp_path / "out" / "masks"
+    ) == {"WIDE.png": (90, 90), "wide-2.png": (120, 100)}
+    rows = _rows(capsys)
+    assert [row["mask"] is None for row in rows] == [row["status"] == "error" for row in rows]
+    for row in rows:
+        if row["mask"]:
+            mask = np.asarray(Image.open(row["mask"]))
+            assert set(np.unique(mask)) <= {0, 255}
+            assert (row["outline"]["lesions"] == 0) == (not mask.any())
+            assert row["outline"]["area_mm2"] is None
+
+
+def test_the_mask_of_a_volume_lies_where_the_volume_does(tmp_path, capsys):
+    affine = np.diag([1.0, 1.0, 4.0, 1.0])
+    affine[:3, 3] = (-60, -50, -7)
+    volume = np.stack([phantom(96, seed=seed) for seed in range(3)], axis=-1)
+    nibabel.save(nibabel.Nifti1Image(volume, affine), tmp_path / "head.nii.gz")
+    assert main(["predict", str(tmp_path / "head.nii.gz"), "--json", "--masks", str(tmp_path)]) == 0
+    (row,) = _rows(capsys)
+    # The folder is the volume's own, so the mask must not replace it.
+    assert row["mask"] == str(tmp_path / "head-mask.nii.gz")
+    mask = nibabel.load(row["mask"])
+    assert sorted(mask.shape) == [3, 96, 96]
+    corners = {tuple(np.round(place, 3)) for place in _corners(mask)}
+    assert corners == {tuple(np.round(place, 3)) for place in _corners(nibabel.load(tmp_path / "head.nii.gz"))}
+    assert row["outline"]["volume_ml"] == pytest.approx(np.asarray(mask.dataobj).sum() * 4 / 1000)
+    assert 0 <= row["slice"] < 3
+
+
+def _corners(image):
+    ends = np.array(list(itertools.product(*((0, size - 1) for size in image.shape))))
+    return nibabel.affines.apply_affine(image.affine, ends)
+
+
+def test_no_mask_is_written_over_a_file_that_is_there(tmp_path, capsys):
+    (tmp_path / "scan.png").write_bytes(png_bytes(phantom()))
+    before = (tmp_path / "scan.png").read_bytes()
+    assert main(["predict", str(tmp_path / "scan.png"), "--json", "--masks", str(tmp_path)]) == 0
+    assert (tmp_path / "scan.png").read_bytes() == before
+    assert _rows(capsys)[0]["mask"] == str(tmp_path / "scan-mask.png")
 
 
 @pytest.mark.parametrize(

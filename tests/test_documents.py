@@ -8,7 +8,7 @@ from braintumor.cli import _parser
 from braintumor.dashboard.bundle_tables import FIRST, HEADLINES
 from braintumor.settings import ROOT, Settings
 from scripts import write_figures
-from scripts.write_figures import END, IN_README, START, block, documents, filled
+from scripts.write_figures import END, IN_README, MEASURES, START, block, documents, filled, ideas_block
 
 README = ROOT / "README.md"
 DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
@@ -80,7 +80,7 @@ def test_commands_of_the_readme_are_understood(arguments):
     assert _parser().parse_args(arguments).run
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/leakage.md", "docs/benchmarks.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/leakage.md", "docs/benchmarks.md", "docs/ideas.md"])
 def test_figures_in_a_document_are_those_of_their_file(name):
     found = documents()
     if ROOT / name not in found:
@@ -116,12 +116,15 @@ def split(value, share):
     }
     report = {section: {key: figure(value, value - 0.01, value + 0.01)} for section, key in sections.items()}
     report["detection"] = {"sensitivity": figure(value), "specificity": figure(None)}
+    report["segmentation"] = {"datasets": {"cheng": {"dice": figure(0.654, 0.6, 0.7)}}}
     return {**report, "images": 1234, "groups": 56, "in_training_share": share}
 
 
 @pytest.mark.parametrize("with_published", [True, False])
 def test_block_tells_each_figure_with_its_interval(tmp_path, with_published):
-    metrics = {"test": split(0.9, 0.0)} | ({"published_test": split(0.98, 0.66)} if with_published else {})
+    mirrored = {"detection": {"roc_auc": figure(0.777, 0.7, 0.8)}}
+    metrics = {"test": split(0.9, 0.0), "mirrored_test": mirrored}
+    metrics |= {"published_test": split(0.98, 0.66)} if with_published else {}
     card = {"name": "squeezenet", "version": "1.0.0", "parameters": 700000, "metrics": metrics}
     (tmp_path / "card.json").write_text(json.dumps(card))
     text = block(tmp_path)
@@ -130,6 +133,9 @@ def test_block_tells_each_figure_with_its_interval(tmp_path, with_published):
     assert "0.900 (0.890 to 0.910)" in text
     assert "sensitivity | 90.0% |" in text
     assert "specificity | – |" in text
+    assert "Dice, Cheng scans | 0.654 (0.600 to 0.700) |" in text
+    assert "Dice, Br35H | – |" in text
+    assert "Same slices without their tumor: ROC AUC | 0.777 (0.700 to 0.800) |" in text
     assert ("66% of these 1,234 images were themselves in this model's training set" in text) is with_published
     assert ("inflated" in text) is with_published
     rows = [line for line in text.splitlines() if line.startswith("|")]
@@ -137,8 +143,44 @@ def test_block_tells_each_figure_with_its_interval(tmp_path, with_published):
     assert len(rows) == 2 + len(IN_README)
 
 
-def test_without_a_card_the_block_says_so(tmp_path):
+@pytest.mark.parametrize("card", [None, {"metrics": {}}])
+def test_without_figures_the_block_says_so(tmp_path, card):
+    if card is not None:
+        (tmp_path / "card.json").write_text(json.dumps(card))
     assert "scripts/write_figures.py" in block(tmp_path)
+
+
+def idea(says, **measured):
+    facts = {"epochs": 8, "size": 128, "seconds": 195, "images": 1719, "groups": 62}
+    return {"says": says, **facts, "measured": dict.fromkeys(MEASURES) | measured}
+
+
+def test_ideas_are_told_with_what_they_moved():
+    text = ideas_block(
+        {
+            "classifier": idea("No map", auc_web=0.95),
+            "map": idea("The start", auc_web=0.97, dice_cheng=0.5),
+            "better": idea("Much better outlines", auc_web=0.9705, dice_cheng=0.55),
+            "worse": idea("Worse outlines", dice_cheng=0.46),
+        }
+    )
+    head, _, *rows = [line for line in text.splitlines() if line.startswith("|")]
+    cells = {row.split(" | ")[0].removeprefix("| "): row.removesuffix(" |").split(" | ")[1:] for row in rows}
+    place = {key: head.removesuffix(" |").split(" | ")[1:].index(title) for key, title in MEASURES.items()}
+    assert {len(row) for row in cells.values()} == {len(MEASURES)}
+    expected = {
+        "No map": ("0.950 (−0.020)", "–"),
+        "The start": ("0.970", "0.500"),
+        "Much better outlines": ("0.971 (+0.001)", "**0.550 (+0.050)**"),
+        "Worse outlines": ("–", "0.460 (−0.040)"),
+    }
+    assert {says: (row[place["auc_web"]], row[place["dice_cheng"]]) for says, row in cells.items()} == expected
+    assert "4 short runs of 8 epochs on pictures of 128 × 128 pixels" in text
+    assert "1,719 validation images in 62 groups" in text
+
+
+def test_ideas_without_the_start_stand_without_differences():
+    assert "| 0.950 |" in ideas_block({"classifier": idea("No map", auc_web=0.95)})
 
 
 def test_every_figure_of_the_readme_is_a_headline():

@@ -10,8 +10,10 @@ from braintumor.bundles import load_bundle
 from braintumor.explanation import METHODS, ExplanationError, explain, explain_apart
 from braintumor.heatmaps import scaled_map
 from braintumor.inference import Graph
+from braintumor.networks import build
 from braintumor.scans import phantom, prepare
-from braintumor.taxonomy import CLASSES
+from braintumor.taxonomy import CLASSES, TUMOR_CLASSES
+from braintumor.training.export import export_graph
 from tests.conftest import SHIPPED
 
 
@@ -21,18 +23,43 @@ def model():
 
 
 @pytest.fixture(scope="module")
+def cams(images):
+    """Grad-CAM of each image and class as the shipped graph gives it."""
+    return Graph(SHIPPED / "graph.tflite").run(np.stack(images)).cam
+
+
+@pytest.fixture(scope="module")
+def name(cams):
+    """The class whose Grad-CAM stands out most on the first image."""
+    return CLASSES[int(np.ptp(cams[0], axis=(0, 1)).argmax())]
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """A network that explains "notumor" as well, and finds places for and against each class in a head."""
+    keras.utils.set_random_seed(0)
+    network = build("squeezenet", size=64)
+    layer = network.get_layer("classifier")
+    features = keras.Model(network.input, layer.input)(_heads(64)[:1, ..., None].astype(np.float32))
+    mean = np.asarray(features)[0]
+    kernel, bias = layer.get_weights()
+    layer.set_weights([kernel - np.outer(mean, mean @ kernel) / (mean @ mean), bias])
+    return network
+
+
+def _heads(size):
+    return np.stack([prepare(phantom(seed=seed).astype(np.float32), size).image for seed in range(3)])
+
+
+@pytest.fixture(scope="module")
 def images():
     size = load_bundle(SHIPPED).size
-    random = np.random.default_rng(2)
-    pictures = [prepare(phantom(seed=seed).astype(np.float32), size).image for seed in range(3)]
-    return [*pictures, random.integers(0, 255, (size, size), dtype=np.uint8)]
+    return [*_heads(size), np.random.default_rng(2).integers(0, 255, (size, size), dtype=np.uint8)]
 
 
-@pytest.mark.parametrize("name", CLASSES)
-def test_grad_cam_of_the_graph_equals_tf_keras_vis(model, images, name):
-    number = CLASSES.index(name)
-    cams = Graph(SHIPPED / "graph.tflite").run(np.stack(images)).cam[..., number]
-    reference = Gradcam(model, clone=False)(
+def _reference(model, images, number):
+    classifier = keras.Model(model.input, model.get_layer("classifier").output)
+    return Gradcam(classifier, clone=False)(
         lambda output: output[:, number],
         np.stack(images)[..., None].astype(np.float32),
         penultimate_layer="features",
@@ -40,14 +67,36 @@ def test_grad_cam_of_the_graph_equals_tf_keras_vis(model, images, name):
         expand_cam=False,
         normalize_cam=False,
     )
-    assert any(np.ptp(cam) > 0 for cam in cams), "flat maps would be equal to anything flat"
-    for cam, expected in zip(cams, np.asarray(reference), strict=True):
-        np.testing.assert_allclose(scaled_map(cam), scaled_map(expected), atol=1e-3)
+
+
+def _same_up_to_scale(network, images, cams):
+    assert np.ptp(cams, axis=(1, 2)).max() > 0, "flat maps would be equal to anything flat"
+    for number in range(cams.shape[-1]):
+        for cam, expected in zip(cams[..., number], np.asarray(_reference(network, images, number)), strict=True):
+            np.testing.assert_allclose(scaled_map(cam), scaled_map(expected), atol=1e-3)
+
+
+def test_grad_cam_of_the_graph_equals_tf_keras_vis(model, images, cams):
+    assert cams.shape[-1] == len(TUMOR_CLASSES)
+    _same_up_to_scale(model, images, cams)
+
+
+def test_grad_cam_of_a_plain_network_equals_tf_keras_vis(plain, tmp_path):
+    pictures = _heads(64)
+    export_graph(plain, tmp_path / "graph.tflite")
+    cams = Graph(tmp_path / "graph.tflite").run(pictures).cam
+    assert cams.shape[-1] == len(CLASSES)
+    assert np.ptp(cams, axis=(1, 2)).max(axis=0).min() > 0, "every class is for something somewhere"
+    _same_up_to_scale(plain, pictures, cams)
+
+
+def test_grad_cam_on_demand_is_that_of_the_graph(model, images, cams, name):
+    cam = cams[0, ..., CLASSES.index(name)]
+    np.testing.assert_allclose(explain(model, images[0], name, "gradcam"), scaled_map(cam), atol=1e-3)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_draws_a_map(model, images, method):
-    name = CLASSES[int(np.argmax(model(images[0][None, ..., None].astype(np.float32))))]
+def test_every_method_draws_a_map(model, images, name, method):
     heat = explain(model, images[0], name, method)
     assert heat.ndim == 2
     assert heat.dtype == np.float32
@@ -64,27 +113,41 @@ def test_a_map_depends_on_the_weights(images, model):
 
 @pytest.mark.parametrize(
     ("name", "method", "sentence"),
-    [("glioma", "tea leaves", "method is 'tea leaves'"), ("cyst", "gradcam", "class is 'cyst'")],
+    [
+        ("glioma", "tea leaves", "method is 'tea leaves'"),
+        ("cyst", "gradcam", "class is 'cyst'; it must be one of glioma, meningioma, pituitary$"),
+        ("notumor", "gradcam", "class is 'notumor'; it must be one of glioma, meningioma, pituitary$"),
+        ("notumor", "saliency", "class is 'notumor'"),
+        ("tumor", "scorecam", "class is 'tumor'"),
+    ],
 )
 def test_unknown_wishes_are_refused(model, images, name, method, sentence):
     with pytest.raises(ValueError, match=sentence):
         explain(model, images[0], name, method)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_plain_network_explains_why_it_sees_no_tumor(plain, method):
+    heat = explain(plain, _heads(64)[0], "notumor", method)
+    assert heat.max() == pytest.approx(1)
+    with pytest.raises(ValueError, match="glioma, meningioma, pituitary, notumor"):
+        explain(plain, np.zeros((64, 64), np.uint8), "cyst", method)
+
+
 def test_a_flat_map_is_said_to_be_none(images):
     image = keras.Input((images[0].shape[0], images[0].shape[1], 1))
     features = keras.layers.Conv2D(4, 3, kernel_initializer="zeros", name="features")(image)
-    logits = keras.layers.Dense(4, name="logits")(keras.layers.GlobalAveragePooling2D()(features))
+    logits = keras.layers.Dense(4, name="classifier")(keras.layers.GlobalAveragePooling2D()(features))
     with pytest.raises(ExplanationError, match="choose another method"):
         explain(keras.Model(image, logits), images[0], "glioma", "gradcam")
 
 
-def test_a_process_of_its_own_draws_the_same_map(model, images):
+def test_a_process_of_its_own_draws_the_same_map(model, images, name):
     told = []
     heat = explain_apart(
-        load_bundle(SHIPPED), images[0], "glioma", "gradcam++", lambda share, doing: told.append((share, doing))
+        load_bundle(SHIPPED), images[0], name, "gradcam++", lambda share, doing: told.append((share, doing))
     )
-    cells = explain(model, images[0], "glioma", "gradcam++")
+    cells = explain(model, images[0], name, "gradcam++")
     np.testing.assert_allclose(heat, load_bundle(SHIPPED).grid.to_square(cells), atol=1e-3)
     assert [share for share, _ in told] == sorted(share for share, _ in told)
     assert told[-1][0] == 1.0

@@ -7,18 +7,36 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.special import expit
 
 from braintumor.bundles import load_bundle
-from braintumor.evaluation import apply_temperature
-from braintumor.inference import DECISIONS, Graph, Predictor
-from braintumor.scans import Scan, prepare, read
-from braintumor.taxonomy import CLASSES
+from braintumor.inference import DECISIONS, Graph, Predictor, SliceAnswer
+from braintumor.scans import Prepared, Scan, prepare, read
+from braintumor.segmentation import measure, tumor_mask
+from braintumor.taxonomy import CLASSES, TUMOR_CLASSES
+from braintumor.training.bundling import write_bundle
 from tests.conftest import ROOT, SHIPPED, phantom_scan, png_bytes
+from tests.training.glass import ROWS, build_glass, glass_data
 
 
 @pytest.fixture(scope="module")
 def predictor():
     return Predictor.load(SHIPPED)
+
+
+@pytest.fixture(scope="module")
+def plain_bundle(tmp_path_factory):
+    """A bundle of the kind of network that does not locate tumors."""
+    folder = tmp_path_factory.mktemp("models") / "plain"
+    history = folder.with_name("history.csv")
+    history.write_text("epoch,loss\n1,0.5\n")
+    facts = {
+        **dict.fromkeys(("network_source", "command"), "made up"),
+        **{"name": "plain", "version": "1.0.0", "network": "squeezenet", "split": {}},
+        "heatmap": {"first": 8.0, "step": 16.0},
+    }
+    write_bundle(build_glass("squeezenet"), glass_data(ROWS), history, folder, facts)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +54,9 @@ def test_answers_come_in_order_and_add_up(predictor, scans):
         assert item.decision in DECISIONS
         assert (item.decision == "refer") == bool(item.reasons)
         assert item.cam.ndim == 3
-        assert item.cam.shape[2] == len(CLASSES)
+        assert item.cam.shape[2] == len(TUMOR_CLASSES)
         assert item.cam.min() >= 0
+        assert 0 <= item.tumor_map.min() <= item.tumor_map.max() <= 1
         assert item.seconds > 0
         assert item.bundle == predictor.bundle.name
 
@@ -45,10 +64,14 @@ def test_answers_come_in_order_and_add_up(predictor, scans):
 def test_the_graph_answers_as_the_keras_model_does(predictor, scans):
     model = keras.saving.load_model(SHIPPED / "model.keras", compile=False)
     images = np.stack([prepare(scan.pixels[0], predictor.bundle.size).image for scan in scans])
-    logits = keras.ops.convert_to_numpy(model(images[..., None].astype(np.float32)))
-    expected = apply_temperature(logits, predictor.bundle.temperature)
-    found = [[item.probabilities[name] for name in CLASSES] for item in predictor.predict(scans)]
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    wanted = model(images[..., None].astype(np.float32))
+    expected = predictor.bundle.calibration.apply(keras.ops.convert_to_numpy(wanted["logits"]))
+    answers = predictor.predict(scans)
+    np.testing.assert_allclose(
+        [[item.probabilities[name] for name in CLASSES] for item in answers], expected, atol=1e-4
+    )
+    maps = expit(keras.ops.convert_to_numpy(wanted["map"]))[..., 0]
+    np.testing.assert_allclose([item.tumor_map for item in answers], maps, atol=1e-4)
 
 
 def test_a_batch_says_what_single_scans_say(predictor, scans):
@@ -74,6 +97,128 @@ def test_of_a_volume_the_most_suspicious_slice_answers(predictor, scans):
     best = int(np.argmax([item.p_tumor for item in single]))
     assert found.slice_number == best
     assert found.p_tumor == pytest.approx(single[best].p_tumor, abs=1e-5)
+    assert len(found.slices) == len(scans)
+    for answer, alone in zip(found.slices, single, strict=True):
+        assert answer.p_tumor == pytest.approx(alone.p_tumor, abs=1e-5)
+        np.testing.assert_allclose(answer.tumor_map, alone.tumor_map, atol=1e-4)
+        np.testing.assert_array_equal(answer.prepared.image, alone.prepared.image)
+    assert found.prepared is found.slices[best].prepared
+    assert found.tumor_map is found.slices[best].tumor_map
+
+
+def test_a_prediction_carries_what_its_scan_and_model_say(predictor):
+    affine = tuple(tuple(float(value) for value in row) for row in np.diag([2, 0.5, 0.75, 1]))
+    scan = replace(phantom_scan("head.png"), spacing=(2.0, 0.5, 0.75), affine=affine)
+    found = predictor.predict([scan])[0]
+    assert (found.shape, found.spacing, found.affine) == (scan.shape, scan.spacing, affine)
+    assert (found.threshold, found.map_threshold) == (predictor.bundle.threshold, predictor.bundle.map_threshold)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_class_map_is_there_for_every_kind_and_not_for_health(predictor, name):
+    found = predictor.predict([phantom_scan()])[0]
+    assert found.explains(name) == (name in TUMOR_CLASSES)
+    if found.explains(name):
+        drawn = found.class_map(name)
+        assert drawn.shape == (predictor.bundle.size,) * 2
+        assert drawn.max() in (0, pytest.approx(1))
+
+
+def _located(predictor, p_tumors=(0.9,), shape=(120, 120), **changes):
+    """A prediction whose maps show a sure tumor in rows 6 to 11 and columns 2 to 5 of 24 by 24 cells."""
+    tumor_map = np.zeros((24, 24), np.float32)
+    tumor_map[6:12, 2:6] = 0.9
+    square = np.zeros((96, 96), np.uint8)
+    square[8:88, 8:88] = 200
+    prepared = Prepared(square, 12, 12, 96)
+    settings = {
+        "slices": tuple(SliceAnswer(p_tumor, prepared, tumor_map) for p_tumor in p_tumors),
+        "slice_number": int(np.argmax(p_tumors)),
+        "shape": (len(p_tumors), *shape),
+        "finding": "glioma",
+        "threshold": 0.5,
+        "map_threshold": 0.5,
+        **changes,
+    }
+    return replace(predictor.predict([phantom_scan()])[0], **settings)
+
+
+def test_the_mask_lies_on_the_scan_where_the_map_says_tumor(predictor):
+    mask = _located(predictor).mask()
+    assert (mask.shape, mask.dtype) == ((1, 120, 120), bool)
+    wanted = np.zeros((120, 120), bool)
+    # Four pixels a cell, from pixel 12 on.
+    wanted[12 + 24 : 12 + 48, 12 + 8 : 12 + 24] = True
+    assert 2 * (mask[0] & wanted).sum() / (mask[0].sum() + wanted.sum()) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("p_tumors", "changes", "drawn"),
+    [
+        ((0.9,), {}, [True]),
+        ((0.5,), {}, [True]),
+        ((0.49,), {}, [False]),
+        ((0.1, 0.9, 0.4, 0.6), {}, [False, True, False, True]),
+        ((0.9, 0.9), {"threshold": 0.95}, [False, False]),
+        ((0.9,), {"finding": None}, [False]),
+        ((0.9,), {"map_threshold": 0.95}, [False]),
+        ((0.6,), {"finding": "notumor", "threshold": 0.7}, [False]),
+    ],
+)
+def test_slices_without_a_tumor_have_no_mask(predictor, p_tumors, changes, drawn):
+    mask = _located(predictor, p_tumors, **changes).mask()
+    assert mask.any(axis=(1, 2)).tolist() == drawn
+
+
+def test_measurements_are_those_of_the_mask_against_the_head(predictor):
+    found = _located(predictor, (0.2, 0.9, 0.8), spacing=(5.0, 0.5, 0.25))
+    head = np.zeros((3, 120, 120), bool)
+    head[1:, 20:100, 20:100] = True
+    measured, expected = found.measurements(), measure(found.mask(), head, found.spacing)
+    assert replace(measured, head_share=None, largest_diameter_head=None) == replace(
+        expected, head_share=None, largest_diameter_head=None
+    )
+    assert measured.head_share == pytest.approx(expected.head_share, rel=0.05)
+    assert measured.largest_diameter_head == pytest.approx(expected.largest_diameter_head, rel=0.05)
+    assert (measured.slice_number, measured.lesions) == (1, 1)
+    assert measured.volume_ml == pytest.approx(found.mask().sum() * 5 * 0.5 * 0.25 / 1000)
+
+
+def test_without_spacing_nothing_is_said_in_millimeters(predictor):
+    measured = _located(predictor, spacing=None).measurements()
+    assert (measured.area_mm2, measured.largest_diameter_mm, measured.volume_ml) == (None, None, None)
+    assert 0 < measured.head_share < 1
+
+
+def test_a_scan_without_a_tumor_measures_nothing(predictor):
+    measured = _located(predictor, (0.1,), spacing=(1.0, 1.0, 1.0)).measurements()
+    assert (measured.lesions, measured.area_mm2, measured.largest_diameter_mm) == (0, 0, 0)
+    assert measured.head_share is None
+
+
+def test_a_predicted_mask_is_that_of_its_own_map(tiny_bundle, scans):
+    bundle = load_bundle(tiny_bundle)
+    # A bundle that knows nothing is made to see tumors everywhere.
+    card = {**bundle.card, "operating_point": {**bundle.card["operating_point"], "threshold": 0.0}}
+    card["operating_point"]["referral"] = {"tumor_low": 0.0, "tumor_high": 0.0}
+    card["map"] = {**card["map"], "threshold": 0.02}
+    found = Predictor(replace(bundle, card=card)).predict(scans[:4])
+    for item, scan in zip(found, scans, strict=False):
+        expected = tumor_mask(item.tumor_map, item.prepared, scan.shape[1:], 0.02)
+        np.testing.assert_array_equal(item.mask()[0], expected)
+    assert any(item.mask().any() for item in found)
+
+
+def test_a_network_that_does_not_locate_has_neither_mask_nor_measurements(plain_bundle, scans):
+    found = Predictor.load(plain_bundle).predict(scans[:2])
+    for item in found:
+        assert item.tumor_map is None
+        assert item.map_threshold is None
+        assert item.mask() is None
+        assert item.measurements() is None
+        assert all(item.explains(name) for name in CLASSES)
+        assert item.cam.shape[2] == len(CLASSES)
+        assert sum(item.probabilities.values()) == pytest.approx(1)
 
 
 def _noise():
@@ -152,4 +297,6 @@ def test_answering_never_loads_tensorflow(tmp_path):
 def test_a_tiny_bundle_of_another_size_works_too(tiny_bundle):
     graph = Graph(tiny_bundle / "graph.tflite")
     size = load_bundle(tiny_bundle).size
-    assert graph.run(np.zeros((3, size, size), np.uint8)).logits.shape == (3, len(CLASSES))
+    output = graph.run(np.zeros((3, size, size), np.uint8))
+    assert output.logits.shape == (3, len(CLASSES))
+    assert output.tumor_map.shape == (3, size // 2, size // 2)

@@ -1,8 +1,8 @@
 """Uploads to answers: each scan is read and scored once, whatever is clicked afterwards."""
 
 import io
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -17,18 +17,31 @@ from braintumor.bundles import GRAPH_FILE
 from braintumor.dashboard.allocator import release_freed_memory
 from braintumor.inference import Prediction, Predictor
 from braintumor.scans import Limits, Scan, ScanError, in_window, phantom, read, read_all, safe_name
+from braintumor.segmentation import Measurements
+
+MOST_SLICES_KEPT = 512
+"""Slices of volumes whose pictures one session holds; as many as take some 50 MB."""
 
 _LONGEST_SIDE = 640
+_LONGEST_SLICE_SIDE = 320
+_MOST_OF_A_VOLUME = 160
 _KEPT = "_answers"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A scan's prediction and its slice for display: uint8 (height, width), at most 640 pixels a side."""
+    """A scan's prediction, what its mask measures, and its pictures for display, each uint8 (height, width).
+
+    ``measurements`` are None where there is no mask or nothing was found to be a scan. ``picture`` is the slice that
+    answers, at most 640 pixels a side. ``slices`` has those of a volume by their numbers, in order, at most 320 pixels
+    a side: that slice, and of the others one in so many where there is no room for all, or none.
+    """
 
     key: str
     prediction: Prediction
+    measurements: Measurements | None
     picture: NDArray[np.uint8]
+    slices: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
     synthetic: bool = False
 
 
@@ -68,23 +81,24 @@ def answer_uploads(
     """Answer every uploaded file of this session, in order; files answered before are not read again.
 
     ``on_progress`` is called with (number, all, name) before each new file. Over all files, ``max_files`` outcomes are
-    given and then one ``ScanError`` for the rest. Answers to files that were taken away are forgotten.
+    given and then one ``ScanError`` for the rest, and pictures of ``MOST_SLICES_KEPT`` slices of volumes are kept.
+    Answers to files that were taken away are forgotten.
     """
     before: dict[str, _Kept] = st.session_state.get(_KEPT, {})
-    kept: dict[str, _Kept] = {}
+    kept = {upload.file_id: before.get(upload.file_id, _NOTHING) for upload in uploads}
     most = left = limits().max_files
     for number, upload in enumerate(uploads):
-        found = before.get(upload.file_id, _NOTHING)
+        found = kept[upload.file_id]
         if found.cut and left > len(found.outcomes):
             if on_progress:
                 on_progress(number, len(uploads), upload.name)
-            found = _answer_file(upload.getvalue(), upload.name, upload.file_id, left)
-        kept[upload.file_id] = found
+            room = MOST_SLICES_KEPT - _count_slices(_all_outcomes(kept))
+            found = kept[upload.file_id] = _answer_file(upload.getvalue(), upload.name, upload.file_id, left, room)
         left -= len(found.outcomes)
     if any(found is not before.get(key) for key, found in kept.items()):
         release_freed_memory()
     st.session_state[_KEPT] = kept
-    outcomes = [outcome for found in kept.values() for outcome in found.outcomes]
+    outcomes = _all_outcomes(kept)
     cut = next((upload.name for upload in uploads if kept[upload.file_id].cut), None)
     if cut is not None:
         reason = f"More than {most} scans were uploaded; the first {most} are answered."
@@ -92,20 +106,31 @@ def answer_uploads(
     return outcomes
 
 
-def _answer_file(data: bytes, name: str, key: str, most: int) -> _Kept:
-    """Read a file, or every file of an archive, and answer the first ``most`` (1 or more) scans in it."""
+def _answer_file(data: bytes, name: str, key: str, most: int, room: int) -> _Kept:
+    """Read a file, or every file of an archive, and answer the first ``most`` (1 or more) scans in it.
+
+    Pictures of ``room`` slices of volumes are kept.
+    """
     found = read_all(data, name, replace(limits(), max_files=most))
-    outcomes = [
-        _answer(outcome, f"{key}-{number}") if isinstance(outcome, Scan) else outcome
-        for number, outcome in enumerate(islice(found, most))
-    ]
+    outcomes: list[Answer | ScanError] = []
+    for number, outcome in enumerate(islice(found, most)):
+        left = room - _count_slices(outcomes)
+        outcomes.append(_answer(outcome, f"{key}-{number}", left) if isinstance(outcome, Scan) else outcome)
     return _Kept(outcomes, cut=next(found, None) is not None)
+
+
+def _count_slices(outcomes: Iterable[Answer | ScanError]) -> int:
+    return sum(len(outcome.slices) for outcome in outcomes if isinstance(outcome, Answer))
+
+
+def _all_outcomes(kept: Mapping[str, _Kept]) -> list[Answer | ScanError]:
+    return [outcome for found in kept.values() for outcome in found.outcomes]
 
 
 def sample_answer() -> Answer:
     """Answer the synthetic sample scan."""
     scan = read(phantom_png(), "Synthetic sample scan", limits())
-    return replace(_answer(scan, "sample"), synthetic=True)
+    return replace(_answer(scan, "sample", room=0), synthetic=True)
 
 
 @cache
@@ -116,20 +141,33 @@ def phantom_png() -> bytes:
     return file.getvalue()
 
 
-def _answer(scan: Scan, key: str) -> Answer:
+def _answer(scan: Scan, key: str, room: int) -> Answer:
     model = predictor().bundle.card["sha256"][GRAPH_FILE]
+    prediction, measurements = _predict(scan.sha256, model, scan)
     # The stored prediction carries the name that the same bytes came with first.
-    prediction = replace(_predict(scan.sha256, model, scan), source=scan.source)
-    return Answer(key, prediction, _picture(scan.pixels[prediction.slice_number]))
+    prediction = replace(prediction, source=scan.source)
+    own = prediction.slice_number
+    numbers = _spread(scan.shape[0], own, min(room, _MOST_OF_A_VOLUME)) if prediction.finding else ()
+    slices = {number: _picture(scan.pixels[number], _LONGEST_SLICE_SIDE) for number in numbers}
+    return Answer(key, prediction, measurements, _picture(scan.pixels[own], _LONGEST_SIDE), slices)
+
+
+def _spread(count: int, own: int, most: int) -> Sequence[int]:
+    """Choose up to ``most`` of ``count`` slices, evenly spread, ``own`` among them; none if it would be alone."""
+    if min(count, most) < 2:
+        return ()
+    step = -(-count // most)
+    return range(own % step, count, step)
 
 
 @st.cache_data(max_entries=200, show_spinner=False, scope="session")
-def _predict(sha256: str, model: str, _scan: Scan) -> Prediction:
-    return predictor().predict([_scan])[0]
+def _predict(sha256: str, model: str, _scan: Scan) -> tuple[Prediction, Measurements | None]:
+    prediction = predictor().predict([_scan])[0]
+    return prediction, prediction.measurements() if prediction.finding else None
 
 
-def _picture(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _picture(pixels: NDArray[np.float32], longest_side: int) -> NDArray[np.uint8]:
     picture = Image.fromarray(pixels)
-    picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+    picture.thumbnail((longest_side, longest_side))
     gray = np.asarray(picture, dtype=np.float32)
     return in_window(gray, gray)

@@ -1,57 +1,76 @@
 """The tables that a trained bundle keeps on disk, and the figures that pages show from them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from braintumor.bundles import (
     CARD_FILE,
     HISTORY_FILE,
+    MAP_BINS_FILE,
     PREDICTIONS_FILE,
+    SEGMENTATION_FILE,
     BundleError,
     list_bundles,
     read_card,
 )
-from braintumor.evaluation import check, figures
+from braintumor.evaluation import check, figures, map_calibration, segmentation_figures
 from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.reports import percent
-from braintumor.taxonomy import CLASSES
+from braintumor.taxonomy import CLASSES, LABELS
 
 HISTORY_COLUMNS: tuple[str, ...] = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
+"""Columns that every history has; that of a network with a map has ``val_dice`` too."""
+
+SCORE_COLUMNS: tuple[str, ...] = (
+    *("dice", "iou", "hausdorff95_percent", "lesions", "lesions_found", "lesions_false"),
+    *("tumor_share", "found_share"),
+)
+SEGMENTATION_COLUMNS: tuple[str, ...] = ("split", "dataset", "group", "label", "path", *SCORE_COLUMNS)
+MAP_BIN_COLUMNS: tuple[str, ...] = ("split", "dataset", "bin", "pixels", "confidence_sum", "tumor_pixels")
+
+TEST = "test"
+MIRRORED = "mirrored_test"
+"""Split of test slices beside the same slices without their tumor."""
 
 
 class Headline(NamedTuple):
-    """Title of a figure, and its section and key in what ``braintumor.evaluation.figures`` gives.
+    """Title of a figure, and the keys that lead to it in what ``BundleTables.figures`` gives.
 
-    ``is_share`` tells a share, best read in percent, from an area or an error without a unit.
+    ``is_share`` tells a share, best read in percent, from an area, an overlap or an error without a unit.
     """
 
     title: str
-    section: str
-    key: str
+    path: tuple[str, ...]
     is_share: bool = True
 
 
 HEADLINES: tuple[Headline, ...] = (
-    Headline("Accuracy, four classes", "four_class", "accuracy"),
-    Headline("Balanced accuracy, four classes", "four_class", "balanced_accuracy"),
-    Headline("Macro F1, four classes", "four_class", "macro_f1"),
-    Headline("Accuracy, Cheng scans", "cheng_three_class", "accuracy"),
-    Headline("Kind of tumor, Cheng scans", "cheng_three_class", "accuracy_given_tumor"),
-    Headline("Tumor or not: ROC AUC", "detection", "roc_auc", False),
-    Headline("Tumor or not: sensitivity", "detection", "sensitivity"),
-    Headline("Tumor or not: specificity", "detection", "specificity"),
-    Headline("Web images: ROC AUC", "web_detection", "roc_auc", False),
-    Headline("Web images: sensitivity", "web_detection", "sensitivity"),
-    Headline("Web images: specificity", "web_detection", "specificity"),
-    Headline("Calibration error (ECE), four classes", "calibration", "ece", False),
-    Headline("Calibration error (ECE), tumor or not", "calibration", "detection_ece", False),
-    Headline("Share answered, not referred", "answered", "share"),
-    Headline("Accuracy of what is answered", "answered", "accuracy"),
+    Headline("Accuracy, four classes", ("four_class", "accuracy")),
+    Headline("Balanced accuracy, four classes", ("four_class", "balanced_accuracy")),
+    Headline("Macro F1, four classes", ("four_class", "macro_f1")),
+    Headline("Accuracy, Cheng scans", ("cheng_three_class", "accuracy")),
+    Headline("Kind of tumor, Cheng scans", ("cheng_three_class", "accuracy_given_tumor")),
+    Headline("Dice, Cheng scans", ("segmentation", "datasets", "cheng", "dice"), False),
+    Headline("Dice, Cheng scans: median", ("segmentation", "datasets", "cheng", "dice_median"), False),
+    Headline("Dice, Br35H", ("segmentation", "datasets", "br35h", "dice"), False),
+    Headline("Dice, Br35H: median", ("segmentation", "datasets", "br35h", "dice_median"), False),
+    Headline("Tumor or not: ROC AUC", ("detection", "roc_auc"), False),
+    Headline("Tumor or not: sensitivity", ("detection", "sensitivity")),
+    Headline("Tumor or not: specificity", ("detection", "specificity")),
+    Headline("Web images: ROC AUC", ("web_detection", "roc_auc"), False),
+    Headline("Web images: sensitivity", ("web_detection", "sensitivity")),
+    Headline("Web images: specificity", ("web_detection", "specificity")),
+    Headline("Same slices without their tumor: ROC AUC", ("mirrored", "detection", "roc_auc"), False),
+    Headline("Calibration error (ECE), four classes", ("calibration", "ece"), False),
+    Headline("Calibration error (ECE), tumor or not", ("calibration", "detection_ece"), False),
+    Headline("Share answered, not referred", ("answered", "share")),
+    Headline("Accuracy of what is answered", ("answered", "accuracy")),
 )
 """Every figure worth a line; pages and documents pick from these by title."""
 
@@ -62,8 +81,26 @@ FIRST: Mapping[str, str] = {
     "Tumor or not: specificity": "Specificity",
     "Web images: sensitivity": "Sensitivity, web",
     "Accuracy of what is answered": "Right if answered",
+    "Dice, Cheng scans": "Outline, Dice",
 }
 """The figures to see first, by title, with the short one they carry on a card."""
+
+WELL, PART, LARGE, BESIDE = "Outlined well", "Only part found", "Outline too large", "Mostly beside it"
+ELSEWHERE, MISSED = "Found elsewhere", "Missed entirely"
+OUTCOMES: Mapping[str, str] = {
+    WELL: "Dice is 0.7 or more",
+    PART: "the outline is smaller than the tumor",
+    LARGE: "the outline, with any false region, is larger than the tumor",
+    BESIDE: "less than half of the tumor is inside the outline, and less than half of the outline inside the tumor",
+    ELSEWHERE: "something is outlined, but less than a tenth of any lesion",
+    MISSED: "nothing is outlined",
+}
+"""What may become of an outlined tumor, from best to worst, and when: the best, else the worst that holds.
+
+Source of the 0.7, called excellent agreement: Zijdenbos et al., IEEE Trans. Med. Imaging 13:716, 1994.
+"""
+
+_GOOD_DICE = 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,13 +108,22 @@ class BundleTables:
     """What a bundle's folder says about its training and its tests.
 
     ``history`` has ``HISTORY_COLUMNS`` (one row an epoch), ``predictions`` the columns that
-    ``braintumor.evaluation.check`` asks for (one row an image); either is None where ``problems`` says why.
+    ``braintumor.evaluation.check`` asks for (one row an image), ``segmentation`` has ``SEGMENTATION_COLUMNS`` (one row
+    an outlined image) and ``map_bins`` ``MAP_BIN_COLUMNS``. Each is None where ``problems`` says why, the last two
+    also where the network has no map.
     """
 
     card: dict[str, Any]
     history: pd.DataFrame | None
     predictions: pd.DataFrame | None
+    segmentation: pd.DataFrame | None
+    map_bins: pd.DataFrame | None
     problems: tuple[str, ...]
+
+    @property
+    def has_map(self) -> bool:
+        """Whether the network says where the tumor is."""
+        return bool(self.card.get("map"))
 
     @property
     def threshold(self) -> float | None:
@@ -88,20 +134,34 @@ class BundleTables:
         return float(value) if usable and value is not None else None
 
     def split(self, name: str) -> pd.DataFrame | None:
-        """Rows of one split, or None where there are none."""
-        if self.predictions is None:
-            return None
-        rows = self.predictions[self.predictions["split"] == name]
-        return rows.reset_index(drop=True) if len(rows) else None
+        """Rows of the predictions of one split, or None where there are none."""
+        return _rows_of(self.predictions, name)
+
+    def outlined(self, name: str) -> pd.DataFrame | None:
+        """Scores of the outlined images of one split, or None where there are none."""
+        return _rows_of(self.segmentation, name)
+
+    def cells(self, name: str) -> pd.DataFrame | None:
+        """Cells of the maps of one split by their probability, or None where there are none."""
+        return _rows_of(self.map_bins, name)
 
     def figures(self, name: str) -> dict[str, Any] | None:
-        """Figures of one split: from its predictions, else as the card keeps them, else None."""
+        """Figures of one split: from its tables, else as the card keeps them, else None.
+
+        Keys as of ``braintumor.evaluation.figures``; ``segmentation`` as of ``segmentation_figures``, and map_ece;
+        and of the test ``mirrored``, the figures of ``MIRRORED``.
+        """
+        report = dict(kept_figures(self.card, name) or {})
         rows = self.split(name)
         if rows is not None:
-            return figures(rows, threshold=0.5 if self.threshold is None else self.threshold)
-        kept = self.card.get("metrics")
-        found = kept.get(name) if isinstance(kept, dict) else None
-        return found if isinstance(found, dict) else None
+            report |= figures(rows, threshold=0.5 if self.threshold is None else self.threshold)
+        outlined, cells = self.outlined(name), self.cells(name)
+        if outlined is not None:
+            report["segmentation"] = segmentation_figures(outlined)
+            if cells is not None:
+                report["segmentation"]["map_ece"] = map_calibration(cells)[1]
+        mirrored = self.figures(MIRRORED) if name == TEST else None
+        return report | ({"mirrored": mirrored} if mirrored else {}) or None
 
 
 def bundle_folders(models_dir: Path) -> dict[Path, str]:
@@ -114,38 +174,41 @@ def bundle_folders(models_dir: Path) -> dict[Path, str]:
 
 def bundle_stamp(folder: Path) -> tuple[float, ...]:
     """Times of the last change of the bundle's files, in seconds; 0 for a missing one."""
-    paths = [folder / name for name in (CARD_FILE, HISTORY_FILE, PREDICTIONS_FILE)]
+    names = (CARD_FILE, HISTORY_FILE, PREDICTIONS_FILE, SEGMENTATION_FILE, MAP_BINS_FILE)
+    paths = [folder / name for name in names]
     return tuple(path.stat().st_mtime if path.is_file() else 0.0 for path in paths)
 
 
 def bundle_tables(folder: Path) -> BundleTables:
-    """Read a bundle's card, history and predictions.
+    """Read a bundle's card and tables.
 
     Raises ``BundleError`` when the card cannot be read; a missing or broken table is told in ``problems``.
     """
     card = read_card(folder)
     problems: list[str] = []
-    history = _table(folder / HISTORY_FILE, problems)
-    if history is not None and (missing := [name for name in HISTORY_COLUMNS if name not in history]):
-        problems.append(
-            f"{HISTORY_FILE} lacks the column {', '.join(missing)}; train the model again to write it anew."
-        )
-        history = None
-    predictions = _table(folder / PREDICTIONS_FILE, problems)
-    if predictions is not None:
-        try:
-            check(predictions)
-        except ValueError as problem:
-            problems.append(f"{PREDICTIONS_FILE} cannot be used ({problem}); train the model again.")
-            predictions = None
-    return BundleTables(card, history, predictions, tuple(problems))
+    history = _table(folder / HISTORY_FILE, problems, _check_history)
+    predictions = _table(folder / PREDICTIONS_FILE, problems, check)
+    segmentation = map_bins = None
+    if card.get("map"):
+        segmentation = _table(folder / SEGMENTATION_FILE, problems, _check_segmentation)
+        map_bins = _table(folder / MAP_BINS_FILE, problems, _check_map_bins)
+    return BundleTables(card, history, predictions, segmentation, map_bins, tuple(problems))
+
+
+def kept_figures(card: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    """Give the figures of one split as the card keeps them, laid out as ``BundleTables.figures`` does, or None."""
+    kept = card.get("metrics")
+    found = kept.get(name) if isinstance(kept, dict) else None
+    if not isinstance(kept, dict) or not isinstance(found, dict):
+        return None
+    return found | ({"mirrored": kept[MIRRORED]} if name == TEST and MIRRORED in kept else {})
 
 
 def headline_table(by_split: Mapping[str, Mapping[str, Any] | None]) -> pd.DataFrame:
     """Lay the headline figures of several splits under each other.
 
-    ``by_split`` maps a title to what ``figures`` gave (or None). Columns: figure, split, value, low, high (NaN where
-    undefined), is_share; figures that no split has are left out.
+    ``by_split`` maps a title to what ``BundleTables.figures`` gave (or None). Columns: figure, split, value, low, high
+    (NaN where undefined), is_share; figures that no split has are left out.
     """
     rows = []
     for headline in HEADLINES:
@@ -157,13 +220,89 @@ def headline_table(by_split: Mapping[str, Mapping[str, Any] | None]) -> pd.DataF
 
 def bounds(report: Mapping[str, Any] | None, headline: Headline) -> tuple[float, float, float]:
     """Give a headline figure's value, low and high from what ``figures`` gave; NaN for what is not there."""
-    figure = ((report or {}).get(headline.section) or {}).get(headline.key)
-    if not isinstance(figure, Mapping):
-        return math.nan, math.nan, math.nan
+    found: Any = report
+    for key in headline.path:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    # A median stands there as a plain number, without an interval.
+    return spread(found if isinstance(found, Mapping) else {"value": found})
+
+
+def spread(figure: Mapping[str, float | None]) -> tuple[float, float, float]:
+    """Take a figure {"value", "low", "high"} apart; NaN for what is None or not there."""
     value, low, high = (
-        math.nan if figure.get(name) is None else float(figure[name]) for name in ("value", "low", "high")
+        math.nan if (found := figure.get(key)) is None else float(found) for key in ("value", "low", "high")
     )
     return value, low, high
+
+
+def segmentation_table(report: Mapping[str, Any]) -> pd.DataFrame:
+    """Lay out what ``segmentation_figures`` gave: a row a dataset, then one for each label where it has several.
+
+    Columns: dataset, label (missing for all of a dataset with several), images, groups, dice, low, high, dice_median,
+    first_quartile, third_quartile, iou, hausdorff95_percent_median, hausdorff95_undefined_share, lesions,
+    lesions_found, lesion_sensitivity, false_lesions_per_image; NaN where undefined.
+    """
+    parts: list[tuple[str, str | None, Mapping[str, Any]]] = []
+    for dataset, found in report["datasets"].items():
+        labels = found["labels"]
+        parts += [(dataset, None, found)] if len(labels) > 1 else []
+        parts += [(dataset, label, figures_of_label) for label, figures_of_label in labels.items()]
+    plain = (
+        *("images", "groups", "dice_median", "iou", "hausdorff95_percent_median", "hausdorff95_undefined_share"),
+        *("lesions", "lesions_found", "lesion_sensitivity", "false_lesions_per_image"),
+    )
+    rows = []
+    for dataset, label, found in parts:
+        dice = dict(zip(("dice", "low", "high"), spread(found["dice"]), strict=True))
+        quartiles = dict(zip(("first_quartile", "third_quartile"), found["dice_quartiles"], strict=True))
+        rows.append({"dataset": dataset, "label": label, **dice, **quartiles, **{key: found[key] for key in plain}})
+    return pd.DataFrame(rows)
+
+
+def outcomes(rows: pd.DataFrame) -> pd.Series:
+    """Say what became of each outlined image, one of ``OUTCOMES``; ``rows`` has ``SCORE_COLUMNS``."""
+    tumor, found = rows["tumor_share"], rows["found_share"]
+    # Dice is what both share over half the sum of both, so it tells how much they share.
+    shared = rows["dice"] * (tumor + found) / 2
+    conditions = [
+        rows["dice"] >= _GOOD_DICE,
+        found == 0,
+        rows["lesions_found"] == 0,
+        (shared < tumor / 2) & (shared < found / 2),
+        found < tumor,
+    ]
+    said = np.select([np.asarray(one) for one in conditions], [WELL, MISSED, ELSEWHERE, BESIDE, PART], LARGE)
+    return pd.Series(said, index=rows.index, name="outcome", dtype=object)
+
+
+def outcome_counts(rows: pd.DataFrame) -> pd.DataFrame:
+    """Count ``outcomes`` by dataset, in the order of ``OUTCOMES``: a row an outcome, a column a dataset, and share.
+
+    ``share`` is of all rows, from 0 to 1.
+    """
+    counts = pd.crosstab(outcomes(rows), rows["dataset"]).reindex(list(OUTCOMES), fill_value=0)
+    return counts.rename_axis(index="outcome", columns=None).assign(share=counts.sum(axis=1) / len(rows))
+
+
+def extreme_cases(rows: pd.DataFrame, best: int = 5, worst: int = 10) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give the best and the worst outlined images, the most telling first, with ``outcome`` in words.
+
+    Columns as ``rows`` has them, and outcome. Among equals the larger tumor comes first; where there are few images,
+    none is in both.
+    """
+    ordered = rows.assign(outcome=_in_detail(rows)).sort_values(["dice", "tumor_share"], ascending=[True, False])
+    lowest = ordered.head(min(worst, max(0, len(rows) - best)))
+    rest = ordered.iloc[len(lowest) :].sort_values(["dice", "tumor_share"], ascending=False)
+    return rest.head(best), lowest
+
+
+def _in_detail(rows: pd.DataFrame) -> pd.Series:
+    """Say what became of each image, and how many false regions lie elsewhere."""
+    false = rows["lesions_false"].astype(int)
+    words = [f", {count} false region{'s' if count > 1 else ''}" if count else "" for count in false]
+    said = outcomes(rows)
+    # Found elsewhere says it already.
+    return said.where(said == ELSEWHERE, said + pd.Series(words, index=rows.index, dtype=object))
 
 
 def training_overlap(rows: pd.DataFrame | None, report: Mapping[str, Any]) -> str:
@@ -194,7 +333,15 @@ def _card_name(folder: Path) -> str:
         return folder.name
 
 
-def _table(path: Path, problems: list[str]) -> pd.DataFrame | None:
+def _rows_of(table: pd.DataFrame | None, split: str) -> pd.DataFrame | None:
+    if table is None:
+        return None
+    rows = table[table["split"] == split]
+    return rows.reset_index(drop=True) if len(rows) else None
+
+
+def _table(path: Path, problems: list[str], check_it: Callable[[pd.DataFrame], None]) -> pd.DataFrame | None:
+    """Read a table; None, and a problem more, where it is missing or ``check_it`` raises ``ValueError``."""
     if not path.is_file():
         problems.append(f"{path.name} is missing from this model's folder; train the model again to write it.")
         return None
@@ -205,4 +352,38 @@ def _table(path: Path, problems: list[str]) -> pd.DataFrame | None:
         first = str(problem).splitlines()[0]
         problems.append(f"{path.name} cannot be read ({first}); train the model again.")
         return None
+    try:
+        check_it(table)
+    except ValueError as problem:
+        problems.append(f"{path.name} cannot be used ({problem}); train the model again.")
+        return None
     return table
+
+
+def _check_columns(table: pd.DataFrame, columns: tuple[str, ...]) -> None:
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise ValueError(f"it lacks the column {', '.join(missing)}")
+
+
+def _check_history(table: pd.DataFrame) -> None:
+    _check_columns(table, HISTORY_COLUMNS)
+
+
+def _check_segmentation(table: pd.DataFrame) -> None:
+    _check_columns(table, SEGMENTATION_COLUMNS)
+    scores = table[list(SCORE_COLUMNS)].astype(float)
+    if scores.drop(columns="hausdorff95_percent").isna().any(axis=None):
+        raise ValueError("a score is missing")
+    unknown = sorted({str(label) for label in table["label"]} - set(LABELS))
+    if unknown:
+        raise ValueError(f"label is {unknown[0]!r}; it must be one of {', '.join(LABELS)}")
+    for _, rows in table.groupby("split"):
+        segmentation_figures(rows, resamples=0)
+
+
+def _check_map_bins(table: pd.DataFrame) -> None:
+    _check_columns(table, MAP_BIN_COLUMNS)
+    table[["pixels", "confidence_sum", "tumor_pixels"]].astype(float)
+    for _, rows in table.groupby("split"):
+        map_calibration(rows)

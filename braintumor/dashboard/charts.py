@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.reports import in_words, stated
-from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, TITLES
+from braintumor.taxonomy import ANY_TUMOR, CLASSES, LABELS, NO_TUMOR, TITLES
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -38,20 +38,41 @@ CLASS_DASHES: Mapping[str, str] = {
 }
 """Second mark beside the color, for print and for eyes that see few colors."""
 
+CLASS_SYMBOLS: Mapping[str, str] = {
+    "glioma": "circle",
+    "meningioma": "square",
+    "pituitary": "diamond",
+    NO_TUMOR: "triangle-up",
+    ANY_TUMOR: "cross",
+}
+"""The second mark of a dot."""
+
 CURVE_TITLES: Mapping[str, str] = {**TITLES, ANY_TUMOR: "Tumor or not"}
 """Title of each curve: a class against the rest, or any tumor against none."""
+
+SOURCES: Mapping[str, str] = {"br35h": "Br35H", "cheng": "Cheng", "masoud": "Masoud", "navoneel": "Navoneel"}
+"""Short names of the public datasets; another one is called as it is."""
 
 CARD_PIXELS = 165
 """Width of a card with one figure; two of them fit side by side on a phone."""
 
 _CLEAR = "rgba(0,0,0,0)"
 _GRID = "rgba(138,138,138,0.25)"
+_LEARNED: Mapping[str, tuple[str, str]] = {
+    "accuracy": ("Accuracy", "Share right"),
+    "loss": ("Loss", "Loss (no unit)"),
+    "dice": ("Dice of the outlines", "Mean Dice (0 to 1)"),
+}
+_SIZE_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
+_FEWEST_FOR_A_LINE = 20
+"""Images from which on medians by tumor size say something."""
 
 
 def learning_curves(history: pd.DataFrame, quantity: str) -> go.Figure:
-    """Draw ``quantity`` ("accuracy" or "loss") of the training and the validation scans by epoch.
+    """Draw ``quantity`` ("accuracy", "loss" or "dice") of the training and the validation scans by epoch.
 
-    ``history`` has epoch, the quantity and ``val_`` + quantity, one row an epoch.
+    ``history`` has epoch and ``val_`` + quantity, one row an epoch; without the quantity itself, only the validation
+    scans are drawn.
     """
     best = history[f"val_{quantity}"]
     row = int(np.nanargmin(best) if quantity == "loss" else np.nanargmax(best)) if best.notna().any() else None
@@ -60,6 +81,8 @@ def learning_curves(history: pd.DataFrame, quantity: str) -> go.Figure:
         (quantity, "Training", ORANGE, "dash", "circle"),
         (f"val_{quantity}", "Validation", BLUE, "solid", "square"),
     ):
+        if column not in history:
+            continue
         figure.add_scatter(
             x=history["epoch"],
             y=history[column],
@@ -69,11 +92,11 @@ def learning_curves(history: pd.DataFrame, quantity: str) -> go.Figure:
             marker={"symbol": symbol, "size": 6},
             hovertemplate=f"{name}, epoch %{{x}}: %{{y:.3f}}<extra></extra>",
         )
-    title = quantity.capitalize()
-    words = f"{title} by epoch for training and validation scans"
+    title, unit = _LEARNED[quantity]
+    both = "training and validation" if quantity in history else "validation"
+    words = f"{title} by epoch for {both} scans"
     if row is not None:
         words += f"; best on validation {best.iloc[row]:.3f} at epoch {history['epoch'].iloc[row]:g}"
-    unit = "Share right" if quantity == "accuracy" else "Loss (no unit)"
     return _finish(figure, f"{title} by epoch", "Epoch", unit, words)
 
 
@@ -183,30 +206,39 @@ def reliability_diagram(table: pd.DataFrame, error: float | None) -> go.Figure:
     ``table`` is what ``braintumor.evaluation.reliability`` gives; ``error`` the expected calibration error in [0, 1].
     """
     used = table[table["count"] > 0]
-    width = (used["high"] - used["low"]) * 0.92
     figure = go.Figure()
-    figure.add_bar(
-        x=(used["low"] + used["high"]) / 2,
-        y=used["accuracy"],
-        width=width,
-        name="Share right",
-        marker={"color": SKY, "line": {"color": BLUE, "width": 1}},
-        customdata=used[["confidence", "count"]],
-        hovertemplate="Stated %{customdata[0]:.3f}, right %{y:.3f}, %{customdata[1]:.0f} images<extra></extra>",
-    )
-    figure.add_scatter(
-        x=used["confidence"],
-        y=used["accuracy"],
-        mode="markers",
-        name="Mean confidence of the bin",
-        marker={"color": VERMILION, "size": 8, "symbol": "diamond"},
-        hoverinfo="skip",
-    )
-    _add_diagonal(figure, "Perfectly calibrated")
+    _add_reliability(figure, used, "Share right", "Stated %{customdata[0]:.3f}, right %{y:.3f}", "images")
     said = "not defined" if error is None else f"{error:.3f}"
     alt = f"Reliability diagram over {int(used['count'].sum())} images; expected calibration error {said}"
     _finish(figure, f"Reliability (ECE {said})", "Stated confidence", "Share right", alt)
     return _unit_square(figure)
+
+
+def map_reliability_diagram(table: pd.DataFrame, error: float) -> go.Figure:
+    """Draw how many cells of tumor maps are tumor against what the map said, and below how many there are, by log.
+
+    ``table`` and ``error``, in [0, 1] or NaN, are what ``braintumor.evaluation.map_calibration`` gives.
+    """
+    used = table[table["count"] > 0]
+    figure = go.Figure()
+    _add_reliability(figure, used, "Share that is tumor", "Stated %{customdata[0]:.3f}, tumor %{y:.3f}", "cells")
+    figure.add_bar(
+        x=(used["low"] + used["high"]) / 2,
+        y=used["count"],
+        width=_bar_width(used),
+        yaxis="y2",
+        name="Cells",
+        showlegend=False,
+        marker={"color": GRAY},
+        hovertemplate="%{y:,.0f} cells<extra></extra>",
+    )
+    said = "not defined" if np.isnan(error) else f"{error:.3f}"
+    alt = f"Reliability diagram over {int(used['count'].sum()):,} cells of maps; expected calibration error {said}"
+    _finish(figure, f"Reliability of the map (ECE {said})", "Stated P(tumor) of a cell", "Share that is tumor", alt)
+    _unit_square(figure)
+    lower = {**figure.layout.yaxis.to_plotly_json(), "title": {"text": "Cells"}, "type": "log", "domain": [0, 0.2]}
+    lower |= {"range": None, "dtick": 2, "exponentformat": "SI", "anchor": "x"}
+    return figure.update_layout(yaxis={"domain": [0.28, 1]}, yaxis2=lower, xaxis={"anchor": "y2"}, height=500)
 
 
 def risk_coverage_curve(table: pd.DataFrame) -> go.Figure:
@@ -230,6 +262,106 @@ def risk_coverage_curve(table: pd.DataFrame) -> go.Figure:
     _finish(figure, "Risk and coverage", "Scans answered (%)", "Wrong among the answered (%)", alt)
     figure.update_xaxes(range=[0, 101])
     return figure.update_yaxes(rangemode="tozero").update_layout(showlegend=False)
+
+
+def overlap_boxes(rows: pd.DataFrame, quantity: str) -> go.Figure:
+    """Draw ``quantity`` ("dice" or "iou") of each outlined image as a dot over its class's box, a row a class and set.
+
+    ``rows`` has dataset, label and the quantity in [0, 1].
+    """
+    name = {"dice": "Dice", "iou": "IoU"}[quantity]
+    figure = go.Figure()
+    titles, said = [], []
+    for place, (title, label, some) in enumerate(_by_class_and_source(rows)):
+        figure.add_box(
+            x=some[quantity],
+            y=np.full(len(some), place),
+            orientation="h",
+            name=title,
+            width=0.26,
+            boxpoints="all",
+            # Beside the box, not over it, where a heap of misses at 0 would hide its whisker.
+            pointpos=-1.75,
+            jitter=0.9,
+            marker={"color": CLASS_COLORS[label], "symbol": CLASS_SYMBOLS[label], "size": 4, "opacity": 0.6},
+            line={"color": CLASS_COLORS[label], "width": 2},
+            fillcolor=_CLEAR,
+            hoveron="points",
+            hovertemplate=f"{title}: {name} %{{x:.3f}}<extra></extra>",
+        )
+        titles.append(f"{title} ({len(some):,})")
+        said.append(f"{title} {some[quantity].median():.3f}")
+    alt = f"{name} of each image as dots with a box, by class and source; median: {', '.join(said) or 'no image'}"
+    _finish(figure, f"{name} by class and source", f"{name} (1 is best)", "", alt)
+    _titles_above(figure, titles)
+    figure.update_xaxes(range=[-0.03, 1.03])
+    return figure.update_layout(height=max(440, 110 + 95 * len(titles)), showlegend=False)
+
+
+def overlap_by_size(rows: pd.DataFrame) -> go.Figure:
+    """Draw Dice of each outlined image against the size of its tumor, with a line through medians of like-sized ones.
+
+    ``rows`` has dataset, label, dice and tumor_share, both in [0, 1].
+    """
+    figure = go.Figure()
+    for title, label, some in _by_class_and_source(rows):
+        figure.add_scatter(
+            x=100 * some["tumor_share"],
+            y=some["dice"],
+            mode="markers",
+            name=title,
+            marker={"color": CLASS_COLORS[label], "symbol": CLASS_SYMBOLS[label], "size": 6, "opacity": 0.7},
+            hovertemplate=f"{title}: %{{x:.2f}}% of the picture, Dice %{{y:.3f}}<extra></extra>",
+        )
+    alt = f"Dice against the size of the tumor for {len(rows)} images"
+    medians = _medians_by_size(rows)
+    if len(medians):
+        figure.add_scatter(
+            x=100 * medians["tumor_share"],
+            y=medians["dice"],
+            mode="lines+markers",
+            name="Median of tumors of like size",
+            line={"color": GRAY, "width": 4},
+            marker={"size": 9, "line": {"color": "white", "width": 1.5}},
+            hovertemplate="About %{x:.2f}% of the picture: median Dice %{y:.3f}<extra></extra>",
+        )
+        first, last = medians.iloc[0], medians.iloc[-1]
+        alt += (
+            f"; the median is {first['dice']:.3f} at {first['tumor_share']:.2%} of the picture and {last['dice']:.3f} "
+            f"at {last['tumor_share']:.2%}"
+        )
+    _finish(figure, "Dice by size of the tumor", "Tumor (% of the picture, log scale)", "Dice (1 is best)", alt)
+    figure.update_xaxes(type="log", tickvals=_SIZE_TICKS, ticktext=[f"{tick:g}" for tick in _SIZE_TICKS])
+    return figure.update_yaxes(range=[-0.03, 1.03])
+
+
+def distance_curves(rows: pd.DataFrame) -> go.Figure:
+    """Draw the share of outlined images whose outline lies within a distance of the true one, by class and source.
+
+    ``rows`` has dataset, label and hausdorff95_percent (NaN where nothing was outlined: such an image never counts as
+    within a distance, so its curve ends lower).
+    """
+    figure = go.Figure()
+    said = []
+    farthest = rows["hausdorff95_percent"].max()
+    for title, label, some in _by_class_and_source(rows):
+        apart = np.sort(some["hausdorff95_percent"].dropna().to_numpy(dtype=np.float64))
+        within = 100 * np.arange(1, len(apart) + 1) / len(some)
+        figure.add_scatter(
+            # Every line goes on to the right edge, so that each shows where it stays.
+            x=np.concatenate([[0], apart, [farthest]]),
+            y=np.concatenate([[0], within, within[-1:] if len(within) else [0]]),
+            mode="lines",
+            name=title,
+            line={"color": CLASS_COLORS[label], "dash": CLASS_DASHES[label], "width": 2.5, "shape": "hv"},
+            hovertemplate=f"{title}: %{{y:.0f}}% within %{{x:.1f}}%<extra></extra>",
+        )
+        median = f"{np.median(apart):.1f}%" if len(apart) else "not defined"
+        said.append(f"{title} median {median}, {len(some) - len(apart)} of {len(some)} without an outline")
+    alt = f"How far outlines lie from the true ones, in percent of the picture's side: {'; '.join(said) or 'no image'}"
+    x, y = "Hausdorff 95 (% of the picture's side)", "Images within that distance (%)"
+    _finish(figure, "Distance between the outlines", x, y, alt)
+    return figure.update_yaxes(range=[-2, 102])
 
 
 def probability_bars(probabilities: Mapping[str, float]) -> go.Figure:
@@ -289,25 +421,11 @@ def headline_intervals(table: pd.DataFrame) -> go.Figure:
             hovertemplate="%{customdata[0]}: %{customdata[1]}<extra>" + split + "</extra>",
         )
     alt = f"{len(titles)} headline figures with 95% intervals for {' and '.join(splits)}"
-    _finish(figure, "Figures with 95% intervals", "Percent (areas × 100)", "", alt)
-    # Titles sit above their dots, since labels beside them would leave a phone no room for the chart.
-    notes = [
-        {
-            "text": title,
-            "x": 0,
-            "xref": "paper",
-            "xanchor": "left",
-            "y": place - 0.46,
-            "yref": "y",
-            "showarrow": False,
-            "font": {"size": 12},
-        }
-        for place, title in enumerate(titles)
-    ]
-    figure.update_yaxes(range=[len(titles) - 0.6, -0.9], showticklabels=False, showgrid=False, zeroline=False)
+    _finish(figure, "Figures with 95% intervals", "Percent (areas and Dice × 100)", "", alt)
+    _titles_above(figure, titles)
     figure.update_xaxes(showgrid=True)
     top = {"orientation": "h", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"}
-    return figure.update_layout(height=190 + 50 * len(titles), annotations=notes, legend=top, margin={"t": 104})
+    return figure.update_layout(height=190 + 50 * len(titles), legend=top, margin={"t": 104})
 
 
 def alt_text(figure: go.Figure) -> str:
@@ -326,6 +444,67 @@ def _questions(predictions: pd.DataFrame) -> list[tuple[str, Bools, Floats]]:
     ]
     questions.append((ANY_TUMOR, label != NO_TUMOR, 1 - predictions[f"p_{NO_TUMOR}"].to_numpy()))
     return [question for question in questions if question[1].any() and not question[1].all()]
+
+
+def _by_class_and_source(rows: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
+    """Part outlined images by label and dataset: title, label and rows, in the order of the labels."""
+    parts = [
+        (f"{TITLES[label]}, {SOURCES.get(dataset, dataset)}", str(label), some)
+        for (label, dataset), some in rows.groupby(["label", "dataset"])
+    ]
+    return sorted(parts, key=lambda part: LABELS.index(part[1]))
+
+
+def _medians_by_size(rows: pd.DataFrame) -> pd.DataFrame:
+    """Give the median dice and tumor_share of up to six parts of like size, each with as many images."""
+    if len(rows) < _FEWEST_FOR_A_LINE:
+        return rows[["tumor_share", "dice"]].head(0)
+    part = pd.qcut(rows["tumor_share"], min(6, len(rows) // 10), labels=False, duplicates="drop")
+    return rows.groupby(part)[["tumor_share", "dice"]].median()
+
+
+def _titles_above(figure: go.Figure, titles: Sequence[str]) -> None:
+    """Number rows from the top down, each with its title above it: beside it, a phone would have no room left."""
+    notes = [
+        {
+            "text": title,
+            "x": 0,
+            "xref": "paper",
+            "xanchor": "left",
+            "y": place - 0.46,
+            "yref": "y",
+            "showarrow": False,
+            "font": {"size": 12},
+        }
+        for place, title in enumerate(titles)
+    ]
+    figure.update_yaxes(range=[len(titles) - 0.6, -0.9], showticklabels=False, showgrid=False, zeroline=False)
+    figure.update_layout(annotations=notes)
+
+
+def _add_reliability(figure: go.Figure, used: pd.DataFrame, happened: str, hover: str, unit: str) -> None:
+    figure.add_bar(
+        x=(used["low"] + used["high"]) / 2,
+        y=used["accuracy"],
+        width=_bar_width(used),
+        name=happened,
+        marker={"color": SKY, "line": {"color": BLUE, "width": 1}},
+        customdata=used[["confidence", "count"]],
+        hovertemplate=f"{hover}, %{{customdata[1]:,.0f}} {unit}<extra></extra>",
+    )
+    figure.add_scatter(
+        x=used["confidence"],
+        y=used["accuracy"],
+        mode="markers",
+        name="Mean confidence of the bin",
+        marker={"color": VERMILION, "size": 8, "symbol": "diamond"},
+        hoverinfo="skip",
+    )
+    _add_diagonal(figure, "Perfectly calibrated")
+
+
+def _bar_width(used: pd.DataFrame) -> pd.Series:
+    return (used["high"] - used["low"]) * 0.92
 
 
 def _add_curve(figure: go.Figure, name: str, note: str, x: Floats, y: Floats, hover: str) -> None:

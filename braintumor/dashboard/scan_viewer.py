@@ -1,7 +1,9 @@
-"""One scan's answer on a page: words, bars, and the picture beside its heatmap."""
+"""One scan's answer on a page: words, bars, and its outline beside its heatmap."""
 
-from functools import cache
-from typing import Literal
+import io
+from collections.abc import Callable, Hashable
+from functools import cache, partial
+from typing import Literal, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -10,18 +12,29 @@ from PIL import Image
 from plotly.colors import get_colorscale, sample_colorscale, unlabel_rgb
 
 from braintumor.dashboard import charts, gate
-from braintumor.dashboard.answers import Answer, predictor
+from braintumor.dashboard.answers import MOST_SLICES_KEPT, Answer, predictor
 from braintumor.dashboard.escaping import plain
 from braintumor.explanation import METHODS, ExplanationError, explain_apart
 from braintumor.inference import Prediction
-from braintumor.reports import DECISION_WORDS, stated
-from braintumor.scans import place_on_scan
-from braintumor.taxonomy import FINDINGS, TITLES
+from braintumor.reports import DECISION_WORDS, mask_file, mask_name, percent, stated
+from braintumor.scans import Prepared, place_on_scan
+from braintumor.segmentation import Measurements, draw_outline, tumor_mask
+from braintumor.taxonomy import FINDINGS, NO_TUMOR, TITLES
 
+_Made = TypeVar("_Made")
 _Slot = tuple[str, str, str]
 
 _MAPS = "_heatmaps"
-_MOST_MAPS = 32
+_OUTLINES = "_outlines"
+_MOST_KEPT = 32
+
+_SHOWN_SIDE = 640
+_LINE = (86, 180, 233)
+"""Sky blue: no gray, no color of Inferno, and blue to all but the rarest color vision."""
+_CASING = (0, 0, 0)
+"""Around the line, so that it stands out by brightness alone as well."""
+_THICKNESS = 2
+_FILL = 0.12
 _BADGES: dict[str, tuple[str, Literal["orange", "blue", "violet"]]] = {
     "tumor": (":material/error:", "orange"),
     "no_tumor": (":material/check_circle:", "blue"),
@@ -39,20 +52,18 @@ def show_answer(answer: Answer) -> None:
         st.subheader(plain(prediction.source), anchor=False)
         if answer.synthetic:
             st.caption("Synthetic: drawn by this app, no patient and no real scan.")
-        words, pictures = st.columns([2, 3], gap="medium")
+        words, beside = st.columns([2, 3], gap="medium")
         with words:
             _show_words(prediction)
         if prediction.finding is None:
-            # Numbers and a heatmap would pass for an answer.
-            pictures.image(answer.picture, caption="Not assessed", width=320, alt="The picture as it was uploaded")
+            # Numbers, an outline and a heatmap would pass for an answer.
+            beside.image(answer.picture, caption="Not assessed", width=320, alt="The picture as it was uploaded")
             return
-        with words:
-            figure = charts.probability_bars(prediction.probabilities)
-            st.plotly_chart(
-                figure, key=f"bars-{answer.key}", config={"displayModeBar": False}, alt=charts.alt_text(figure)
-            )
-        with pictures:
-            _show_pictures(answer, prediction.finding)
+        figure = charts.probability_bars(prediction.probabilities)
+        beside.plotly_chart(
+            figure, key=f"bars-{answer.key}", config={"displayModeBar": False}, alt=charts.alt_text(figure)
+        )
+        _show_pictures(answer, prediction.finding)
 
 
 def answer_sentence(prediction: Prediction) -> str:
@@ -61,10 +72,10 @@ def answer_sentence(prediction: Prediction) -> str:
         return "No answer is given for this picture."
     title = FINDINGS[prediction.finding].title.lower()
     if prediction.decision == "refer":
-        best = "no tumor" if prediction.finding == "notumor" else title
+        best = "no tumor" if prediction.finding == NO_TUMOR else title
         return f"The model leans towards {best}, but not surely enough to answer."
     if prediction.decision == "no_tumor":
-        return "The model sees no tumor on this slice."
+        return f"The model sees no tumor on {'this' if len(prediction.slices) == 1 else 'any'} slice."
     return f"The model sees a tumor, most likely a {title}."
 
 
@@ -92,7 +103,147 @@ def _show_words(prediction: Prediction) -> None:
     st.caption(took + " Decision support for research, never a diagnosis.")
 
 
+def outline_words(prediction: Prediction, number: int, drawn: bool) -> str:
+    """Say what the outline on slice ``number`` is, or why there is none; ``drawn`` tells whether there is one."""
+    is_unsure = prediction.decision == "refer"
+    if drawn and is_unsure:
+        return "Outline, unsure: where the model would place a tumor. The answer is withheld."
+    if drawn:
+        return "Outline: where the model places the tumor."
+    if prediction.slices[number].p_tumor >= prediction.threshold:
+        return "No outline: the model suspects a tumor on this slice but cannot place it."
+    if is_unsure and number == prediction.slice_number:
+        return "No outline: the model leans towards no tumor on this slice."
+    return "No outline: the model sees no tumor on this slice."
+
+
+def slice_words(answer: Answer, number: int) -> str:
+    """Say which slice of a volume is shown, and which others can be."""
+    prediction = answer.prediction
+    count, own = len(prediction.slices), prediction.slice_number
+    said = f"Slice {number + 1} of {count}, "
+    if number == own:
+        said += "the most suspicious: the answer is that of this slice."
+    else:
+        p_tumor = stated(prediction.slices[number].p_tumor)
+        said += f"P(tumor) {p_tumor}. The answer is that of slice {own + 1}, the most suspicious."
+    if not answer.slices:
+        said += (
+            f" The others cannot be looked through: pictures of {MOST_SLICES_KEPT} slices are held at a time. "
+            "Take other volumes away and upload this one again."
+        )
+    elif len(answer.slices) < count:
+        said += f" Pictures of {len(answer.slices)} slices are held; the mask and the measurements are of all."
+    return said
+
+
+def measured_words(measured: Measurements, slices: int) -> str:
+    """Say what an outline measures, as Markdown: in millimeters, else against the head, and nothing that is unknown."""
+    said = {}
+    area = "Area" if slices == 1 else f"Largest area, slice {measured.slice_number + 1}"
+    if measured.area_mm2 is not None:
+        said[area] = _amount(measured.area_mm2, "mm²")
+    elif measured.head_share is not None:
+        said[area] = f"{percent(measured.head_share)} of the head"
+    if measured.largest_diameter_mm is not None:
+        said["Largest diameter"] = _amount(measured.largest_diameter_mm, "mm")
+    elif measured.largest_diameter_head is not None:
+        said["Largest diameter"] = f"{measured.largest_diameter_head:.0%} of the head's length"
+    said["Lesions"] = str(measured.lesions)
+    if measured.volume_ml is not None:
+        said["Volume"] = _amount(measured.volume_ml, "mL")
+    return " · ".join(f"{title}: **{value}**" for title, value in said.items())
+
+
 def _show_pictures(answer: Answer, finding: str) -> None:
+    prediction = answer.prediction
+    number = prediction.slice_number
+    if len(prediction.slices) > 1:
+        number = _choose_slice(answer)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _show_outline(answer, number)
+    with right:
+        if number == prediction.slice_number and prediction.explains(finding):
+            _show_heatmap(answer, finding)
+        else:
+            _show_tumor_map(answer, number)
+
+
+def _choose_slice(answer: Answer) -> int:
+    number = own = answer.prediction.slice_number
+    if answer.slices:
+        last = len(answer.prediction.slices)
+        number = st.select_slider(
+            "Slice",
+            list(answer.slices),
+            own,
+            format_func=lambda slice_number: f"{slice_number + 1} of {last}",
+            key=f"slice-{answer.key}",
+        )
+    st.caption(slice_words(answer, number))
+    return number
+
+
+def _show_outline(answer: Answer, number: int) -> None:
+    picture, mask, measured = _view(answer, number), _outlined(answer, number), answer.measurements
+    place = st.container()
+    is_outlined = mask is not None and bool(mask.any())
+    caption = "Scan" if mask is None else outline_words(answer.prediction, number, is_outlined)
+    alt = "The scan as it was uploaded"
+    if measured is not None and measured.lesions:
+        # They stay, idle, on slices without an outline, or their state would be lost on the way through a volume.
+        is_drawn, opacity = _outline_controls(answer, is_idle=not is_outlined)
+        if mask is not None and is_outlined and is_drawn:
+            picture = _with_outline(picture, mask, opacity)
+            alt += ", with the outline of the tumor"
+        elif is_outlined:
+            caption = "The scan without the outline."
+    place.image(_packed(picture), caption=caption, width="stretch", alt=alt)
+    if measured is not None and measured.lesions:
+        _show_measurements(answer, measured)
+
+
+def _outline_controls(answer: Answer, is_idle: bool) -> tuple[bool, float]:
+    """Ask whether the outline is drawn, and how strongly from 0 to 1."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        is_drawn = st.toggle("Outline", value=True, key=f"outline-{answer.key}", disabled=is_idle, width="content")
+        opacity = st.slider(
+            "Outline opacity",
+            *(0, 100, 100, 5),
+            format="%d%%",
+            key=f"outline-opacity-{answer.key}",
+            disabled=is_idle or not is_drawn,
+        )
+    return is_drawn, opacity / 100
+
+
+def _with_outline(picture: NDArray[np.uint8], mask: NDArray[np.bool_], opacity: float) -> NDArray[np.uint8]:
+    cased = draw_outline(picture, mask, _CASING, opacity, thickness=_THICKNESS + 1)
+    return draw_outline(cased, mask, _LINE, opacity, _FILL, _THICKNESS)
+
+
+def _show_measurements(answer: Answer, measured: Measurements) -> None:
+    prediction = answer.prediction
+    st.markdown(measured_words(measured, len(prediction.slices)))
+    st.caption("Measured by the model on its own outline, and as approximate as that is.")
+    st.download_button(
+        f"Download mask ({'PNG' if len(prediction.slices) == 1 else 'NIfTI'})",
+        # Only who asks for the mask waits for it.
+        partial(mask_file, prediction),
+        mask_name(prediction),
+        key=f"mask-{answer.key}",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def _amount(value: float, unit: str) -> str:
+    return f"{value:,.0f}\u00a0{unit}" if value >= 10 else f"{value:.1f}\u00a0{unit}"
+
+
+def _show_heatmap(answer: Answer, finding: str) -> None:
+    place = st.container()
     method = st.segmented_control(
         "Heatmap method",
         list(METHODS),
@@ -103,18 +254,37 @@ def _show_pictures(answer: Answer, finding: str) -> None:
         key=f"method-{answer.key}",
         help="Grad-CAM is at hand at once; the others take some seconds.",
     )
-    opacity = st.slider("Heatmap opacity", 0, 100, 60, 5, format="%d%%", key=f"opacity-{answer.key}")
+    opacity = _heatmap_opacity(answer)
     heat = _heatmap(answer, finding, method or "gradcam")
-    left, right = st.columns(2)
-    left.image(answer.picture, caption="Scan", width="stretch", alt="The scan as it was uploaded")
-    shown = overlay(answer.picture, heat, opacity / 100)
     looked_for = FINDINGS[finding].title.lower()
-    right.image(
-        shown,
-        caption=f"Where the network looked to score “{looked_for}”: dark little, bright much. It is no tumor outline.",
+    explained = "It is" if finding == NO_TUMOR else "It explains the kind and is"
+    place.image(
+        _packed(overlay(_view(answer, answer.prediction.slice_number), heat, opacity)),
+        caption=f"Heatmap: where the network looked to score “{looked_for}”, dark little, bright much. "
+        f"{explained} no outline of a tumor.",
         width="stretch",
         alt=f"Heatmap over the scan for the class {looked_for}",
     )
+
+
+def _show_tumor_map(answer: Answer, number: int) -> None:
+    tumor_map = answer.prediction.slices[number].tumor_map
+    if tumor_map is None:
+        st.caption(f"There is a heatmap of slice {answer.prediction.slice_number + 1} alone.")
+        return
+    place = st.container()
+    opacity = _heatmap_opacity(answer)
+    place.image(
+        _packed(overlay(_view(answer, number), _on_picture(tumor_map, answer, number), opacity)),
+        caption="Heatmap: how likely the model holds a tumor at each place, dark little, bright much. "
+        f"The brightest is {stated(float(tumor_map.max()))}.",
+        width="stretch",
+        alt="Heatmap over the scan: how likely the model holds a tumor at each place",
+    )
+
+
+def _heatmap_opacity(answer: Answer) -> float:
+    return st.slider("Heatmap opacity", 0, 100, 60, 5, format="%d%%", key=f"opacity-{answer.key}") / 100
 
 
 def _heatmap(answer: Answer, name: str, method: str) -> NDArray[np.float32]:
@@ -124,17 +294,17 @@ def _heatmap(answer: Answer, name: str, method: str) -> NDArray[np.float32]:
         st.warning(square)
         # What keeps a map from being made may pass, as when others keep the one process busy.
         st.button("Try again", key=f"again-{answer.key}", on_click=_forget, args=(_slot(prediction, name, method),))
-    return _on_picture(square if isinstance(square, np.ndarray) else prediction.class_map(name), answer)
+    found = square if isinstance(square, np.ndarray) else prediction.class_map(name)
+    return _on_picture(found, answer, prediction.slice_number)
 
 
 def _computed_map(prediction: Prediction, name: str, method: str) -> NDArray[np.float32] | str:
     """Give a map over the prepared square, or the sentence why there is none; either is computed once a session."""
-    kept: dict[_Slot, NDArray[np.float32] | str] = st.session_state.setdefault(_MAPS, {})
-    slot = _slot(prediction, name, method)
-    if slot not in kept:
+
+    def compute() -> NDArray[np.float32] | str:
         bar = st.progress(0.0, text="Waiting for a free place …")
         try:
-            kept[slot] = explain_apart(
+            return explain_apart(
                 predictor().bundle,
                 prediction.prepared.image,
                 name,
@@ -142,10 +312,36 @@ def _computed_map(prediction: Prediction, name: str, method: str) -> NDArray[np.
                 lambda share, doing: bar.progress(share, text=f"{doing} …"),
             )
         except ExplanationError as error:
-            kept[slot] = str(error)
+            return str(error)
         finally:
             bar.empty()
-        while len(kept) > _MOST_MAPS:
+
+    return _once(_MAPS, _slot(prediction, name, method), compute)
+
+
+def _outlined(answer: Answer, number: int) -> NDArray[np.bool_] | None:
+    """Give what the outline on a slice encloses on its view, made once a session; None where nothing locates."""
+    prediction = answer.prediction
+    found, map_threshold = prediction.slices[number], prediction.map_threshold
+    if found.tumor_map is None or map_threshold is None:
+        return None
+    tumor_map = found.tumor_map
+    shape = _view_shape(answer, number)
+    if found.p_tumor < prediction.threshold:
+        return np.zeros(shape, dtype=bool)
+    return _once(
+        _OUTLINES,
+        (prediction.sha256, number, shape),
+        lambda: tumor_mask(tumor_map, _square_on_view(answer, number), shape, map_threshold),
+    )
+
+
+def _once(shelf: str, slot: Hashable, make: Callable[[], _Made]) -> _Made:
+    """Give what the session keeps in a slot of a shelf, and make it first where it is new; the latest 32 are kept."""
+    kept: dict[Hashable, _Made] = st.session_state.setdefault(shelf, {})
+    if slot not in kept:
+        kept[slot] = make()
+        while len(kept) > _MOST_KEPT:
             del kept[next(iter(kept))]
     return kept[slot]
 
@@ -158,11 +354,42 @@ def _forget(slot: _Slot) -> None:
     st.session_state[_MAPS].pop(slot, None)
 
 
-def _on_picture(square: NDArray[np.float32], answer: Answer) -> NDArray[np.float32]:
-    height, width = answer.picture.shape
-    full = place_on_scan(square, answer.prediction.prepared, answer.prediction.shape)
-    resized = Image.fromarray(full).resize((width, height), Image.Resampling.BILINEAR)
-    return np.clip(np.asarray(resized, dtype=np.float32), 0, 1)
+def _view(answer: Answer, number: int) -> NDArray[np.uint8]:
+    """Give a slice as it is drawn on, uint8 (height, width): a small one is enlarged, so that lines are fine."""
+    height, width = _view_shape(answer, number)
+    enlarged = Image.fromarray(_stored(answer, number)).resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(enlarged)
+
+
+def _view_shape(answer: Answer, number: int) -> tuple[int, int]:
+    height, width = _stored(answer, number).shape
+    factor = max(1, _SHOWN_SIDE // max(height, width))
+    return factor * height, factor * width
+
+
+def _stored(answer: Answer, number: int) -> NDArray[np.uint8]:
+    return answer.picture if number == answer.prediction.slice_number else answer.slices[number]
+
+
+def _square_on_view(answer: Answer, number: int) -> Prepared:
+    """Give a slice's prepared square in pixels of its view."""
+    prepared = answer.prediction.slices[number].prepared
+    scale = max(_view_shape(answer, number)) / max(answer.prediction.shape[1:])
+    top, left, side = (round(scale * length) for length in (prepared.top, prepared.left, prepared.side))
+    return Prepared(prepared.image, top, left, max(1, side))
+
+
+def _on_picture(square: NDArray[np.float32], answer: Answer, number: int) -> NDArray[np.float32]:
+    """Lay a map over a slice's prepared square on its view: float32 (height, width) from 0 to 1."""
+    laid = place_on_scan(square, _square_on_view(answer, number), _view_shape(answer, number))
+    return np.clip(laid, 0, 1)
+
+
+def _packed(picture: NDArray[np.uint8]) -> bytes:
+    """Write a picture as PNG, a quarter of the time that Streamlit takes, since each click on a card draws it again."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG", compress_level=1)
+    return file.getvalue()
 
 
 @cache

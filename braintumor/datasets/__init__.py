@@ -4,7 +4,7 @@ from braintumor.datasets.audit import agreement_with, audit, label_conflicts, wr
 from braintumor.datasets.catalogue import CATALOGUE, Dataset, download
 from braintumor.datasets.duplicates import assign_groups, near_duplicates, signatures
 from braintumor.datasets.index import INDEX_COLUMNS, DatasetError, build_index, write_index
-from braintumor.datasets.pictures import load_pictures
+from braintumor.datasets.pictures import load_outlines, load_pictures
 from braintumor.datasets.splits import assign_splits
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "build_index",
     "download",
     "label_conflicts",
+    "load_outlines",
     "load_pictures",
     "near_duplicates",
     "signatures",

@@ -37,6 +37,7 @@ _KINDS = {
 }
 _YES_NO = {"yes": ANY_TUMOR, "no": NO_TUMOR, "tumor": ANY_TUMOR, "healthy": NO_TUMOR}
 _SPLITS = {"training": "train", "train": "train", "testing": "test", "test": "test", "val": "validation"}
+_OUTLINED = ("masks", "br35h-mask-rcnn")
 
 CATALOGUE: dict[str, Dataset] = {
     dataset.name: dataset
@@ -60,7 +61,7 @@ CATALOGUE: dict[str, Dataset] = {
             "https://www.kaggle.com/datasets/ahmedhamada0/brain-tumor-detection",
             _YES_NO,
             {},
-            ("masks", "br35h-mask-rcnn"),
+            _OUTLINED,
         ),
         Dataset(
             "cheng",
@@ -85,7 +86,7 @@ CATALOGUE: dict[str, Dataset] = {
     )
 }
 
-_ANY_FOLDERS = Dataset("folder", "", "", "", "", "", {**_KINDS, **_YES_NO}, _SPLITS)
+_ANY_FOLDERS = Dataset("folder", "", "", "", "", "", {**_KINDS, **_YES_NO}, _SPLITS, _OUTLINED)
 
 
 def known_or_any(name: str) -> Dataset:

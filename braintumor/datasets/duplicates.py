@@ -27,7 +27,7 @@ _CHENG_BLOCK = 60
 
 def signatures(root: Path, paths: Sequence[str]) -> tuple[NDArray[np.float32], dict[str, str]]:
     """Shrink pictures to (n, 32, 32) grey, each of mean 0 and norm 1, and tell which could not be read."""
-    grey, failed = map_pictures(root, paths, _shrink, (SIDE, SIDE), np.float32)
+    grey, failed = map_pictures(root, paths, lambda scan, _: _shrink(scan), (SIDE, SIDE), np.float32)
     return _standardize(grey), failed
 
 

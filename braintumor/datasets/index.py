@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from braintumor.datasets import figshare
+from braintumor.datasets import figshare, via
 from braintumor.datasets.catalogue import folder_facts, known_or_any
 from braintumor.errors import InputError
 from braintumor.scans import walk
@@ -12,6 +12,8 @@ from braintumor.taxonomy import LABELS
 
 INDEX_COLUMNS = ("path", "dataset", "published_split", "label", "group", "mask")
 INDEX_FILE = "index.csv"
+# A row is one picture; ``walk`` lists archives and volumes as well.
+_NO_PICTURES = frozenset({".zip", ".nii", ".gz"})
 
 
 class DatasetError(InputError):
@@ -23,9 +25,9 @@ def build_index(root: Path) -> pd.DataFrame:
 
     An ``index.csv`` at the top (columns ``path`` and ``label`` at least) is taken at its word. Otherwise the label
     comes from the folders' names, the dataset from the first folder when the catalogue knows it (else from
-    the root's own name), and figshare ``.mat`` files are turned into pictures first, whose labels and patients an
-    ``index.csv`` then keeps together with all else that was found. ``label`` and ``group`` may be empty. Raises
-    ``DatasetError`` when there is nothing to list or a label is unknown.
+    the root's own name). First, figshare ``.mat`` files are turned into pictures and Br35H's listed outlines into
+    masks; what these files say an ``index.csv`` then keeps, together with all else that was found. ``label`` and
+    ``group`` may be empty. Raises ``DatasetError`` when there is nothing to list or a label is unknown.
     """
     if not root.is_dir():
         raise DatasetError(f"{root} is not a folder; name one that holds pictures.")
@@ -61,23 +63,23 @@ def _read_listed(path: Path) -> pd.DataFrame:
 
 
 def _from_folders(root: Path) -> pd.DataFrame:
-    slices = figshare.convert(root)
-    known = {row["path"] for row in slices}
+    converted = figshare.convert(root) + via.convert(root)
+    known = {row["path"] for row in converted}
     rows = []
     for path in walk([root]):
         inside = PurePosixPath(path.relative_to(root).as_posix())
         name = inside.parts[0].lower() if len(inside.parts) > 1 else ""
         dataset = known_or_any(name)
-        if path.suffix.lower() == ".zip" or {part.lower() for part in inside.parts[:-1]} & set(dataset.masks):
+        if path.suffix.lower() in _NO_PICTURES or {part.lower() for part in inside.parts[:-1]} & set(dataset.masks):
             continue
         if str(inside) in known:
             continue
         label, split = folder_facts(dataset, inside)
         own = dataset.name if dataset.name != "folder" else root.name
         rows.append({"path": str(inside), "dataset": own, "published_split": split, "label": label})
-    found = pd.DataFrame(slices + rows).fillna("")
-    if slices:
-        # Labels and patients stand in the MATLAB files alone, and are not read from them a second time.
+    found = pd.DataFrame(converted + rows).fillna("")
+    if converted:
+        # Labels, patients and outlines stand in MATLAB and JSON files alone, and are not read a second time.
         write_index(found, root / INDEX_FILE)
     return found
 

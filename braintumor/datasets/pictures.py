@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from braintumor.scans import Scan, ScanError, prepare, read
+from braintumor.scans import Scan, ScanError, prepare, prepare_outline, read
 
 _WORKERS = 4
 
@@ -19,13 +19,32 @@ def load_pictures(root: Path, paths: Sequence[str], size: int) -> tuple[NDArray[
 
     A picture that cannot be read is all black in the array.
     """
-    return map_pictures(root, paths, lambda scan: prepare(scan.pixels[0], size).image, (size, size), np.uint8)
+    return map_pictures(root, paths, lambda scan, _: prepare(scan.pixels[0], size).image, (size, size), np.uint8)
+
+
+def load_outlines(
+    root: Path, paths: Sequence[str], masks: Sequence[str], size: int
+) -> tuple[NDArray[np.uint8], dict[str, str]]:
+    """Prepare the masks of pictures as the pictures themselves are: uint8 (n, size, size) from 0 to 255, and failures.
+
+    ``masks`` names the file of each picture's mask. A mask of another size than its picture counts as failed.
+    """
+
+    def cut(scan: Scan, row: int) -> NDArray[np.uint8]:
+        mask = _read(root, masks[row])
+        if mask.shape != scan.shape:
+            raise ScanError(
+                f"The mask {masks[row]} has another size than its picture.", "Draw it on the picture itself."
+            )
+        return prepare_outline(mask.pixels[0], prepare(scan.pixels[0], size), size)
+
+    return map_pictures(root, paths, cut, (size, size), np.uint8)
 
 
 def map_pictures(
-    root: Path, paths: Sequence[str], work: Callable[[Scan], NDArray[Any]], shape: tuple[int, ...], dtype: Any
+    root: Path, paths: Sequence[str], work: Callable[[Scan, int], NDArray[Any]], shape: tuple[int, ...], dtype: Any
 ) -> tuple[NDArray[Any], dict[str, str]]:
-    """Read every picture and put ``work``'s result, of the given shape and type, in a row of one array.
+    """Read every picture and put what ``work`` makes of it and its number, of the given shape, in a row of an array.
 
     Rows whose picture cannot be read stay zero; their reasons come back as {path: reason}.
     """
@@ -34,7 +53,7 @@ def map_pictures(
 
     def one(row: int) -> None:
         try:
-            out[row] = work(read((root / paths[row]).read_bytes(), paths[row]))
+            out[row] = work(_read(root, paths[row]), row)
         except (ScanError, OSError) as error:
             failed[paths[row]] = str(error)
 
@@ -42,3 +61,7 @@ def map_pictures(
         for _ in tqdm(pool.map(one, range(len(paths))), total=len(paths), desc="Reading pictures", unit=""):
             pass
     return out, failed
+
+
+def _read(root: Path, path: str) -> Scan:
+    return read((root / path).read_bytes(), path)

@@ -2,8 +2,10 @@
 
 from braintumor.evaluation.bootstrap import GroupBootstrap, interval
 from braintumor.evaluation.calibration import (
+    Calibration,
     apply_temperature,
     expected_calibration_error,
+    fit_calibration,
     fit_temperature,
     reliability,
 )
@@ -16,9 +18,11 @@ from braintumor.evaluation.operating_point import (
     risk_coverage,
     wrong_answers,
 )
+from braintumor.evaluation.segmentation import map_calibration, pixel_bins, score_masks, segmentation_figures
 from braintumor.evaluation.typicality import Typicality
 
 __all__ = [
+    "Calibration",
     "GroupBootstrap",
     "ReferralRule",
     "Typicality",
@@ -28,11 +32,16 @@ __all__ = [
     "choose_threshold",
     "expected_calibration_error",
     "figures",
+    "fit_calibration",
     "fit_referral",
     "fit_temperature",
     "interval",
+    "map_calibration",
+    "pixel_bins",
     "rates_at",
     "reliability",
     "risk_coverage",
+    "score_masks",
+    "segmentation_figures",
     "wrong_answers",
 ]

@@ -1,12 +1,13 @@
 """Make stated confidence match how often the model is right, and measure how well it does."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp, softmax
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit, logsumexp, softmax
 
 Floats = npt.NDArray[np.float64]
 
@@ -19,21 +20,14 @@ _TEMPERATURES = (0.05, 20.0)
 def fit_temperature(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> float:
     """Find the temperature that makes held-out labels most likely.
 
-    ``logits`` is (n, 4) float, ``allowed`` (n, 4) bool and marks the classes each label admits (one for a class name,
-    three for "tumor"). Minimizes the mean of -log of the summed probability of the allowed classes, which is the
-    ordinary negative log likelihood where one class is allowed; the result lies in [0.05, 20].
+    ``logits`` is (n, classes) float, ``allowed`` (n, classes) bool and marks the classes each label admits (one for
+    a class name, three for "tumor"). Minimizes the mean of -log of the summed probability of the allowed classes, which
+    is the ordinary negative log likelihood where one class is allowed; the result lies in [0.05, 20].
     Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
 
     Raises ``ValueError`` for no rows, shapes that differ, values that are not finite or a row that allows no class.
     """
-    scores = np.asarray(logits, dtype=np.float64)
-    admitted = np.asarray(allowed, dtype=bool)
-    if scores.ndim != 2 or not len(scores) or scores.shape != admitted.shape:
-        raise ValueError(f"logits are {scores.shape} and allowed is {admitted.shape}; both must be (n, classes)")
-    if not np.isfinite(scores).all():
-        raise ValueError("logits hold values that are not finite")
-    if not admitted.any(axis=1).all():
-        raise ValueError("allowed has a row without any class")
+    scores, admitted = _checked(logits, allowed)
 
     def loss(log_temperature: float) -> float:
         scaled = scores / math.exp(log_temperature)
@@ -45,6 +39,18 @@ def fit_temperature(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> float:
     return float(math.exp(found.x))
 
 
+def _checked(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    scores = np.asarray(logits, dtype=np.float64)
+    admitted = np.asarray(allowed, dtype=bool)
+    if scores.ndim != 2 or not len(scores) or scores.shape != admitted.shape:
+        raise ValueError(f"logits are {scores.shape} and allowed is {admitted.shape}; both must be (n, classes)")
+    if not np.isfinite(scores).all():
+        raise ValueError("logits hold values that are not finite")
+    if not admitted.any(axis=1).all():
+        raise ValueError("allowed has a row without any class")
+    return scores, admitted
+
+
 def apply_temperature(logits: npt.ArrayLike, temperature: float) -> Floats:
     """Turn logits (..., classes) into probabilities of the same shape that sum to 1; the order of classes stays.
 
@@ -53,6 +59,65 @@ def apply_temperature(logits: npt.ArrayLike, temperature: float) -> Floats:
     if not (math.isfinite(temperature) and temperature > 0):
         raise ValueError(f"temperature is {temperature}; it must be a positive number")
     return np.asarray(softmax(np.asarray(logits, dtype=np.float64) / temperature, axis=-1))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What turns logits into probabilities, in two parts, so that "is there a tumor" and "which" are corrected apart.
+
+    P(tumor) is the sigmoid of ``slope`` × score + ``shift`` (Platt 1999), the score being the logit of a tumor as
+    the network states it; P(kind | tumor) is the softmax of the three kinds' logits over ``temperature`` (Guo et al.,
+    ICML 2017). Raises ``ValueError`` for a slope or temperature that is not above 0 and for what is not finite.
+    """
+
+    slope: float = 1.0
+    shift: float = 0.0
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        values = (self.slope, self.shift, self.temperature)
+        if not all(map(math.isfinite, values)) or self.slope <= 0 or self.temperature <= 0:
+            raise ValueError(f"slope, shift and temperature are {values}; they must be finite, the shift alone below 0")
+
+    def apply(self, logits: npt.ArrayLike) -> Floats:
+        """Turn logits (n, 4) into probabilities (n, 4) that sum to 1."""
+        p_tumor = expit(self.slope * tumor_score(logits) + self.shift)[:, np.newaxis]
+        kinds = apply_temperature(np.asarray(logits)[:, :-1], self.temperature)
+        return np.concatenate([p_tumor * kinds, 1 - p_tumor], axis=1)
+
+
+def tumor_score(logits: npt.ArrayLike) -> Floats:
+    """Give the logit of the summed probability of the tumor classes, (n,), of logits (n, 4), "notumor" last."""
+    values = np.asarray(logits, dtype=np.float64)
+    return np.asarray(logsumexp(values[:, :-1], axis=1) - values[:, -1])
+
+
+def fit_calibration(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> Calibration:
+    """Fit both parts of a calibration on held-out rows; arguments, and what is raised, as for ``fit_temperature``.
+
+    Rows of tumors of unknown kind have a say in the first part alone; without any row of a known kind, or with all rows
+    on one side, the part in question stays as the network states it.
+    """
+    scores, admitted = _checked(logits, allowed)
+    is_tumor = ~admitted[:, -1]
+    slope, shift = 1.0, 0.0
+    if is_tumor.any() and not is_tumor.all():
+        slope, shift = _fit_sigmoid(tumor_score(scores), is_tumor)
+    known = is_tumor & (admitted.sum(axis=1) == 1)
+    temperature = fit_temperature(scores[known, :-1], admitted[known, :-1]) if known.any() else 1.0
+    return Calibration(slope, shift, temperature)
+
+
+def _fit_sigmoid(score: Floats, truth: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    sign = np.where(truth, 1.0, -1.0)
+
+    def loss(parameters: Floats) -> float:
+        margin = sign * (math.exp(parameters[0]) * score + parameters[1])
+        # A network that separates all rows would be made ever surer; a weak pull to its own scale keeps it finite.
+        return float(np.mean(np.logaddexp(0, -margin)) + 1e-3 * parameters[0] ** 2)
+
+    found = minimize(loss, np.zeros(2), method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9})
+    return math.exp(found.x[0]), float(found.x[1])
 
 
 def bin_numbers(confidence: npt.ArrayLike, bins: int = BINS) -> npt.NDArray[np.intp]:

@@ -7,12 +7,13 @@ from pathlib import Path
 import keras
 
 from braintumor.errors import InputError
-from braintumor.networks import squeezenet
+from braintumor.networks import squeeze_unet, squeezenet
 
 FEATURE_LAYER = "features"
-"""Layer whose output, (n, height, width, channels), is averaged and weighed by the last dense layer."""
+"""Layer whose output, (n, height, width, channels), is averaged and weighed by the classifier."""
 
-LOGIT_LAYER = "logits"
+CLASSIFIER_LAYER = "classifier"
+"""Dense layer with a unit for each of ``CLASSES``, in order; a network that locates tumors has none for "notumor"."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,16 @@ NETWORKS: dict[str, Network] = {
     network.name: network
     for network in (
         Network(
+            "squeeze_unet",
+            192,
+            "SqueezeNet 1.1 (Iandola et al. 2016, arXiv:1602.07360) with batch normalization as encoder of a light "
+            "U-Net (Ronneberger et al. 2015, arXiv:1505.04597)",
+            ("fire3_norm", "fire5_norm"),
+            10.5,
+            16.0,
+            squeeze_unet.build,
+        ),
+        Network(
             "squeezenet",
             192,
             "SqueezeNet 1.1, Iandola et al. 2016, arXiv:1602.07360, with batch normalization and a linear head",
@@ -47,6 +58,7 @@ NETWORKS: dict[str, Network] = {
         ),
     )
 }
+DEFAULT = "squeeze_unet"
 
 
 def registered(name: str) -> Network:
@@ -57,8 +69,9 @@ def registered(name: str) -> Network:
 
 
 def build(name: str, *, size: int | None = None, weights: Path | None = None) -> keras.Model:
-    """Build a network: input (n, size, size, 1) grey from 0 to 255, output (n, 4) logits in the order of ``CLASSES``.
+    """Build a network: input (n, size, size, 1) grey from 0 to 255, output {"logits": (n, 4)}.
 
+    Logits are in the order of ``CLASSES``. A network that locates tumors adds "map", logits (n, height, width, 1).
     ``weights`` is a file of ImageNet weights to start from. Raises ``InputError`` for a name that is not registered.
     """
     network = registered(name)

@@ -1,15 +1,20 @@
 """Answers as a table, on the page and as CSV."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
 from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.inference import Prediction
 from braintumor.scans import ScanError
+from braintumor.segmentation import Measurements
 from braintumor.taxonomy import CLASSES, FINDINGS, NO_TUMOR
 
+Answered = tuple[Prediction, Measurements | None]
+"""A scan's answer and what its mask measures, which nothing here measures again."""
+
 DECISION_WORDS = {"tumor": "Tumor", "no_tumor": FINDINGS[NO_TUMOR].title, "refer": "Refer to a reader"}
+MEASURES = ("lesions", "area_mm2", "head_share", "largest_diameter_mm", "volume_ml")
 COLUMNS = (
     "source",
     "status",
@@ -17,22 +22,31 @@ COLUMNS = (
     "finding",
     "p_tumor",
     *PROBABILITIES,
+    *MEASURES,
     "reasons",
     "error",
     "seconds",
     "bundle",
 )
+MANIFEST_COLUMNS = ("sha256", "source", "mask_file", "decision", *MEASURES)
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def answers_table(outcomes: Iterable[Prediction | ScanError]) -> pd.DataFrame:
+def answers_table(outcomes: Iterable[Answered | ScanError]) -> pd.DataFrame:
     """Put answers and failures in one table with ``COLUMNS``, a row each, in order; probabilities from 0 to 1.
 
-    A withheld answer has no finding, and what does not look like a brain MRI has no probabilities either. Texts are
-    ``guarded``, since a table on a page can be saved as CSV as well.
+    A withheld answer has no finding, and what does not look like a brain MRI has no probabilities and no measures
+    either. Measures are as in ``Measurements``, missing where unknown. Texts are ``guarded``, since a table on a page
+    can be saved as CSV as well.
     """
-    rows = [_failed(item) if isinstance(item, ScanError) else _answered(item) for item in outcomes]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    rows = [_failed(item) if isinstance(item, ScanError) else _answered(*item) for item in outcomes]
+    return _framed(rows, COLUMNS)
+
+
+def manifest_csv(answers: Iterable[tuple[Answered, str]]) -> bytes:
+    """Write a table of scans and the files of their masks ("" for none) as CSV, with ``MANIFEST_COLUMNS``."""
+    rows = [{**_answered(*answered), "sha256": answered[0].sha256, "mask_file": name} for answered, name in answers]
+    return _csv(_framed(rows, MANIFEST_COLUMNS))
 
 
 def guarded(text: str) -> str:
@@ -40,15 +54,24 @@ def guarded(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
-def answers_csv(outcomes: Iterable[Prediction | ScanError]) -> bytes:
+def answers_csv(outcomes: Iterable[Answered | ScanError]) -> bytes:
     """Write the table as UTF-8 CSV that spreadsheets read as such."""
-    table = answers_table(outcomes)
+    return _csv(answers_table(outcomes))
+
+
+def _framed(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=list(columns))
+    # Beside a missing one a plain integer would become a float.
+    return table.astype({"lesions": "Int64", **dict.fromkeys(MEASURES[1:], "float64")})
+
+
+def _csv(table: pd.DataFrame) -> bytes:
     # The mark at the start makes spreadsheets read the file as UTF-8.
     text: str = table.to_csv(index=False, float_format="%.4f")
     return ("\ufeff" + text).encode()
 
 
-def _answered(prediction: Prediction) -> dict[str, object]:
+def _answered(prediction: Prediction, measured: Measurements | None) -> dict[str, object]:
     given = prediction.finding is not None
     answered = given and prediction.decision != "refer"
     return {
@@ -61,6 +84,7 @@ def _answered(prediction: Prediction) -> dict[str, object]:
             column: prediction.probabilities[name] if given else None
             for column, name in zip(PROBABILITIES, CLASSES, strict=True)
         },
+        **{name: getattr(measured, name) if given and measured else None for name in MEASURES},
         "reasons": guarded(" ".join(prediction.reasons)),
         "error": "",
         "seconds": prediction.seconds,

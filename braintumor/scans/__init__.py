@@ -1,7 +1,7 @@
 """Bytes to scans, and scans to what a network sees."""
 
 from braintumor.scans.archive import expand
-from braintumor.scans.preprocessing import PREPROCESSING, Prepared, in_window, place_on_scan, prepare
+from braintumor.scans.preprocessing import PREPROCESSING, Prepared, in_window, place_on_scan, prepare, prepare_outline
 from braintumor.scans.reading import DEFAULT_LIMITS, Limits, read, read_all, walk
 from braintumor.scans.sample import phantom
 from braintumor.scans.scan import Scan, ScanError, safe_name
@@ -18,6 +18,7 @@ __all__ = [
     "phantom",
     "place_on_scan",
     "prepare",
+    "prepare_outline",
     "read",
     "read_all",
     "safe_name",

@@ -65,6 +65,14 @@ def in_window(values: NDArray[np.float32], reference: NDArray[np.float32]) -> ND
     return np.asarray(np.rint(scaled * 255), dtype=np.uint8)
 
 
+def prepare_outline(mask: NDArray[np.float32], prepared: Prepared, size: int) -> NDArray[np.uint8]:
+    """Cut from a mask (height, width), 0 outside, what ``prepare`` cut from its slice: uint8 (size, size), 0 to 255."""
+    drawn = (mask > mask.max() / 2).astype(np.float32) * 255
+    square = _cut_square(drawn, prepared.top, prepared.left, prepared.side)
+    resized = np.asarray(square.resize((size, size), Image.Resampling.BOX))
+    return np.asarray(np.rint(resized), dtype=np.uint8)
+
+
 def place_on_scan(values: NDArray[np.float32], prepared: Prepared, shape: tuple[int, int]) -> NDArray[np.float32]:
     """Lay a map over the prepared image, of any size, back on its slice: (height, width), zero outside the square."""
     laid = np.zeros(shape, np.float32)

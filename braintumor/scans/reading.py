@@ -5,26 +5,29 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from braintumor.scans import archive, raster
+from braintumor.scans import archive, nifti, raster
 from braintumor.scans.scan import Scan, ScanError, safe_name
 
-SUFFIXES = raster.SUFFIXES | {".zip"}
+SUFFIXES = raster.SUFFIXES | nifti.SUFFIXES | {".zip"}
 _NOT_YET = {
     "DICOM": "DICOM files cannot be read yet.",
-    "NIfTI": "NIfTI volumes cannot be read yet.",
-    "gzip": "Files packed with gzip cannot be read yet.",
+    "gzip": "Of files packed with gzip only NIfTI volumes can be read.",
     "PDF": "This is a PDF document, not a picture.",
 }
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is accepted: bytes a file, files a ZIP archive, pixels a picture, bytes an archive may unpack to."""
+    """What is accepted: bytes a file, files a ZIP archive, pixels a picture or slice, bytes an archive unpacks to.
+
+    ``max_voxels`` bounds a volume, whatever its file was packed to; as float32 that many take 4 bytes each.
+    """
 
     max_bytes: int = 50 * 2**20
     max_files: int = 200
     max_pixels: int = 25_000_000
     max_archive_bytes: int = 500 * 2**20
+    max_voxels: int = 64_000_000
 
 
 DEFAULT_LIMITS = Limits()
@@ -39,9 +42,12 @@ def read(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS) -> Scan:
         raise ScanError(
             f"This file is larger than {limits.max_bytes // 2**20} MB.", "Make it smaller and try again.", name
         )
+    sha256 = hashlib.sha256(data).hexdigest()
+    if nifti.is_nifti(data):
+        return nifti.read_nifti(data, name, sha256, limits.max_pixels, limits.max_voxels)
     if kind := _foreign_kind(data):
         raise ScanError(_NOT_YET[kind], "Export the slice as PNG or JPEG and try again.", name)
-    return raster.read_raster(data, name, hashlib.sha256(data).hexdigest(), limits.max_pixels)
+    return raster.read_raster(data, name, sha256, limits.max_pixels)
 
 
 def read_all(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS) -> Iterator[Scan | ScanError]:
@@ -68,20 +74,23 @@ def read_all(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS) -> Itera
 
 
 def walk(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield every file named, and every picture or archive below every folder named, in a stable order."""
+    """Yield every file named, and every picture, volume or archive below every folder named, in a stable order."""
     for path in paths:
         if path.is_dir():
-            found = (item for item in path.rglob("*") if item.suffix.lower() in SUFFIXES and item.is_file())
+            found = (item for item in path.rglob("*") if _suffixes(item) & SUFFIXES and item.is_file())
             yield from sorted(found)
         else:
             yield path
 
 
+def _suffixes(path: Path) -> set[str]:
+    """Give a name's last suffix, and its last two together as in ``.nii.gz``."""
+    return {path.suffix.lower(), "".join(path.suffixes[-2:]).lower()}
+
+
 def _foreign_kind(data: bytes) -> str | None:
     if data[128:132] == b"DICM":
         return "DICOM"
-    if data[344:347] in (b"n+1", b"ni1"):
-        return "NIfTI"
-    if data.startswith(b"\x1f\x8b"):
+    if data.startswith(nifti.GZIP):
         return "gzip"
     return "PDF" if data.startswith(b"%PDF-") else None

@@ -28,8 +28,10 @@ class Scan:
     ``pixels`` is float32 of shape (slices, height, width), in the file's own grey values; a flat picture has one
     slice. ``spacing`` is (slice, row, column) in millimeters, or None when the file does not say. ``modality`` is
     the DICOM code ("MR") or None. ``facts`` holds what else the file tells (format, bits, color). ``source`` is a
-    name safe to show; ``sha256`` identifies the bytes. Raises ``ValueError`` for pixels of another shape, of
-    another type or not finite.
+    name safe to show; ``sha256`` identifies the bytes. ``affine`` is the 4 × 4 matrix, row by row, that takes
+    (slice, row, column, 1) to the patient's space in millimeters (RAS+: to the right, to the front, up), or None where
+    the file does not place its pixels. Raises ``ValueError`` for pixels of another shape, of another type or not
+    finite, and for an affine that is no finite 4 × 4 matrix.
     """
 
     pixels: NDArray[np.float32]
@@ -38,6 +40,7 @@ class Scan:
     spacing: tuple[float, float, float] | None = None
     modality: str | None = None
     facts: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    affine: tuple[tuple[float, ...], ...] | None = None
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or 0 in self.pixels.shape:
@@ -48,6 +51,10 @@ class Scan:
             raise ValueError("pixels hold values that are not finite")
         if self.spacing is not None and not all(0 < value < np.inf for value in self.spacing):
             raise ValueError(f"spacing is {self.spacing}; every value must be above 0 mm")
+        if self.affine is not None and [len(row) for row in self.affine] != [4] * 4:
+            raise ValueError("affine has another shape than 4 × 4")
+        if self.affine is not None and not np.isfinite(self.affine).all():
+            raise ValueError("affine holds values that are not finite")
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -1,8 +1,18 @@
-"""How a network is fitted: loss, augmentation, sampling, and the run with its checkpoints."""
+"""How a network is fitted: losses, augmentation, sampling, and the run with its checkpoints."""
 
 from braintumor.training.augmentation import Augmentation
+from braintumor.training.counterfactuals import Counterfactuals
 from braintumor.training.fitting import FitOptions, fit
-from braintumor.training.losses import MarginalCrossEntropy
-from braintumor.training.sampling import PictureBatches
+from braintumor.training.losses import MarginalCrossEntropy, OutlineLoss
+from braintumor.training.sampling import PictureBatches, Sampling
 
-__all__ = ["Augmentation", "FitOptions", "MarginalCrossEntropy", "PictureBatches", "fit"]
+__all__ = [
+    "Augmentation",
+    "Counterfactuals",
+    "FitOptions",
+    "MarginalCrossEntropy",
+    "OutlineLoss",
+    "PictureBatches",
+    "Sampling",
+    "fit",
+]

@@ -1,5 +1,6 @@
-"""Random changes of a training picture that leave its meaning as it is."""
+"""Random changes of a training picture, and of its outline with it, that leave its meaning as it is."""
 
+import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,15 +8,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+_FIELD_CELLS = 4
+
 
 @dataclass(frozen=True)
 class Augmentation:
     """How far pictures are changed, each amount drawn evenly up to the bound given.
 
     ``rotation`` in degrees; ``scaling`` and ``shift`` as shares of the side; ``crop`` the largest share of the side
-    cut away; ``brightness`` as a share of 255; ``contrast`` and ``gamma`` as exponents of two; ``noise`` as a
-    standard deviation in grey values; ``blur`` as a Gaussian's sigma in pixels. Flips and quarter turns happen
-    with the probabilities given.
+    cut away; ``brightness`` as a share of 255; ``contrast``, ``gamma`` and ``bias_field`` (a smooth change of
+    brightness across the picture) as exponents of two; ``noise`` as a standard deviation in grey values; ``blur`` as a
+    Gaussian's sigma in pixels; ``coarseness`` as the exponent of two by which pixels are made larger. Flips, quarter
+    turns and JPEG compression happen with the probabilities given.
     """
 
     rotation: float = 20.0
@@ -25,19 +29,26 @@ class Augmentation:
     brightness: float = 0.12
     contrast: float = 0.35
     gamma: float = 0.5
+    bias_field: float = 0.0
     noise: float = 6.0
     blur: float = 1.0
+    coarseness: float = 0.0
+    jpeg: float = 0.0
     flip: float = 0.5
     upside_down: float = 0.2
     quarter_turn: float = 0.15
 
-    def apply(self, picture: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-        """Change one picture, uint8 (size, size); gives the same shape and type."""
-        return self._recolor(self._move(picture, random), random)
+    def apply(
+        self, picture: NDArray[np.uint8], random: np.random.Generator, outline: NDArray[np.uint8] | None = None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+        """Change one picture, uint8 (size, size), and move its outline, of the same shape, along with it."""
+        moved = self._move(picture, outline, random)
+        return self._recolor(moved[0], random), moved[1]
 
-    def _move(self, picture: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-        if random.random() < self.quarter_turn:
-            picture = np.rot90(picture, int(random.integers(1, 4)))
+    def _move(
+        self, picture: NDArray[np.uint8], outline: NDArray[np.uint8] | None, random: np.random.Generator
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+        turns = int(random.integers(1, 4)) if random.random() < self.quarter_turn else 0
         mirror_x = -1 if random.random() < self.flip else 1
         mirror_y = -1 if random.random() < self.upside_down else 1
         side = len(picture)
@@ -49,19 +60,42 @@ class Augmentation:
         center = np.full(2, side / 2)
         shift = center - matrix @ center + random.uniform(-self.shift, self.shift, 2) * side
         affine = (*matrix[0], shift[0], *matrix[1], shift[1])
-        moved = Image.fromarray(np.ascontiguousarray(picture)).transform(
-            (side, side), Image.Transform.AFFINE, affine, Image.Resampling.BILINEAR
-        )
-        return np.asarray(moved)
+
+        def move(layer: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            turned = Image.fromarray(np.ascontiguousarray(np.rot90(layer, turns)))
+            return np.asarray(turned.transform((side, side), Image.Transform.AFFINE, affine, Image.Resampling.BILINEAR))
+
+        return move(picture), None if outline is None else move(outline)
 
     def _recolor(self, picture: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-        grey = picture.astype(np.float32) / 255
-        grey = grey ** np.float32(2 ** random.uniform(-self.gamma, self.gamma))
-        contrast = np.float32(2 ** random.uniform(-self.contrast, self.contrast))
-        grey = (grey - grey.mean()) * contrast + grey.mean()
-        grey += np.float32(random.uniform(-self.brightness, self.brightness))
+        grey = self._reshade(np.asarray(picture / np.float32(255)), random)
         if random.random() < 0.3:
             grey = ndimage.gaussian_filter(grey, random.uniform(0, self.blur))
         if random.random() < 0.5:
             grey += random.standard_normal(grey.shape, np.float32) * np.float32(random.uniform(0, self.noise) / 255)
-        return np.asarray(np.clip(grey * 255, 0, 255), dtype=np.uint8)
+        changed = np.asarray(np.clip(grey * 255, 0, 255), dtype=np.uint8)
+        return self._store(changed, random)
+
+    def _reshade(self, grey: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
+        grey = grey ** np.float32(2 ** random.uniform(-self.gamma, self.gamma))
+        contrast = np.float32(2 ** random.uniform(-self.contrast, self.contrast))
+        grey = (grey - grey.mean()) * contrast + grey.mean()
+        grey += np.float32(random.uniform(-self.brightness, self.brightness))
+        if self.bias_field:
+            cells = random.uniform(-self.bias_field, self.bias_field, (_FIELD_CELLS, _FIELD_CELLS)).astype(np.float32)
+            field = Image.fromarray(cells).resize(grey.shape[::-1], Image.Resampling.BICUBIC)
+            grey = grey * np.exp2(np.asarray(field, dtype=np.float32))
+        return grey
+
+    def _store(self, picture: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+        """Pass a picture through what files of other sources went through: coarser pixels, lossy compression."""
+        if self.coarseness and random.random() < 0.4:
+            side = len(picture)
+            fewer = max(2, round(side / 2 ** random.uniform(0, self.coarseness)))
+            small = Image.fromarray(picture).resize((fewer, fewer), Image.Resampling.BOX)
+            picture = np.asarray(small.resize((side, side), Image.Resampling.BILINEAR))
+        if random.random() < self.jpeg:
+            file = io.BytesIO()
+            Image.fromarray(picture).save(file, "JPEG", quality=int(random.integers(30, 95)))
+            picture = np.asarray(Image.open(file))
+        return picture

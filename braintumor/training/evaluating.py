@@ -8,8 +8,9 @@ import pandas as pd
 from braintumor.bundles import GRAPH_FILE, Bundle
 from braintumor.datasets import DatasetError
 from braintumor.inference import Graph
-from braintumor.training.bundling import Decisions, measure, predict_splits
+from braintumor.training.deciding import Decisions
 from braintumor.training.experiment import index_digest, labelled_index, prepare_pictures, split_index
+from braintumor.training.measuring import card_metrics, measure_splits
 
 _DIGITS = 6
 
@@ -23,9 +24,11 @@ def evaluate_bundle(bundle: Bundle, root: Path) -> tuple[dict[str, Any], pd.Data
     """
     index, known = _split_as_trained(labelled_index(root), bundle)
     data = prepare_pictures(root, index, bundle.size)
-    decisions = Decisions(bundle.temperature, bundle.threshold, bundle.referral, bundle.typicality, [])
-    predictions = predict_splits(Graph(bundle.folder / GRAPH_FILE), data, decisions)
-    metrics = measure(predictions, bundle.threshold)
+    decisions = Decisions(
+        bundle.calibration, bundle.threshold, bundle.map_threshold, bundle.referral, bundle.typicality, []
+    )
+    measured = measure_splits(Graph(bundle.folder / GRAPH_FILE), data, decisions)
+    metrics = card_metrics(measured, bundle.threshold)
     note = (
         "the training run's own data and split"
         if known
@@ -34,7 +37,7 @@ def evaluate_bundle(bundle: Bundle, root: Path) -> tuple[dict[str, Any], pd.Data
     report: dict[str, Any] = {"bundle": bundle.name, "data": note, "metrics": metrics}
     if known:
         report["agrees_with_card"] = _rounded(metrics) == _rounded(bundle.card["metrics"])
-    return report, predictions
+    return report, measured.predictions
 
 
 def _split_as_trained(index: pd.DataFrame, bundle: Bundle) -> tuple[pd.DataFrame, bool]:

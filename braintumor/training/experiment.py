@@ -1,7 +1,8 @@
 """The data of a training run: which pictures, in which split, prepared once and kept."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,32 +15,56 @@ from braintumor.datasets import (
     assign_splits,
     build_index,
     label_conflicts,
+    load_outlines,
     load_pictures,
     near_duplicates,
     signatures,
 )
 from braintumor.scans import PREPROCESSING
+from braintumor.taxonomy import NO_TUMOR
 
-_IDENTIFYING = ["path", "dataset", "published_split", "label", "picture", "group", "split"]
+_IDENTIFYING = ["path", "dataset", "published_split", "label", "picture", "group", "mask", "split"]
 
 
 @dataclass(frozen=True)
 class ExperimentData:
-    """Pictures and their table: ``pictures`` uint8 (n, size, size); ``index`` one row each, with ``split``."""
+    """Pictures, outlines and their table.
+
+    ``pictures`` is uint8 (n, size, size); ``outlines`` uint8 (m, size, size), 255 where a tumor was drawn; ``index``
+    has one row a picture, with ``split`` and, in ``outline``, the number of its outline or -1.
+    """
 
     pictures: NDArray[np.uint8]
+    outlines: NDArray[np.uint8]
     index: pd.DataFrame
 
-    def part(self, split: str) -> tuple[NDArray[np.uint8], pd.DataFrame]:
-        """Give the pictures and rows of one split."""
-        chosen = (self.index["split"] == split).to_numpy()
-        return self.pictures[chosen], self.index[chosen].reset_index(drop=True)
+    def chosen(self, rows: NDArray[np.bool_]) -> "ExperimentData":
+        """Give the marked rows, (n,) bool, as data of their own."""
+        return replace(self, pictures=self.pictures[rows], index=self.index[rows].reset_index(drop=True))
 
-    def distinct(self, split: str) -> tuple[NDArray[np.uint8], pd.DataFrame]:
-        """Give one row a picture and dataset of a split, so that copies of a picture count once in a dataset."""
-        pictures, index = self.part(split)
-        first = (~index.duplicated(["picture", "dataset"])).to_numpy()
-        return pictures[first], index[first].reset_index(drop=True)
+    def with_more(self, more: "ExperimentData") -> "ExperimentData":
+        """Append the rows of data that shares this one's outlines."""
+        index = pd.concat([self.index, more.index], ignore_index=True)
+        return replace(self, pictures=np.concatenate([self.pictures, more.pictures]), index=index)
+
+    def part(self, split: str) -> "ExperimentData":
+        """Give the pictures and rows of one split."""
+        return self.chosen((self.index["split"] == split).to_numpy())
+
+    def distinct(self, split: str) -> "ExperimentData":
+        """Give one row a picture and dataset of a split, an outlined one if there is, so that copies count once."""
+        part = self.part(split)
+        outlined_first = (part.index["outline"] < 0).sort_values(kind="stable").index
+        repeated = part.index.loc[outlined_first].duplicated(["picture", "dataset"])
+        return part.chosen(~repeated.sort_index().to_numpy())
+
+    def outline(self, row: int) -> NDArray[np.uint8] | None:
+        """Give a picture's outline, uint8 (size, size): empty where there is no tumor, None where none was drawn."""
+        number = int(self.index["outline"].iloc[row])
+        if number >= 0:
+            return np.asarray(self.outlines[number])
+        is_clear = self.index["label"].iloc[row] == NO_TUMOR
+        return np.zeros_like(self.pictures[row]) if is_clear else None
 
 
 def labelled_index(root: Path) -> pd.DataFrame:
@@ -67,24 +92,37 @@ def split_index(index: pd.DataFrame, *, folds: int, fold: int, seed: int) -> pd.
 
 
 def prepare_pictures(root: Path, index: pd.DataFrame, size: int, cache: Path | None = None) -> ExperimentData:
-    """Prepare the pictures of an index, or take them from ``cache`` if the same ones lie there."""
-    kept = (
-        cache / f"{PREPROCESSING}-{size}-{_digest(str(root.resolve()) + index_digest(index))[:16]}.npy"
-        if cache
-        else None
-    )
-    if kept is not None and kept.is_file():
-        return ExperimentData(np.load(kept), index)
-    pictures, failed = load_pictures(root, list(index["path"]), size)
+    """Prepare the pictures and outlines of an index, or take them from ``cache`` if the same ones lie there.
+
+    Raises ``DatasetError`` when one cannot be prepared.
+    """
+    kept = None
+    if cache is not None:
+        kept = cache / f"{PREPROCESSING}-{size}-{_digest(str(root.resolve()) + index_digest(index))[:16]}"
+    drawn = (index["mask"] != "").to_numpy()
+    numbers = np.where(drawn, np.cumsum(drawn) - 1, -1)
+    pictures = _kept(kept, "pictures", lambda: load_pictures(root, list(index["path"]), size))
+    masked = index[drawn]
+    outlines = _kept(kept, "outlines", lambda: load_outlines(root, list(masked["path"]), list(masked["mask"]), size))
+    return ExperimentData(pictures, outlines, index.assign(outline=numbers))
+
+
+def _kept(
+    cache: Path | None, what: str, load: Callable[[], tuple[NDArray[np.uint8], dict[str, str]]]
+) -> NDArray[np.uint8]:
+    path = cache.with_name(f"{cache.name}-{what}.npy") if cache else None
+    if path is not None and path.is_file():
+        return np.asarray(np.load(path), dtype=np.uint8)
+    values, failed = load()
     if failed:
         name, reason = next(iter(failed.items()))
         raise DatasetError(f"{name} cannot be prepared ({reason}); take it out of the folder.")
-    if kept is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        draft = kept.with_name(f".{kept.name}")
-        np.save(draft, pictures)
-        draft.replace(kept)
-    return ExperimentData(pictures, index)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}")
+        np.save(draft, values)
+        draft.replace(path)
+    return values
 
 
 def index_digest(index: pd.DataFrame) -> str:

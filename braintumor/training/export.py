@@ -6,26 +6,27 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from braintumor.networks.registry import FEATURE_LAYER, LOGIT_LAYER, NETWORKS
+from braintumor.networks.registry import CLASSIFIER_LAYER, FEATURE_LAYER, NETWORKS
 
 
 def inference_model(model: keras.Model) -> keras.Model:
-    """Extend a network so that one pass gives logits (n, 4), Grad-CAM (n, h, w, 4) and mean features (n, channels).
+    """Extend a network's outputs, from which one pass then gives everything an answer needs.
 
-    The mean features are those of the network's early layers and of its last one, averaged over the picture. The
-    network must end in global average pooling and one dense layer. There the gradient of a class's logit by
-    the last feature map is that class's dense weights over the map's area, so Grad-CAM (Selvaraju et al., ICCV 2017,
-    eq. 1 and 2) is the rectified product of features and weights: CAM (Zhou et al., CVPR 2016) without a bias.
+    "cam" is Grad-CAM (n, h, w, units of the classifier), "features" (n, channels) the mean of the network's early
+    layers and of its last one. The classifier is one dense layer on features averaged with any weights that sum to the
+    same for each picture: the gradient of a class's unit by the last feature map, averaged over the map, is then that
+    class's dense weights up to a factor, so Grad-CAM (Selvaraju et al., ICCV 2017, eq. 1 and 2) is the rectified
+    product of features and weights: CAM (Zhou et al., CVPR 2016) without a bias.
     """
     features = model.get_layer(FEATURE_LAYER).output
-    weights = model.get_layer(LOGIT_LAYER).kernel
+    weights = model.get_layer(CLASSIFIER_LAYER).kernel
     explain = keras.layers.Conv2D(weights.shape[-1], 1, use_bias=False, activation="relu", name="cam")
     maps = explain(features)
     explain.set_weights([keras.ops.convert_to_numpy(weights)[None, None]])
     early = [model.get_layer(name).output for name in NETWORKS[model.name].early_layers]
     means = [keras.layers.GlobalAveragePooling2D()(layer) for layer in (*early, features)]
     pooled = keras.layers.Concatenate(name="mean_features")(means)
-    return keras.Model(model.input, {"logits": model.output, "cam": maps, "features": pooled})
+    return keras.Model(model.input, {**model.output, "cam": maps, "features": pooled})
 
 
 def export_graph(model: keras.Model, path: Path) -> None:
@@ -41,7 +42,13 @@ def export_graph(model: keras.Model, path: Path) -> None:
 
 
 def without_optimizer(model: keras.Model) -> keras.Model:
-    """Copy a network with its weights alone, ready to be shipped."""
-    copy = keras.Model.from_config(model.get_config())
+    """Copy a network with its weights alone, computing in float32 whatever it was trained in, ready to be shipped."""
+    # The clone of a compiled network would have its optimizer, with three more values for each weight.
+    plain = keras.Model(model.input, model.output, name=model.name)
+    copy = keras.models.clone_model(plain, clone_function=_in_float32)
     copy.set_weights(model.get_weights())
     return copy
+
+
+def _in_float32(layer: keras.Layer) -> keras.Layer:
+    return layer.__class__.from_config({**layer.get_config(), "dtype": "float32"})

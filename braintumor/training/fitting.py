@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from braintumor.bundles import HISTORY_FILE
 from braintumor.errors import InputError
-from braintumor.training.augmentation import Augmentation
-from braintumor.training.losses import MarginalCrossEntropy, allowed_accuracy
-from braintumor.training.sampling import PictureBatches, allowed_classes
+from braintumor.training.experiment import ExperimentData
+from braintumor.training.losses import MarginalCrossEntropy, OutlineLoss, allowed_accuracy
+from braintumor.training.sampling import PictureBatches, Sampling, allowed_classes, target_maps
 
 _STATE_FILE = "state.json"
 
@@ -26,6 +26,7 @@ class FitOptions:
 
     ``patience`` is the number of epochs without a better validation loss after which the run ends.
     ``averaging`` is the momentum of the weights' moving average (Polyak & Juditsky 1992), the weights that are kept.
+    ``outline_weight`` is that of the map's loss beside the logits', for networks that have a map.
     """
 
     epochs: int = 40
@@ -35,8 +36,10 @@ class FitOptions:
     weight_decay: float = 0.02
     smoothing: float = 0.03
     averaging: float = 0.998
-    patience: int = 12
+    patience: int = 20
     seed: int = 0
+    outline_weight: float = 2.0
+    sampling: Sampling = field(default_factory=Sampling)
 
 
 class TrainingError(InputError):
@@ -45,18 +48,17 @@ class TrainingError(InputError):
 
 def fit(
     model: keras.Model,
-    train: tuple[NDArray[np.uint8], pd.DataFrame],
-    validation: tuple[NDArray[np.uint8], pd.DataFrame],
+    train: ExperimentData,
+    validation: ExperimentData,
     folder: Path,
     options: FitOptions,
     identity: str = "",
 ) -> keras.Model:
     """Train a network with AdamW (Loshchilov & Hutter 2019) on a cosine schedule and give its best state.
 
-    ``train`` and ``validation`` are (pictures uint8 (n, size, size), their index rows). After each epoch ``folder``
-    holds the state to go on from, the best one so far and ``history.csv``; the same call on such a folder goes on
-    after the last whole epoch. ``identity`` tells what the run is of: raises ``TrainingError`` when the folder holds
-    the state of another one.
+    After each epoch ``folder`` holds the state to go on from, the best one so far and ``history.csv``; the same call
+    on such a folder goes on after the last whole epoch. ``identity`` tells what the run is of: raises
+    ``TrainingError`` when the folder holds the state of another one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = _State.load(folder)
@@ -70,19 +72,21 @@ def fit(
         model = _restored(folder / state.last_file, options)
     else:
         _compile(model, options)
-    recorder = _Recorder(folder, state, _validation(validation), options)
+    recorder = _Recorder(folder, state, validation, options)
     if not recorder.finished(state.epoch):
         batches = PictureBatches(
-            *train,
-            Augmentation(),
+            train,
+            options.sampling,
             batch_size=options.batch_size,
             epoch_images=options.epoch_images,
             seed=options.seed,
+            map_side=_map_side(model),
             epoch=state.epoch,
             workers=1,
             max_queue_size=8,
         )
-        model.fit(batches, initial_epoch=state.epoch, epochs=options.epochs, callbacks=[recorder])
+        # Shuffled, batches would come in an order that a resumed run does not know.
+        model.fit(batches, initial_epoch=state.epoch, epochs=options.epochs, callbacks=[recorder], shuffle=False)
     return keras.saving.load_model(folder / state.best_file)
 
 
@@ -116,16 +120,20 @@ def _compile(model: keras.Model, options: FitOptions) -> None:
         ema_overwrite_frequency=None,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    model.compile(optimizer, MarginalCrossEntropy(options.smoothing), metrics=[_named_accuracy()])
+    losses: dict[str, keras.losses.Loss] = {"logits": MarginalCrossEntropy(options.smoothing)}
+    weights = {"logits": 1.0}
+    if _map_side(model):
+        losses["map"], weights["map"] = OutlineLoss(), options.outline_weight
+    model.compile(optimizer, losses, loss_weights=weights, metrics={"logits": [_named_accuracy()]})
 
 
 def _named_accuracy() -> keras.metrics.Metric:
     return keras.metrics.MeanMetricWrapper(allowed_accuracy, name="accuracy")
 
 
-def _validation(validation: tuple[NDArray[np.uint8], pd.DataFrame]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    pictures, index = validation
-    return pictures[..., np.newaxis].astype(np.float32), allowed_classes(index["label"])
+def _map_side(model: keras.Model) -> int | None:
+    """Side of the network's tumor map in cells; None for a network without one."""
+    return int(model.output["map"].shape[1]) if "map" in model.output else None
 
 
 @dataclass
@@ -170,13 +178,13 @@ class _Recorder(keras.callbacks.Callback):
         self,
         folder: Path,
         state: _State,
-        validation: tuple[NDArray[np.float32], NDArray[np.float32]],
+        validation: ExperimentData,
         options: FitOptions,
     ) -> None:
         super().__init__()
         self._folder = folder
         self._state = state
-        self._pictures, self._allowed = validation
+        self._validation = validation
         self._options = options
         self._started = 0.0
 
@@ -191,31 +199,46 @@ class _Recorder(keras.callbacks.Callback):
         self.model.save(self._folder / self._state.last_file)
         weights = self.model.get_weights()
         self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
-        loss, accuracy = self._validate()
-        if loss < self._state.best_loss:
-            self._state.best_loss, self._state.best_epoch = loss, epoch + 1
+        measured = self._validate()
+        if measured["val_loss"] < self._state.best_loss:
+            self._state.best_loss, self._state.best_epoch = measured["val_loss"], epoch + 1
             self.model.save(self._folder / self._state.best_file)
         self.model.set_weights(weights)
-        self._write(epoch, logs or {}, loss, accuracy)
+        self._write(epoch, logs or {}, measured)
         self._state.save(self._folder)
         self.model.stop_training = self.finished(epoch + 1)
 
-    def _validate(self) -> tuple[float, float]:
-        logits = self.model.predict(self._pictures, batch_size=64, verbose=0)
-        loss = MarginalCrossEntropy()(self._allowed, logits)
-        accuracy = keras.ops.mean(allowed_accuracy(self._allowed, logits))
-        return float(loss), float(accuracy)
+    def _validate(self) -> dict[str, float]:
+        pictures = self._validation.pictures[..., np.newaxis].astype(np.float32)
+        allowed = allowed_classes(self._validation.index["label"])
+        found = self.model.predict(pictures, batch_size=64, verbose=0)
+        loss = float(MarginalCrossEntropy()(allowed, found["logits"]))
+        accuracy = float(keras.ops.mean(allowed_accuracy(allowed, found["logits"])))
+        measured = {"val_loss": loss, "val_accuracy": accuracy}
+        if "map" in found:
+            outlines = [self._validation.outline(row) for row in range(len(pictures))]
+            truth = target_maps(outlines, found["map"].shape[1])
+            measured["val_loss"] += self._options.outline_weight * float(OutlineLoss()(truth, found["map"]))
+            measured["val_dice"] = _mean_dice(truth, found["map"])
+        return measured
 
-    def _write(self, epoch: int, logs: dict[str, Any], loss: float, accuracy: float) -> None:
+    def _write(self, epoch: int, logs: dict[str, Any], measured: dict[str, float]) -> None:
         row = {
             "epoch": epoch + 1,
             "loss": logs.get("loss"),
-            "accuracy": logs.get("accuracy"),
-            "val_loss": loss,
-            "val_accuracy": accuracy,
+            "accuracy": logs.get("logits_accuracy", logs.get("accuracy")),
+            **measured,
             "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
             "seconds": round(time.perf_counter() - self._started, 1),
         }
         path = self._folder / HISTORY_FILE
         past = pd.read_csv(path).query("epoch <= @epoch") if path.is_file() and epoch else pd.DataFrame()
         _replace(path, pd.concat([past, pd.DataFrame([row])], ignore_index=True).to_csv(index=False))
+
+
+def _mean_dice(truth: NDArray[np.float32], logits: NDArray[np.float32]) -> float:
+    """Mean Dice of the map's cells above even odds, over the pictures with an outlined tumor."""
+    drawn = truth.max(axis=(1, 2, 3)) > 0.5
+    tumor, found = truth[drawn] > 0.5, logits[drawn] > 0
+    overlap = (tumor & found).sum(axis=(1, 2, 3))
+    return float(np.mean(2 * overlap / (tumor.sum(axis=(1, 2, 3)) + found.sum(axis=(1, 2, 3)))))

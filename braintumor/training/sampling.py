@@ -1,73 +1,114 @@
-"""Batches in which every distinct picture and every class has its say, however often it was copied."""
+"""Batches in which every distinct picture, class and source has its say, however often it was copied."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from PIL import Image
 
-from braintumor.taxonomy import members
+from braintumor.taxonomy import NO_TUMOR, members
 from braintumor.training.augmentation import Augmentation
+from braintumor.training.counterfactuals import Counterfactuals, Example, mirror_axis
+from braintumor.training.experiment import ExperimentData
 
 
-def allowed_classes(labels: pd.Series) -> NDArray[np.float32]:
+@dataclass(frozen=True)
+class Sampling:
+    """How training pictures are drawn and changed.
+
+    ``by_source`` balances the labels of each dataset instead of those of all. With ``outlined_copies`` a tumor that was
+    outlined in one copy of its picture is drawn from outlined copies alone, so that what is known of its place is used.
+    """
+
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    counterfactuals: Counterfactuals = field(default_factory=Counterfactuals)
+    by_source: bool = True
+    outlined_copies: bool = True
+
+
+def allowed_classes(labels: "pd.Series[str] | list[str]") -> NDArray[np.float32]:
     """Turn labels into (n, classes) with 1 for every class a label allows."""
     return np.array([members(label) for label in labels], dtype=np.float32)
 
 
-def row_weights(index: pd.DataFrame) -> NDArray[np.float64]:
+def target_maps(outlines: list[NDArray[np.uint8] | None], side: int) -> NDArray[np.float32]:
+    """Turn outlines into what a map (n, side, side, 1) should show: each cell's share, -1 where nobody drew one."""
+    maps = np.full((len(outlines), side, side, 1), -1, np.float32)
+    for row, outline in enumerate(outlines):
+        if outline is not None:
+            small = Image.fromarray(outline).resize((side, side), Image.Resampling.BOX)
+            maps[row, ..., 0] = np.asarray(small, np.float32) / 255
+    return maps
+
+
+def row_weights(index: pd.DataFrame, *, by_source: bool = False, outlined_copies: bool = False) -> NDArray[np.float64]:
     """Give each training row its chance to be drawn: (n,), summing to 1.
 
-    Copies of one picture share the chance of the square root of their number, and classes are drawn in proportion
-    to the square root of what they hold, so that neither copies nor a common class drown the rest.
+    Copies of one picture share the chance of the square root of their number, and classes (``by_source``: the classes
+    of each dataset) are drawn in proportion to the square root of what they hold, so that neither copies nor a common
+    class drown the rest. For ``outlined_copies`` see ``Sampling``; the index then needs ``outline``.
     """
-    copies = index.groupby("picture")["picture"].transform("size").to_numpy()
-    weights = pd.Series(1 / np.sqrt(copies), index=index.index)
-    held = weights.groupby(index["label"]).transform("sum")
-    balanced = (weights / np.sqrt(held)).to_numpy()
+    drawn = pd.Series(True, index=index.index)
+    if outlined_copies:
+        outlined = (index["outline"] >= 0) & (index["label"] != NO_TUMOR)
+        drawn = outlined | ~outlined.groupby(index["picture"]).transform("any")
+    copies = drawn.groupby(index["picture"]).transform("sum").clip(lower=1)
+    weights = drawn / np.sqrt(copies)
+    strata = index["dataset"] + "/" + index["label"] if by_source else index["label"]
+    held = weights.groupby(strata).transform("sum")
+    balanced = (weights / np.sqrt(held.clip(lower=1e-9))).to_numpy()
     return np.asarray(balanced / balanced.sum())
 
 
 class PictureBatches(keras.utils.PyDataset):
     """Batches of augmented pictures, drawn anew each epoch by ``row_weights``.
 
-    ``pictures`` is uint8 (n, size, size), ``index`` has a row for each with ``label`` and ``picture``. Yields float32
-    (batch, size, size, 1) from 0 to 255 and allowed classes (batch, classes). Epoch ``k`` of a seed is always the same,
-    so that a resumed run goes on as if it had not stopped.
+    Yields float32 (batch, size, size, 1) from 0 to 255 and a dictionary: "logits" the allowed classes (batch, classes)
+    and, for a network with a map of ``map_side`` cells a side, "map" as ``target_maps`` gives it. Epoch ``k`` of a
+    seed is always the same, so that a resumed run goes on as if it had not stopped.
     """
 
     def __init__(
         self,
-        pictures: NDArray[np.uint8],
-        index: pd.DataFrame,
-        augmentation: Augmentation,
+        data: ExperimentData,
+        sampling: Sampling,
         *,
         batch_size: int,
         epoch_images: int,
         seed: int,
+        map_side: int | None = None,
         epoch: int = 0,
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self._pictures = pictures
-        self._allowed = allowed_classes(index["label"])
-        self._weights = row_weights(index)
-        self._augmentation = augmentation
+        self._data = data
+        self._labels = list(data.index["label"])
+        self._weights = row_weights(data.index, by_source=sampling.by_source, outlined_copies=sampling.outlined_copies)
+        self._sampling = sampling
+        self._map_side = map_side
         self._batch_size = batch_size
         self._batches = max(1, epoch_images // batch_size)
         self._seed = seed
         self._epoch = epoch
+        outlined = np.flatnonzero(data.index["outline"] >= 0)
+        self._donors = [int(row) for row in outlined if self._labels[row] != NO_TUMOR]
+        self._axes: dict[int, float | None] = {}
         self._draw()
 
     def __len__(self) -> int:
         return self._batches
 
-    def __getitem__(self, batch: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        rows = self._rows[batch]
+    def __getitem__(self, batch: int) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
         random = np.random.default_rng((self._seed, self._epoch, batch))
-        pictures = np.stack([self._augmentation.apply(self._pictures[row], random) for row in rows])
-        return pictures[..., np.newaxis].astype(np.float32), self._allowed[rows]
+        examples = [self._example(int(row), random) for row in self._rows[batch]]
+        pictures = np.stack([example.picture for example in examples])[..., np.newaxis].astype(np.float32)
+        targets = {"logits": allowed_classes([example.label for example in examples])}
+        if self._map_side:
+            targets["map"] = target_maps([example.outline for example in examples], self._map_side)
+        return pictures, targets
 
     def on_epoch_end(self) -> None:
         self._epoch += 1
@@ -77,3 +118,20 @@ class PictureBatches(keras.utils.PyDataset):
         random = np.random.default_rng((self._seed, self._epoch))
         size = (self._batches, self._batch_size)
         self._rows = random.choice(len(self._weights), size, p=self._weights)
+
+    def _example(self, row: int, random: np.random.Generator) -> Example:
+        example = self._stored(row)
+        donor = self._stored(self._donors[random.integers(len(self._donors))]) if self._donors else None
+        example = self._sampling.counterfactuals.apply(example, self._axis(row), donor, random)
+        picture, outline = self._sampling.augmentation.apply(example.picture, random, example.outline)
+        return Example(picture, outline, example.label)
+
+    def _stored(self, row: int) -> Example:
+        return Example(self._data.pictures[row], self._data.outline(row), self._labels[row])
+
+    def _axis(self, row: int) -> float | None:
+        if self._data.index["outline"].iloc[row] < 0 or not self._sampling.counterfactuals.mirrors:
+            return None
+        if row not in self._axes:
+            self._axes[row] = mirror_axis(self._data.pictures[row], self._data.outline(row))
+        return self._axes[row]

@@ -2,11 +2,13 @@ import io
 import zipfile
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import streamlit as st
 
 from braintumor import settings
 from braintumor.dashboard import answers
+from braintumor.dashboard.answers import MOST_SLICES_KEPT, Answer
 from braintumor.scans import ScanError, phantom
 from tests.conftest import png_bytes
 
@@ -28,7 +30,7 @@ def session(monkeypatch):
     """A session whose answers are the names of the scans, on a server that takes four of them."""
     read = []
 
-    def named(scan, key):
+    def named(scan, key, room):
         read.append(scan.source)
         return scan.source
 
@@ -90,3 +92,59 @@ def test_only_new_files_are_announced(session):
     answers.answer_uploads([one], lambda *step: told.append(step))
     answers.answer_uploads([one, two], lambda *step: told.append(step))
     assert told == [(0, 1, "a.zip"), (1, 2, "b.zip")]
+
+
+@pytest.mark.parametrize(
+    ("count", "own", "most", "numbers"),
+    [
+        (24, 5, 160, list(range(24))),
+        (160, 0, 160, list(range(160))),
+        (10, 4, 5, [0, 2, 4, 6, 8]),
+        (10, 5, 3, [1, 5, 9]),
+        (11, 7, 4, [1, 4, 7, 10]),
+        (2, 1, 2, [0, 1]),
+        (1, 0, 160, []),
+        (24, 5, 1, []),
+        (24, 5, 0, []),
+    ],
+)
+def test_slices_are_kept_evenly_and_the_one_that_answers_among_them(count, own, most, numbers):
+    assert list(answers._spread(count, own, most)) == numbers
+
+
+@pytest.mark.parametrize("count", [3, 100, 1023])
+@pytest.mark.parametrize("most", [2, 7, 160])
+def test_no_more_slices_are_kept_than_there_is_room_for(count, most):
+    for own in range(0, count, 13):
+        numbers = answers._spread(count, own, most)
+        assert len(numbers) <= most
+        assert own in numbers
+
+
+@pytest.fixture
+def rooms(session, monkeypatch):
+    """Room for slices that each scan was given; every scan is a volume that keeps up to 300."""
+    given = []
+
+    def keeping(scan, key, room):
+        given.append(room)
+        kept = dict.fromkeys(range(min(room, 300)), np.zeros((1, 1), np.uint8))
+        return Answer(key, None, None, np.zeros((1, 1), np.uint8), kept)
+
+    monkeypatch.setattr(answers, "_answer", keeping)
+    return given
+
+
+def test_a_session_keeps_slices_up_to_its_limit_over_all_files(rooms):
+    first, second = packed("a", 2), packed("b", 1, first=2)
+    answers.answer_uploads([first])
+    outcomes = answers.answer_uploads([first, second])
+    assert rooms == [MOST_SLICES_KEPT, MOST_SLICES_KEPT - 300, 0]
+    assert sum(len(outcome.slices) for outcome in outcomes) == MOST_SLICES_KEPT
+
+
+def test_volumes_taken_away_make_room_for_the_slices_of_others(rooms):
+    first, second = packed("a", 1), packed("b", 1, first=1)
+    answers.answer_uploads([first])
+    answers.answer_uploads([second])
+    assert rooms == [MOST_SLICES_KEPT] * 2

@@ -1,24 +1,73 @@
-import io
 import json
 import math
+import os
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from braintumor.bundles import BundleError
 from braintumor.dashboard.bundle_tables import (
     HEADLINES,
+    OUTCOMES,
+    bounds,
     bundle_folders,
     bundle_stamp,
     bundle_tables,
+    extreme_cases,
     headline_table,
+    kept_figures,
+    outcome_counts,
+    outcomes,
+    segmentation_table,
     training_overlap,
 )
-from braintumor.evaluation import figures
+from braintumor.evaluation import map_calibration, pixel_bins, score_masks, segmentation_figures
 from braintumor.taxonomy import CLASSES
 
 ROWS = "split,dataset,group,label,in_training,referred,p_glioma,p_meningioma,p_pituitary,p_notumor\n"
 GOOD = ROWS + "test,masoud,a,glioma,False,False,0.7,0.1,0.1,0.1\ntest,masoud,b,notumor,False,True,0.1,0.1,0.1,0.7\n"
+MIRRORED = GOOD.replace("test,", "mirrored_test,").removeprefix(ROWS)
+SIDE = 40
+
+
+def block(top, left, height, width):
+    """A mask with one filled rectangle; a height of 0 leaves it empty."""
+    mask = np.zeros((SIDE, SIDE), dtype=bool)
+    mask[top : top + height, left : left + width] = True
+    return mask
+
+
+TUMOR = block(10, 10, 10, 10)
+FOUND = {
+    "Outlined well": block(10, 11, 10, 10),
+    "Only part found": block(10, 10, 10, 4),
+    "Outline too large": block(6, 6, 18, 18),
+    "Mostly beside it": block(10, 16, 10, 10),
+    "Found elsewhere": block(30, 30, 5, 5),
+    "Missed entirely": block(0, 0, 0, 0),
+}
+
+
+def scored(*found, dataset="cheng", label="glioma", split="test"):
+    facts = {"split": split, "dataset": dataset, "label": label}
+    return pd.DataFrame(
+        [
+            {**facts, "group": f"{dataset}-{number}", "path": f"{dataset}/{label}/{number}.jpg"}
+            | score_masks(mask, TUMOR)
+            for number, mask in enumerate(found)
+        ]
+    )
+
+
+def segmentation():
+    kinds = scored(*FOUND.values()), scored(TUMOR, label="pituitary")
+    return pd.concat([*kinds, scored(TUMOR, TUMOR, dataset="br35h", label="tumor")], ignore_index=True)
+
+
+def map_bins():
+    sure = np.where(TUMOR, 0.9, 0.05)
+    return pixel_bins(sure, TUMOR).assign(dataset="cheng", split="test")
 
 
 @pytest.fixture
@@ -31,6 +80,16 @@ def folder(tmp_path):
     return made
 
 
+@pytest.fixture
+def locating(folder):
+    """A bundle of a network with a map."""
+    (folder / "card.json").write_text(json.dumps({"name": "Net", "map": {"threshold": 0.4}}))
+    (folder / "predictions.csv").write_text(GOOD + MIRRORED)
+    segmentation().to_csv(folder / "segmentation.csv", index=False)
+    map_bins().to_csv(folder / "map_bins.csv", index=False)
+    return folder
+
+
 def test_reads_everything(folder):
     found = bundle_tables(folder)
     assert found.problems == ()
@@ -39,6 +98,49 @@ def test_reads_everything(folder):
     assert found.split("published_test") is None
     assert found.figures("test")["threshold"] == 0.25
     assert found.figures("published_test") is None
+    assert not found.has_map
+    assert found.segmentation is None
+    assert found.map_bins is None
+    assert "segmentation" not in found.figures("test")
+    assert "mirrored" not in found.figures("test")
+
+
+def test_reads_what_a_map_is_worth(locating):
+    found = bundle_tables(locating)
+    assert found.problems == ()
+    assert found.has_map
+    assert len(found.outlined("test")) == len(segmentation())
+    assert found.outlined("validation") is None
+    report = found.figures("test")
+    expected = segmentation_figures(segmentation())
+    assert report["segmentation"]["datasets"] == expected["datasets"]
+    assert report["segmentation"]["map_ece"] == pytest.approx(map_calibration(map_bins())[1])
+    assert report["mirrored"]["images"] == 2
+    assert found.figures("mirrored_test") == report["mirrored"]
+
+
+def test_without_a_map_its_files_are_left_alone(folder):
+    (folder / "segmentation.csv").write_text("")
+    found = bundle_tables(folder)
+    assert (found.segmentation, found.problems) == (None, ())
+
+
+def test_card_answers_for_outlines_where_their_table_is_missing(locating):
+    (locating / "segmentation.csv").unlink()
+    kept = {"datasets": {"cheng": {"dice": {"value": 0.5}}}}
+    card = {"map": {"threshold": 0.4}, "metrics": {"test": {"images": 9, "segmentation": kept}}}
+    (locating / "card.json").write_text(json.dumps(card))
+    report = bundle_tables(locating).figures("test")
+    assert report["segmentation"] == kept
+    assert report["images"] == 2
+
+
+def test_kept_figures_lay_the_mirrored_split_beside_the_test():
+    metrics = {"test": {"images": 3}, "mirrored_test": {"images": 4}, "validation": {"images": 5}}
+    assert kept_figures({"metrics": metrics}, "test") == {"images": 3, "mirrored": {"images": 4}}
+    assert kept_figures({"metrics": metrics}, "validation") == {"images": 5}
+    assert kept_figures({"metrics": metrics}, "external") is None
+    assert kept_figures({"metrics": None}, "test") is None
 
 
 def test_card_answers_where_predictions_are_missing(folder):
@@ -67,6 +169,36 @@ def test_a_broken_table_is_a_problem_and_not_an_error(folder, name, content, wor
     assert words in found.problems[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("segmentation.csv", lambda table: table.drop(columns=["path", "dice"]), "lacks the column path, dice"),
+        ("segmentation.csv", lambda table: table.assign(dice=1.5), "dice has values"),
+        ("segmentation.csv", lambda table: table.assign(iou="x"), "cannot be used"),
+        ("segmentation.csv", lambda table: table.assign(lesions=np.nan), "a score is missing"),
+        ("segmentation.csv", lambda table: table.assign(label="cyst"), "'cyst'"),
+        ("map_bins.csv", lambda table: table.drop(columns="pixels"), "lacks the column pixels"),
+        ("map_bins.csv", lambda table: table.assign(pixels="many"), "cannot be used"),
+        ("map_bins.csv", lambda table: table[table["bin"] != 3], "without a gap"),
+        ("segmentation.csv", None, "is missing"),
+        ("map_bins.csv", None, "is missing"),
+    ],
+)
+def test_a_broken_table_of_a_map_is_a_problem_and_the_rest_is_read(locating, name, change, words):
+    path = locating / name
+    table = pd.read_csv(path)
+    path.unlink()
+    if change is not None:
+        change(table).to_csv(path, index=False)
+    found = bundle_tables(locating)
+    assert len(found.problems) == 1
+    assert name in found.problems[0]
+    assert words in found.problems[0]
+    assert (found.segmentation is None) == (name == "segmentation.csv")
+    assert (found.map_bins is None) == (name == "map_bins.csv")
+    assert found.figures("test")["images"] == 2
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{"])
 def test_a_broken_card_is_an_error(folder, content):
     (folder / "card.json").write_text(content)
@@ -81,11 +213,17 @@ def test_an_unusable_operating_point_is_none(folder, threshold):
     assert bundle_tables(folder).threshold is None
 
 
-def test_stamp_changes_with_any_file(folder):
-    before = bundle_stamp(folder)
-    (folder / "history.csv").unlink()
-    assert bundle_stamp(folder) != before
-    assert bundle_folders(folder / "nowhere") == {}
+@pytest.mark.parametrize("name", ["card.json", "history.csv", "predictions.csv", "segmentation.csv", "map_bins.csv"])
+def test_stamp_changes_with_any_file(locating, name):
+    before = bundle_stamp(locating)
+    os.utime(locating / name, (1, 1))
+    changed = bundle_stamp(locating)
+    (locating / name).unlink()
+    assert len({before, changed, bundle_stamp(locating)}) == 3
+
+
+def test_there_are_no_bundles_in_no_folder(tmp_path):
+    assert bundle_folders(tmp_path / "nowhere") == {}
 
 
 def test_headlines_leave_out_what_no_split_has():
@@ -131,8 +269,81 @@ def test_overlap_without_predictions_says_what_the_card_holds(share, words):
     assert training_overlap(None, {"in_training_share": share, "images": 6}) == words
 
 
-def test_every_headline_is_a_figure():
-    rows = pd.read_csv(io.StringIO(GOOD))
-    report = figures(rows, threshold=0.5, resamples=2)
+def test_every_headline_is_a_figure(locating):
+    report = bundle_tables(locating).figures("test")
     for headline in HEADLINES:
-        assert set(report[headline.section][headline.key]) == {"value", "low", "high"}
+        found = report
+        for key in headline.path:
+            found = found[key]
+        assert isinstance(found, float) or set(found) == {"value", "low", "high"}
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [
+        ("Dice, Cheng scans", (0.6, 0.5, 0.7)),
+        ("Dice, Cheng scans: median", (0.65, math.nan, math.nan)),
+        ("Dice, Br35H", (math.nan, math.nan, math.nan)),
+        ("Same slices without their tumor: ROC AUC", (0.8, 0.7, math.nan)),
+    ],
+)
+def test_headlines_follow_their_path(title, expected):
+    dice = {"dice": {"value": 0.6, "low": 0.5, "high": 0.7}, "dice_median": 0.65}
+    report = {
+        "segmentation": {"datasets": {"cheng": dice}},
+        "mirrored": {"detection": {"roc_auc": {"value": 0.8, "low": 0.7, "high": None}}},
+    }
+    headline = next(headline for headline in HEADLINES if headline.title == title)
+    assert bounds(report, headline) == pytest.approx(expected, nan_ok=True)
+
+
+def test_segmentation_table_has_a_row_a_dataset_and_one_for_each_of_several_labels():
+    table = segmentation_table(segmentation_figures(segmentation(), resamples=20))
+    assert list(zip(table["dataset"], table["label"].fillna("all"), strict=True)) == [
+        ("br35h", "tumor"),
+        ("cheng", "all"),
+        ("cheng", "glioma"),
+        ("cheng", "pituitary"),
+    ]
+    assert table["images"].tolist() == [2, 7, 6, 1]
+    assert table["dice"][1] == pytest.approx(segmentation().query("dataset == 'cheng'")["dice"].mean())
+    assert table["low"][1] <= table["dice"][1] <= table["high"][1]
+    # One group says nothing about the next.
+    assert math.isnan(table["low"][3])
+
+
+@pytest.mark.parametrize(("outcome", "found"), FOUND.items())
+def test_outcomes_are_told_from_the_scores_alone(outcome, found):
+    assert outcomes(scored(found)).tolist() == [outcome]
+
+
+def test_outcomes_are_counted_by_dataset_in_order():
+    counts = outcome_counts(segmentation())
+    assert counts.index.tolist() == list(OUTCOMES)
+    assert counts.columns.tolist() == ["br35h", "cheng", "share"]
+    assert counts["cheng"].tolist() == [2, 1, 1, 1, 1, 1]
+    assert counts["br35h"].tolist() == [2, 0, 0, 0, 0, 0]
+    assert counts["share"].sum() == pytest.approx(1)
+
+
+def test_extreme_cases_are_the_best_and_the_worst_without_overlap():
+    rows = segmentation()
+    best, worst = extreme_cases(rows, best=4, worst=3)
+    assert best["dice"].is_monotonic_decreasing
+    assert worst["dice"].is_monotonic_increasing
+    assert best["dice"].min() >= rows["dice"].nlargest(4).min()
+    assert worst["dice"].max() <= rows["dice"].nsmallest(3).max()
+    few_best, few_worst = extreme_cases(rows.head(3))
+    assert len(few_best) + len(few_worst) == 3
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [((), "Outlined well"), ((0,), "Outlined well, 1 false region"), ((0, 4), "Outlined well, 2 false regions")],
+)
+def test_cases_tell_of_false_regions(extra, words):
+    found = TUMOR.copy()
+    for row in extra:
+        found[row, 30:32] = True
+    best, _ = extreme_cases(scored(found))
+    assert best["outcome"].tolist() == [words]

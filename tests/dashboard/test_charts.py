@@ -4,7 +4,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from braintumor.dashboard import charts
-from braintumor.evaluation import reliability, risk_coverage
+from braintumor.evaluation import map_calibration, pixel_bins, reliability, risk_coverage
 from braintumor.taxonomy import CLASSES, LABELS
 
 HISTORY = pd.DataFrame(
@@ -14,6 +14,7 @@ HISTORY = pd.DataFrame(
         "accuracy": [0.5, 0.7, 0.9],
         "val_loss": [1.1, 0.6, 0.8],
         "val_accuracy": [0.4, 0.8, 0.7],
+        "val_dice": [0.1, 0.3, 0.2],
     }
 )
 COUNTS = [[8, 2, 0, 0], [0, 5, 0, 0], [0, 0, 0, 0], [1, 0, 0, 3]]
@@ -37,12 +38,35 @@ def table(count=200, seed=0):
     return pd.DataFrame(chances, columns=[f"p_{name}" for name in CLASSES]).assign(label=label)
 
 
+def outlined(count=60, seed=0):
+    """Scores of outlines as ``segmentation.csv`` has them; every fifth tumor is missed."""
+    random = np.random.default_rng(seed)
+    dice = np.where(np.arange(count) % 5, random.uniform(0.2, 1, count), 0.0)
+    return pd.DataFrame(
+        {
+            "dataset": np.where(np.arange(count) % 3, "cheng", "br35h"),
+            "label": [random.choice(["glioma", "pituitary"]) if row % 3 else "tumor" for row in range(count)],
+            "dice": dice,
+            "iou": dice / (2 - dice),
+            "hausdorff95_percent": np.where(dice > 0, 100 * (1 - dice), np.nan),
+            "tumor_share": random.uniform(0.002, 0.1, count),
+        }
+    )
+
+
+def cells(seed=0):
+    random = np.random.default_rng(seed)
+    stated = random.beta(0.3, 3, (40, 40))
+    return pixel_bins(stated, random.random(stated.shape) < stated)
+
+
 def every_chart():
     rows = table()
     p_tumor, is_tumor = 1 - rows["p_notumor"], rows["label"] != "notumor"
     return {
         "accuracy": charts.learning_curves(HISTORY, "accuracy"),
         "loss": charts.learning_curves(HISTORY, "loss"),
+        "dice": charts.learning_curves(HISTORY, "dice"),
         "confusion": charts.confusion_matrix(COUNTS),
         "roc": charts.roc_curves(rows),
         "precision": charts.precision_recall_curves(rows),
@@ -50,6 +74,11 @@ def every_chart():
         "reliability": charts.reliability_diagram(reliability(p_tumor, is_tumor), 0.1),
         "risk": charts.risk_coverage_curve(risk_coverage(p_tumor, is_tumor)),
         "headlines": charts.headline_intervals(HEADLINES),
+        "overlap": charts.overlap_boxes(outlined(), "dice"),
+        "iou": charts.overlap_boxes(outlined(), "iou"),
+        "size": charts.overlap_by_size(outlined()),
+        "distance": charts.distance_curves(outlined()),
+        "map": charts.map_reliability_diagram(*map_calibration(cells())),
     }
 
 
@@ -57,7 +86,7 @@ def every_chart():
 def test_every_chart_fits_both_themes_and_is_told_in_words(name, figure):
     assert figure.layout.title.text
     assert figure.layout.xaxis.title.text
-    assert figure.layout.yaxis.title.text or name == "headlines"
+    assert figure.layout.yaxis.title.text or name in ("headlines", "overlap", "iou")
     assert len(charts.alt_text(figure)) > 20
     assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
     assert figure.layout.dragmode is False
@@ -66,7 +95,7 @@ def test_every_chart_fits_both_themes_and_is_told_in_words(name, figure):
 
 def test_every_label_has_one_color_of_the_palette():
     palette = {charts.ORANGE, charts.SKY, charts.GREEN, charts.BLUE, charts.VERMILION, charts.PURPLE}
-    assert set(charts.CLASS_COLORS) == set(charts.CURVE_TITLES) == set(LABELS)
+    assert set(charts.CLASS_COLORS) == set(charts.CURVE_TITLES) == set(charts.CLASS_SYMBOLS) == set(LABELS)
     assert len(set(charts.CLASS_COLORS.values())) == len(LABELS)
     assert set(charts.CLASS_COLORS.values()) <= palette
 
@@ -77,6 +106,12 @@ def test_learning_curves_hold_the_history(quantity, best):
     assert list(figure.data[0].y) == HISTORY[quantity].tolist()
     assert list(figure.data[1].y) == HISTORY[f"val_{quantity}"].tolist()
     assert best in charts.alt_text(figure)
+
+
+def test_what_is_measured_on_validation_scans_alone_has_one_line():
+    figure = charts.learning_curves(HISTORY, "dice")
+    assert [trace.name for trace in figure.data] == ["Validation"]
+    assert "for validation scans; best on validation 0.300 at epoch 2" in charts.alt_text(figure)
 
 
 def test_learning_curves_without_validation_values_are_drawn():
@@ -153,3 +188,70 @@ def test_headline_intervals_leave_out_what_is_undefined():
     assert list(clean.error_x.arrayminus) == pytest.approx([10, 5])
     assert list(leaky.x) == [95]
     assert [note.text for note in figure.layout.annotations] == ["Accuracy", "AUC"]
+
+
+def test_every_class_of_every_source_has_its_box_with_all_its_images():
+    rows = outlined()
+    figure = charts.overlap_boxes(rows, "iou")
+    assert [trace.name for trace in figure.data] == [
+        "Glioma, Cheng",
+        "Pituitary tumor, Cheng",
+        "Tumor, kind unknown, Br35H",
+    ]
+    assert list(figure.data[0].x) == rows.query("label == 'glioma'")["iou"].tolist()
+    assert [trace.line.color for trace in figure.data] == [
+        charts.CLASS_COLORS[name] for name in ("glioma", "pituitary", "tumor")
+    ]
+    assert [note.text for note in figure.layout.annotations] == [
+        f"{trace.name} ({len(trace.x)})" for trace in figure.data
+    ]
+
+
+def test_an_unknown_source_is_called_as_it_is():
+    figure = charts.overlap_boxes(outlined().assign(dataset="ours"), "dice")
+    assert figure.data[0].name == "Glioma, ours"
+
+
+@pytest.mark.parametrize("count", [3, 60])
+def test_dice_by_size_has_medians_where_there_are_enough_images(count):
+    rows = outlined(count)
+    figure = charts.overlap_by_size(rows)
+    medians = [trace for trace in figure.data if "Median" in trace.name]
+    assert len(medians) == (count >= 20)
+    assert sum(len(trace.x) for trace in figure.data) == count + sum(len(trace.x) for trace in medians)
+    if medians:
+        smallest = rows.nsmallest(10, "tumor_share")
+        assert medians[0].x[0] == pytest.approx(100 * smallest["tumor_share"].median())
+        assert medians[0].y[0] == pytest.approx(smallest["dice"].median())
+
+
+def test_a_distance_that_is_not_defined_is_never_within():
+    rows = pd.DataFrame(
+        {
+            "dataset": "cheng",
+            "label": ["glioma"] * 4 + ["pituitary"],
+            "hausdorff95_percent": [30.0, np.nan, 10.0, 20.0, np.nan],
+        }
+    )
+    figure = charts.distance_curves(rows)
+    assert list(figure.data[0].x) == [0, 10, 20, 30, 30]
+    assert list(figure.data[0].y) == [0, 25, 50, 75, 75]
+    assert list(figure.data[1].y) == [0, 0]
+    assert "Glioma, Cheng median 20.0%, 1 of 4 without an outline" in charts.alt_text(figure)
+
+
+def test_map_reliability_counts_its_cells_by_log():
+    bins = cells()
+    figure = charts.map_reliability_diagram(*map_calibration(bins))
+    used = bins[bins["pixels"] > 0]
+    share, _, _, counted = figure.data
+    assert list(share.y) == pytest.approx((used["tumor_pixels"] / used["pixels"]).tolist())
+    assert list(counted.y) == used["pixels"].tolist()
+    assert (counted.yaxis, figure.layout.yaxis2.type) == ("y2", "log")
+    assert figure.layout.yaxis2.domain[1] < figure.layout.yaxis.domain[0]
+    assert "1,600 cells" in charts.alt_text(figure)
+
+
+def test_map_reliability_of_no_cell_is_not_defined():
+    figure = charts.map_reliability_diagram(*map_calibration(pixel_bins([], [])))
+    assert "not defined" in figure.layout.title.text

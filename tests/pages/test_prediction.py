@@ -1,17 +1,22 @@
+import json
 import re
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from braintumor.dashboard import gate
-from braintumor.inference import Predictor
+from braintumor import settings
+from braintumor.dashboard import gate, scan_viewer
+from braintumor.inference import Prediction, Predictor
 from braintumor.scans import phantom
-from tests.conftest import png_bytes
+from tests.conftest import SHIPPED, png_bytes
 
 PAGES = Path(__file__).parents[2] / "pages"
+CERTAIN = {"slope": 1e-4, "shift": 6.0, "temperature": 1.0}
+TRUSTING = {"tumor_low": 0.5, "tumor_high": 0.5, "kind_confidence": 0.0, "distance_limit": None}
 
 
 @pytest.fixture
@@ -31,9 +36,97 @@ def scored(monkeypatch):
 
 @pytest.fixture
 def page(guest_app):
+    return _open()
+
+
+def _open():
     page = AppTest.from_file(str(PAGES / "prediction.py"), default_timeout=60)
     page.session_state[gate.GUEST] = True
     return page.run()
+
+
+@pytest.fixture
+def models(guest_app, tmp_path, monkeypatch):
+    """Writes the shipped model with another card, so that what it answers is certain however good it is."""
+    folder = tmp_path / "models" / SHIPPED.name
+    folder.mkdir(parents=True)
+    for file in SHIPPED.iterdir():
+        (folder / file.name).symlink_to(file)
+    card = json.loads((SHIPPED / "card.json").read_text())
+
+    def write(calibration=CERTAIN, referral=TRUSTING):
+        point = {**card["operating_point"], "threshold": 0.5, "referral": referral}
+        changed = {**card, "calibration": calibration, "operating_point": point, "map": {"threshold": 1e-6}}
+        (folder / "card.json").unlink()
+        (folder / "card.json").write_text(json.dumps(changed))
+
+    monkeypatch.setenv("BRAINTUMOR_MODELS_DIR", str(folder.parent))
+    settings.load.cache_clear()
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    yield write
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+@pytest.fixture
+def seeing(models):
+    """A page whose model sees a tumor everywhere."""
+    models()
+    return _open()
+
+
+@pytest.fixture
+def blind(models):
+    """A page whose model never sees a tumor."""
+    models({**CERTAIN, "shift": -6.0})
+    return _open()
+
+
+@pytest.fixture
+def unsure(models):
+    """A page whose model sees a tumor everywhere and is never sure of it."""
+    models(referral={**TRUSTING, "tumor_low": 0.0, "tumor_high": 1.0})
+    return _open()
+
+
+@pytest.fixture
+def estranged(models):
+    """A page whose model takes nothing for a brain scan."""
+    models(referral={**TRUSTING, "distance_limit": 0.0})
+    return _open()
+
+
+@pytest.fixture
+def masked(monkeypatch):
+    """One entry for each mask that was really made, on the scan or on the picture shown."""
+    made = []
+    original, drawn = Prediction.mask, scan_viewer.tumor_mask
+
+    def counting(self):
+        made.append("scan")
+        return original(self)
+
+    def drawing(*arguments):
+        made.append("picture")
+        return drawn(*arguments)
+
+    monkeypatch.setattr(Prediction, "mask", counting)
+    monkeypatch.setattr(scan_viewer, "tumor_mask", drawing)
+    return made
+
+
+def _volume(slices=3):
+    pixels = np.stack([phantom(64, seed=seed) for seed in range(slices)], axis=-1)
+    return nibabel.Nifti1Image(pixels[::-1].transpose(1, 0, 2), np.diag([2.0, 2.0, 5.0, 1.0])).to_bytes()
+
+
+def _captions(page):
+    return [caption for image in page.image for caption in image.captions]
+
+
+def _downloads(page):
+    return [button.label for button in page.download_button]
 
 
 def _upload(page, *files):
@@ -56,13 +149,93 @@ def test_a_scan_is_answered_in_words_with_its_confidence(page, scored):
     assert any(word in _texts(page) for word in ("The model", "No answer is given"))
 
 
-def test_a_picture_that_is_no_scan_shows_no_numbers_and_no_heatmap(page, scored):
-    noise = np.random.default_rng(0).integers(0, 255, (200, 200), dtype=np.uint8)
-    _upload(page, ("noise.png", png_bytes(noise)))
+@pytest.mark.parametrize("scan", [png_bytes(phantom()), _volume()], ids=["picture", "volume"])
+def test_what_is_no_scan_shows_no_numbers_no_outline_and_no_heatmap(estranged, scan):
+    page = _upload(estranged, ("noise", scan))
     assert "No answer is given for this picture" in _texts(page)
-    assert not page.metric
-    assert not page.slider
-    assert not page.get("plotly_chart")
+    assert _captions(page) == ["Not assessed"]
+    assert not [*page.metric, *page.slider, *page.select_slider, *page.get("plotly_chart")]
+    assert _downloads(page) == ["Download answers (CSV)"]
+
+
+def test_a_tumor_is_outlined_and_measured_beside_the_heatmap_of_its_kind(seeing):
+    page = _upload(seeing, ("scan.png", png_bytes(phantom())))
+    outlined, explained = _captions(page)
+    assert outlined == "Outline: where the model places the tumor."
+    assert "It explains the kind and is no outline of a tumor." in explained
+    assert "of the head** · Largest diameter: **" in _texts(page)
+    assert "Measured by the model on its own outline" in _texts(page)
+    assert _downloads(page) == ["Download answers (CSV)", "Download mask (PNG)"]
+    page.toggle[0].set_value(False).run()
+    assert _captions(page)[0] == "The scan without the outline."
+
+
+def test_an_outline_in_doubt_is_called_unsure(unsure):
+    page = _upload(unsure, ("scan.png", png_bytes(phantom())))
+    assert _captions(page)[0] == "Outline, unsure: where the model would place a tumor. The answer is withheld."
+    assert page.toggle[0].value
+    assert "Download mask (PNG)" in _downloads(page)
+
+
+def test_without_a_tumor_the_map_itself_is_shown(blind):
+    page = _upload(blind, ("scan.png", png_bytes(phantom())))
+    outlined, explained = _captions(page)
+    assert outlined == "No outline: the model sees no tumor on this slice."
+    assert explained.startswith("Heatmap: how likely the model holds a tumor at each place")
+    assert re.search(r"The brightest is (under |over )?\d+%\.$", explained)
+    assert not [*page.button_group, *page.toggle]
+    assert [slider.label for slider in page.slider] == ["Heatmap opacity"]
+    assert _downloads(page) == ["Download answers (CSV)"]
+
+
+def test_a_volume_is_looked_through_slice_by_slice(seeing, scored):
+    page = _upload(seeing, ("volume.nii", _volume(4)))
+    assert scored == ["volume.nii"]
+    assert "Volume: **" in _texts(page)
+    assert "Download mask (NIfTI)" in _downloads(page)
+    slider = page.select_slider[0]
+    own = slider.value
+    assert f"Slice {own + 1} of 4, the most suspicious" in _texts(page)
+    assert "It explains the kind" in _captions(page)[1]
+    slider.set_value((own + 1) % 4).run()
+    assert not page.exception
+    assert f"The answer is that of slice {own + 1}, the most suspicious." in _texts(page)
+    outlined, explained = _captions(page)
+    assert outlined == "Outline: where the model places the tumor."
+    assert explained.startswith("Heatmap: how likely")
+    assert not page.button_group
+    assert scored == ["volume.nii"]
+
+
+def test_no_click_makes_a_mask_again(seeing, masked):
+    files = [(f"{number}.png", png_bytes(phantom(96, seed=number))) for number in range(5)]
+    page = _upload(seeing, *files)
+    assert masked.count("scan") == masked.count("picture") == 5
+    page.slider[0].set_value(35).run()
+    page.toggle[0].set_value(False).run()
+    page.run()
+    assert len(masked) == 10
+
+
+def test_of_several_scans_the_table_has_the_measures_that_are_known(seeing):
+    page = _upload(seeing, ("one.png", png_bytes(phantom())), ("two.png", png_bytes(phantom(seed=2))))
+    shown = ["source", "decision", "finding", "p_tumor", "lesions", "head_share"]
+    assert list(page.dataframe[0].value.columns) == shown
+    assert "2 files: 2 × tumor" in _texts(page)
+    assert _downloads(page)[:2] == ["Download answers (CSV)", "Download all masks (ZIP)"]
+    _upload(page, ("one.png", png_bytes(phantom())), ("bad.png", b"nothing"), ("volume.nii", _volume()))
+    measures = [*shown[:5], "area_mm2", "head_share", "largest_diameter_mm", "volume_ml"]
+    assert list(page.dataframe[0].value.columns) == measures
+
+
+def test_what_is_no_scan_has_no_mask_to_take_away(estranged):
+    page = _upload(estranged, ("one.png", png_bytes(phantom())), ("two.png", png_bytes(phantom(seed=2))))
+    assert _downloads(page) == ["Download answers (CSV)"]
+    assert list(page.dataframe[0].value.columns) == ["source", "decision", "reasons"]
+
+
+def test_volumes_are_named_among_what_can_be_uploaded(page):
+    assert "NIfTI volumes (.nii, .nii.gz), or a ZIP of them" in page.file_uploader[0].help
 
 
 def test_a_bad_file_gets_its_sentence_and_the_others_go_on(page, scored):
@@ -76,10 +249,11 @@ def test_a_bad_file_gets_its_sentence_and_the_others_go_on(page, scored):
     assert list(page.dataframe[0].value["source"]) == ["one.png", "bad.png", "two.png"]
 
 
-def test_sliders_methods_and_more_files_never_score_a_scan_again(page, scored):
+def test_sliders_methods_and_more_files_never_score_a_scan_again(seeing, scored):
     first = ("one.png", png_bytes(phantom()))
-    _upload(page, first)
-    page.slider[0].set_value(20).run()
+    page = _upload(seeing, first)
+    for slider in page.slider:
+        slider.set_value(20).run()
     page.button_group[0].set_value("saliency").run()
     page.button_group[0].set_value("gradcam").run()
     page.run()
@@ -132,7 +306,7 @@ def test_a_missing_model_is_one_sentence(guest_app, monkeypatch, tmp_path):
     page.run()
     st.cache_resource.clear()
     assert not page.exception
-    assert "There is no model at squeezenet" in page.error[0].value
+    assert "There is no model at squeeze_unet" in page.error[0].value
 
 
 @pytest.mark.parametrize("path", [PAGES.parent / "Home.py", PAGES / "about.py"], ids=lambda path: path.stem)
@@ -146,8 +320,6 @@ def test_the_plain_pages_open(guest_app, path):
 
 @pytest.mark.parametrize("path", sorted(PAGES.glob("*.py")), ids=lambda path: path.stem)
 def test_no_page_opens_by_its_own_address(path, tmp_path, monkeypatch):
-    from braintumor import settings
-
     monkeypatch.setenv("BRAINTUMOR_DATA_DIR", str(tmp_path))
     settings.load.cache_clear()
     page = AppTest.from_file(str(path), default_timeout=60).run()

@@ -8,7 +8,8 @@ from streamlit.testing.v1 import AppTest
 
 from braintumor import settings
 from braintumor.dashboard import gate
-from braintumor.evaluation import figures, rates_at
+from braintumor.dashboard.bundle_tables import OUTCOMES
+from braintumor.evaluation import figures, pixel_bins, rates_at, score_masks, segmentation_figures
 from braintumor.taxonomy import CLASSES, NO_TUMOR
 
 PAGE = Path(__file__).parents[2] / "pages" / "training_metrics.py"
@@ -35,6 +36,42 @@ def predictions(rows, seed=0):
     return pd.concat(tables, ignore_index=True)
 
 
+def disk(row, column, radius, side=48):
+    rows, columns = np.ogrid[:side, :side]
+    return (rows - row) ** 2 + (columns - column) ** 2 < radius**2
+
+
+def segmentation(count=40, seed=0):
+    """Scores of real masks: tumors on the left, outlines near them, elsewhere, or nowhere."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for number in range(count):
+        tumor = disk(*random.integers(14, 30, 2), random.integers(3, 9))
+        shift, radius = random.integers(-4, 5), random.integers(0, 10)
+        found = np.roll(tumor & disk(22, 22, 18), shift, axis=1) if number % 4 else disk(40, 40, radius % 3)
+        dataset, label = ("br35h", "tumor") if number % 5 == 0 else ("cheng", CLASSES[number % 3])
+        path, group = f"{dataset}/{label}/{number}.jpg", f"{dataset}-{number // 3}"
+        facts = {"split": "test", "dataset": dataset, "group": group, "label": label, "path": path}
+        rows.append(facts | score_masks(found, tumor))
+    return pd.DataFrame(rows)
+
+
+def add_map(folder, seed=0):
+    """Make a bundle one of a network that locates tumors."""
+    card = json.loads((folder / "card.json").read_text()) | {"map": {"size": 12, "threshold": 0.4}}
+    (folder / "card.json").write_text(json.dumps(card))
+    segmentation().to_csv(folder / "segmentation.csv", index=False)
+    stated = np.random.default_rng(seed).beta(0.3, 3, (30, 30))
+    bins = pixel_bins(stated, stated > 0.5).assign(dataset="cheng", split="test")
+    bins.to_csv(folder / "map_bins.csv", index=False)
+    rows = pd.read_csv(folder / "predictions.csv")
+    mirrored = rows[rows["split"] == "test"].assign(split="mirrored_test")
+    pd.concat([rows, mirrored]).to_csv(folder / "predictions.csv", index=False)
+    history = pd.read_csv(folder / "history.csv")
+    history.assign(val_dice=0.1 * history["epoch"]).to_csv(folder / "history.csv", index=False)
+    return folder
+
+
 def write_bundle(folder, name="Tiny net", rows=80, epochs=6, **changes):
     folder.mkdir(parents=True)
     card = {
@@ -42,7 +79,7 @@ def write_bundle(folder, name="Tiny net", rows=80, epochs=6, **changes):
         "version": "1.2.0",
         "created": "2025-01-02",
         "network": "squeezenet",
-        "calibration": {"temperature": 1.375},
+        "calibration": {"slope": 0.75, "shift": -0.125, "temperature": 1.375},
         "operating_point": {"threshold": THRESHOLD},
         "metrics": {},
     } | changes
@@ -104,7 +141,7 @@ def test_shows_the_figures_of_the_files(models):
         assert table.loc["Tumor or not: ROC AUC", column] == text.replace(" ", "\u00a0")
     assert "Tiny net" in page.selectbox[0].options
     assert "network squeezenet" in texts(page)
-    assert "calibration temperature 1.375" in texts(page)
+    assert "tumor score calibrated × 0.750 − 0.125 · temperature of the kinds 1.375" in texts(page)
 
 
 def test_published_test_is_called_inflated_with_the_accuracy_of_both_parts(models):
@@ -206,3 +243,109 @@ def test_a_card_without_operating_point_starts_at_one_half(models):
     page = opened()
     assert page.slider[0].value == 0.5
     assert "names no operating point" in texts(page)
+
+
+@pytest.mark.parametrize("calibration", [None, "high", {}, {"slope": "steep", "shift": None, "temperature": []}])
+def test_a_calibration_that_makes_no_sense_is_left_out(models, calibration):
+    write_bundle(models / "second", calibration=calibration)
+    said = texts(opened())
+    assert "network squeezenet" in said
+    assert "calibrated" not in said.split("trained 2025-01-02")[1][:60]
+
+
+def test_a_model_without_a_map_says_so_in_one_sentence(models):
+    write_bundle(models / "second")
+    page = opened()
+    assert "no outlines to measure" in texts(page)
+    assert "Where is the tumor?" not in [element.value for element in page.header]
+    assert [toggle.label for toggle in page.toggle] == ["Show shares of each true class"]
+
+
+def test_outlines_are_measured_from_the_files(models):
+    folder = add_map(write_bundle(models / "second"))
+    page = opened()
+    assert "Where is the tumor?" in [element.value for element in page.header]
+    expected = segmentation_figures(pd.read_csv(folder / "segmentation.csv"))
+    shown = {
+        label: [element for element in page.metric if element.label == label]
+        for label in ("Mean Dice", "Lesions found")
+    }
+    # Datasets come by name, as in the figures.
+    for number, found in enumerate(expected["datasets"].values()):
+        dice = found["dice"]
+        assert shown["Mean Dice"][number].value == f"{dice['value']:.3f}"
+        assert shown["Mean Dice"][number].delta == f"{dice['low']:.3f} to {dice['high']:.3f}"
+        assert shown["Lesions found"][number].value == f"{100 * found['lesion_sensitivity']:.1f}%"
+    table = page.dataframe[0].value
+    assert table.index.tolist() == [
+        "Tumor, kind unknown, Br35H",
+        "All, Cheng",
+        *(f"{title}, Cheng" for title in ("Glioma", "Meningioma", "Pituitary tumor")),
+    ]
+    assert table["Images"].tolist()[:2] == [found["images"] for found in expected["datasets"].values()]
+
+
+def test_cases_are_told_in_words(models):
+    folder = add_map(write_bundle(models / "second"))
+    rows = pd.read_csv(folder / "segmentation.csv")
+    page = opened()
+    counts = page.table[1].value
+    assert counts.index.tolist() == list(OUTCOMES)
+    assert counts[["Br35H", "Cheng"]].sum().sum() == len(rows)
+    worst, best = page.dataframe[1].value, page.dataframe[2].value
+    assert (len(worst), len(best)) == (10, 5)
+    assert worst["Dice"].tolist() == rows["dice"].nsmallest(10).tolist()
+    assert best["Dice"].tolist() == rows["dice"].nlargest(5).tolist()
+    assert set(worst["Picture"]) <= set(rows["path"])
+    assert all(said.split(",")[0] in OUTCOMES for said in [*worst["What happened"], *best["What happened"]])
+
+
+def test_iou_can_be_looked_at_instead(models):
+    add_map(write_bundle(models / "second"))
+    page = opened()
+    before = len(page.get("plotly_chart"))
+    page = next(toggle for toggle in page.toggle if "IoU" in toggle.label).set_value(True).run()
+    assert not page.exception
+    assert len(page.get("plotly_chart")) == before
+
+
+def test_the_same_slices_without_their_tumor_have_their_own_figures(models):
+    folder = add_map(write_bundle(models / "second"))
+    rows = pd.read_csv(folder / "predictions.csv").query("split == 'mirrored_test'")
+    detection = figures(rows, threshold=THRESHOLD)["detection"]
+    page = opened()
+    assert "The same slices without their tumor" in [element.value for element in page.header]
+    # The last one: the headline figures show a ROC AUC, too.
+    area = [element for element in page.metric if element.label == "ROC AUC"][-1]
+    assert area.value == f"{detection['roc_auc']['value']:.3f}"
+    assert area.delta == f"{detection['roc_auc']['low']:.3f} to {detection['roc_auc']['high']:.3f}"
+    assert f"{detection['tumors']:,} test slices with a tumor" in texts(page)
+
+
+def test_a_map_adds_its_charts(models):
+    folder = write_bundle(models / "second")
+    before = len(opened().get("plotly_chart"))
+    add_map(folder)
+    # Two of overlap, one of distance, one of the map, one of learning.
+    assert len(opened().get("plotly_chart")) == before + 5
+
+
+@pytest.mark.parametrize("content", [None, "", "a,b\n1,2\n"])
+@pytest.mark.parametrize("name", ["segmentation.csv", "map_bins.csv"])
+def test_a_map_without_its_table_is_one_sentence_and_the_rest_is_shown(models, name, content):
+    folder = add_map(write_bundle(models / "second"))
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_text(content)
+    page = opened()
+    assert name in " ".join(element.value for element in page.warning)
+    assert "How did it learn?" in [element.value for element in page.header]
+    assert ("Mean Dice" in [element.label for element in page.metric]) == (name == "map_bins.csv")
+
+
+def test_test_pictures_without_outlines_are_said_to_have_none(models):
+    folder = add_map(write_bundle(models / "second"))
+    segmentation().assign(split="validation").to_csv(folder / "segmentation.csv", index=False)
+    page = opened()
+    assert "has an outline drawn by hand" in page.info[0].value
+    assert page.header[0].value == "How good is it?"

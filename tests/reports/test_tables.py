@@ -5,30 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from braintumor.heatmaps import CellGrid
-from braintumor.inference import Prediction
-from braintumor.reports import answers_csv, answers_table
+from braintumor.reports import MEASURES, answers_csv, answers_table
 from braintumor.reports.tables import COLUMNS
-from braintumor.scans import Prepared, ScanError
-
-
-def _prediction(source="slice.png", decision="tumor", finding="glioma", reasons=()):
-    return Prediction(
-        source=source,
-        sha256="0" * 64,
-        probabilities={"glioma": 0.7, "meningioma": 0.125, "pituitary": 0.05, "notumor": 0.125},
-        p_tumor=0.875,
-        decision=decision,
-        finding=finding,
-        reasons=reasons,
-        seconds=0.03125,
-        bundle="squeezenet 1",
-        slice_number=0,
-        shape=(40, 40),
-        prepared=Prepared(np.zeros((8, 8), np.uint8), 0, 0, 40),
-        cam=np.zeros((2, 2, 4), np.float32),
-        grid=CellGrid(8, 1.5, 4.0),
-    )
+from braintumor.scans import ScanError
+from braintumor.segmentation import Measurements
+from tests.reports.made_predictions import answered, prediction
 
 
 def _read_csv(outcomes):
@@ -36,9 +17,12 @@ def _read_csv(outcomes):
 
 
 def test_columns_and_values_of_an_answer():
-    table = answers_table([_prediction(reasons=("One reason.", "Another."))])
+    measured = Measurements(2, 0, 310.5, 0.0625, 24.5, 0.25, None)
+    table = answers_table([(prediction(reasons=("One reason.", "Another.")), measured)])
     assert tuple(table.columns) == COLUMNS
-    assert table.iloc[0].to_dict() == {
+    row = table.iloc[0].to_dict()
+    assert np.isnan(row.pop("volume_ml"))
+    assert row == {
         "source": "slice.png",
         "status": "ok",
         "decision": "Tumor",
@@ -48,6 +32,10 @@ def test_columns_and_values_of_an_answer():
         "p_meningioma": 0.125,
         "p_pituitary": 0.05,
         "p_notumor": 0.125,
+        "lesions": 2,
+        "area_mm2": 310.5,
+        "head_share": 0.0625,
+        "largest_diameter_mm": 24.5,
         "reasons": "One reason. Another.",
         "error": "",
         "seconds": 0.03125,
@@ -56,8 +44,8 @@ def test_columns_and_values_of_an_answer():
 
 
 def test_what_is_no_brain_scan_has_no_numbers_that_could_pass_for_an_answer():
-    row = answers_table([_prediction(decision="refer", finding=None, reasons=("The picture is blank.",))]).iloc[0]
-    assert row[["p_tumor", "p_glioma", "p_meningioma", "p_pituitary", "p_notumor"]].isna().all()
+    row = answers_table([answered(decision="refer", finding=None, reasons=("The picture is blank.",))]).iloc[0]
+    assert row[["p_tumor", "p_glioma", "p_meningioma", "p_pituitary", "p_notumor", *MEASURES]].isna().all()
     assert row["finding"] == ""
 
 
@@ -71,19 +59,19 @@ def test_what_is_no_brain_scan_has_no_numbers_that_could_pass_for_an_answer():
     ],
 )
 def test_decisions_are_put_in_words(decision, finding, words):
-    row = answers_table([_prediction(decision=decision, finding=finding)]).iloc[0]
+    row = answers_table([answered(decision=decision, finding=finding)]).iloc[0]
     assert (row["decision"], row["finding"]) == words
 
 
 def test_failures_stand_beside_answers_in_order():
     error = ScanError("This file is empty.", "Check it.", "b.png")
-    table = answers_table([_prediction("a.png"), error, _prediction("c.png")])
+    table = answers_table([answered("a.png"), error, answered("c.png")])
     assert list(table["source"]) == ["a.png", "b.png", "c.png"]
     assert list(table["status"]) == ["ok", "error", "ok"]
     failed = table.iloc[1]
     assert (failed["decision"], failed["error"]) == ("Not readable", "This file is empty. Check it.")
     assert (failed["finding"], failed["reasons"], failed["bundle"]) == ("", "", "")
-    assert failed[["p_tumor", "p_glioma", "p_notumor", "seconds"]].isna().all()
+    assert failed[["p_tumor", "p_glioma", "p_notumor", "seconds", *MEASURES]].isna().all()
 
 
 @pytest.mark.parametrize("outcomes", [[], iter([])])
@@ -94,13 +82,14 @@ def test_no_outcomes_give_a_table_of_no_rows(outcomes):
 
 
 def test_csv_reads_back_with_four_decimals():
-    (answer, failure) = _read_csv([_prediction(), ScanError("No.", "Mend.", "x")])
+    (answer, failure) = _read_csv([answered(), ScanError("No.", "Mend.", "x")])
     assert (answer["p_tumor"], answer["p_glioma"], answer["seconds"]) == ("0.8750", "0.7000", "0.0312")
-    assert (failure["p_tumor"], failure["seconds"]) == ("", "")
+    assert (answer["lesions"], answer["area_mm2"]) == ("1", "")
+    assert (failure["p_tumor"], failure["lesions"], failure["seconds"]) == ("", "", "")
 
 
 def test_csv_starts_with_the_mark_of_utf8():
-    data = answers_csv([_prediction("Schädel „3“ 脳.png")])
+    data = answers_csv([answered("Schädel „3“ 脳.png")])
     assert data.startswith(b"\xef\xbb\xbfsource,status,")
     assert pd.read_csv(io.BytesIO(data))["source"].tolist() == ["Schädel „3“ 脳.png"]
 
@@ -126,11 +115,29 @@ def test_csv_of_nothing_is_a_header():
     ],
 )
 def test_texts_a_spreadsheet_would_run_are_disarmed(text, written):
-    answer, failure = _read_csv([_prediction(text, reasons=(text,)), ScanError(text, "Hint.", text)])
+    answer, failure = _read_csv([answered(text, reasons=(text,)), ScanError(text, "Hint.", text)])
     assert (answer["source"], answer["reasons"], failure["source"]) == (written, written, written)
     assert failure["error"] == f"{written} Hint."
 
 
 @pytest.mark.parametrize("start", list("=+-@\t\r"))
 def test_every_start_of_a_formula_gets_an_apostrophe(start):
-    assert f"'{start}x.png".encode() in answers_csv([_prediction(f"{start}x.png")])
+    assert f"'{start}x.png".encode() in answers_csv([answered(f"{start}x.png")])
+
+
+@pytest.mark.parametrize(
+    ("options", "known"),
+    [
+        ({}, {"lesions", "head_share"}),
+        ({"p_tumors": (0.875, 0.1)}, set(MEASURES)),
+        ({"decision": "no_tumor", "finding": "notumor", "p_tumors": (0.1,)}, {"lesions"}),
+        ({"located": False}, set()),
+    ],
+)
+def test_measures_are_missing_where_they_are_not_known(options, known):
+    row = answers_table([answered(**options)]).iloc[0]
+    assert {name for name in MEASURES if pd.notna(row[name])} == known
+
+
+def test_a_referred_scan_has_the_measures_of_its_outline():
+    assert answers_table([answered(decision="refer", reasons=("Unsure.",))]).iloc[0]["lesions"] == 1

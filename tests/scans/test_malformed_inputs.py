@@ -31,6 +31,8 @@ TOO_LARGE = "This file unpacks to more than is accepted."
 OUTSIDE = "This file's path points outside its archive."
 BAD_ZIP = "This ZIP archive is damaged or cut short."
 BAD_MEMBER = "This file is damaged inside its archive."
+ONLY_NIFTI = "Of files packed with gzip only NIfTI volumes can be read."
+NO_TYPE = "The type of this volume's values cannot be read."
 NO_NUMBERS = "This picture holds values that are no numbers."
 ANY = None
 
@@ -156,7 +158,7 @@ def _foreign():
     yield "MP3", b"ID3\x04\x00\x00\x00\x00\x00\x00" + bytes(300), NOT_A_PICTURE
     yield "MP4", b"\x00\x00\x00\x18ftypmp42" + bytes(300), NOT_A_PICTURE
     yield "HEIC", b"\x00\x00\x00\x18ftypheic" + bytes(300), NOT_A_PICTURE
-    yield "gzip", gzip.compress(GOOD["png"]), "Files packed with gzip cannot be read yet."
+    yield "gzip", gzip.compress(GOOD["png"]), ONLY_NIFTI
     yield "bzip2", bz2.compress(GOOD["png"]), NOT_A_PICTURE
     yield "7z", b"7z\xbc\xaf\x27\x1c" + bytes(300), NOT_A_PICTURE
     yield "RAR", b"Rar!\x1a\x07\x01\x00" + bytes(300), NOT_A_PICTURE
@@ -171,7 +173,7 @@ def _foreign():
     yield "ones", b"\xff" * 5000, NOT_A_PICTURE
     yield "PDF", b"%PDF-1.4\n" + bytes(200), "This is a PDF document, not a picture."
     yield "DICOM", bytes(128) + b"DICM" + bytes(200), "DICOM files cannot be read yet."
-    yield "NIfTI", struct.pack("<i", 348) + bytes(340) + b"n+1\x00" + bytes(90), "NIfTI volumes cannot be read yet."
+    yield "NIfTI", struct.pack("<i", 348) + bytes(340) + b"n+1\x00" + bytes(90), NO_TYPE
     yield "larger than allowed", bytes(2**21 + 1), "This file is larger than 2 MB."
 
 

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from braintumor.scans import PREPROCESSING, Prepared, phantom, place_on_scan, prepare
+from braintumor.scans import PREPROCESSING, Prepared, phantom, place_on_scan, prepare, prepare_outline
 
 
 def _head(height, width, center, radii, background=0.0, brightness=180.0):
@@ -291,3 +291,71 @@ def test_placed_map_stays_within_its_values(values, top, left, side):
     assert laid.shape == (31, 47)
     assert laid.min() >= 0
     assert laid.max() <= values.max()
+
+
+def _spot(shape, center, radius):
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    return np.hypot(y - center[0], x - center[1]) <= radius
+
+
+@pytest.mark.parametrize("size", [48, 128, 300])
+@pytest.mark.parametrize(
+    ("shape", "center", "radii"),
+    [
+        ((200, 200), (100, 100), (80, 60)),
+        ((300, 500), (150, 330), (120, 110)),
+        # The square reaches past the edges of the slice.
+        ((90, 200), (45, 90), (40, 80)),
+        ((128, 128), (64, 64), (63, 63)),
+    ],
+)
+def test_an_outline_lies_where_the_prepared_picture_shows_what_it_outlines(size, shape, center, radii):
+    spot = _spot(shape, (center[0] - 0.3 * radii[0], center[1] + 0.2 * radii[1]), min(radii) / 4)
+    picture = np.where(_head(*shape, center, radii) > 0, 60, 0).astype(np.float32)
+    prepared = prepare(np.where(spot, 240, picture).astype(np.float32), size)
+    outline = prepare_outline(spot.astype(np.float32), prepared, size)
+    assert (outline.shape, outline.dtype) == ((size, size), np.uint8)
+    shown, drawn = prepared.image > 150, outline > 127
+    assert 2 * (shown & drawn).sum() / (shown.sum() + drawn.sum()) > 0.9
+    # Where it is enlarged or shrunk, its share of the square stays.
+    assert (outline / 255).mean() == pytest.approx(spot.sum() / prepared.side**2, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("values", "drawn"),
+    [((0, 1), 1), ((0, 255), 1), ((0, 65535), 1), ((0, 0.5), 1), ((0, 0), 0), ((20, 240), 1)],
+)
+def test_any_two_values_of_a_mask_are_outside_and_inside(values, drawn):
+    mask = np.full((60, 80), values[0], np.float32)
+    mask[20:40, 30:50] = values[1]
+    outline = prepare_outline(mask, Prepared(np.zeros((40, 40), np.uint8), 0, 0, 40), 40)
+    expected = np.zeros((40, 40))
+    expected[20:40, 30:40] = 255 * drawn
+    np.testing.assert_array_equal(outline, expected)
+
+
+@settings(deadline=None)
+@given(
+    hnp.arrays(np.float32, st.tuples(st.integers(16, 50), st.integers(16, 50)), elements=st.sampled_from([0.0, 255.0])),
+    st.integers(-40, 40),
+    st.integers(-40, 40),
+    st.integers(1, 90),
+    st.integers(1, 64),
+)
+def test_any_mask_and_square_give_an_outline(mask, top, left, side, size):
+    before = mask.copy()
+    outline = prepare_outline(mask, Prepared(np.zeros((size, size), np.uint8), top, left, side), size)
+    np.testing.assert_array_equal(mask, before)
+    assert (outline.shape, outline.dtype) == ((size, size), np.uint8)
+    inside = mask[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)]
+    assert outline.any() <= inside.any()
+    if size == side:
+        assert (outline > 0).sum() == (inside > 0).sum()
+
+
+def test_a_large_square_is_cut_in_steps_as_its_picture_is():
+    mask = np.zeros((5000, 5000), np.float32)
+    mask[1000:3000, 2000:4000] = 1
+    outline = prepare_outline(mask, Prepared(np.zeros((50, 50), np.uint8), 0, 0, 5000), 50)
+    assert (outline[10:30, 20:40] > 200).mean() > 0.85
+    assert (outline > 127).sum() == pytest.approx(400, rel=0.1)

@@ -34,11 +34,32 @@ def test_scan_that_cannot_be_is_refused(pixels, spacing, message):
         Scan(pixels, "name", "sha", spacing)
 
 
+IDENTITY = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("affine", "message"),
+    [
+        ((), "another shape than 4 × 4"),
+        (IDENTITY[:3], "another shape than 4 × 4"),
+        ((*IDENTITY, IDENTITY[0]), "another shape than 4 × 4"),
+        (tuple(row[:3] for row in IDENTITY), "another shape than 4 × 4"),
+        ((*IDENTITY[:3], (0.0, 1.0)), "another shape than 4 × 4"),
+        ((*IDENTITY[:3], (0.0, 0.0, 0.0, float("nan"))), "not finite"),
+        (((1.0, 0.0, 0.0, float("-inf")), *IDENTITY[1:]), "not finite"),
+    ],
+)
+def test_affine_that_cannot_be_is_refused(affine, message):
+    with pytest.raises(ValueError, match=message):
+        Scan(PIXELS, "name", "sha", affine=affine)
+
+
 def test_scan_tells_its_shape_and_defaults():
     scan = Scan(PIXELS, "name", "sha", (5.0, 0.5, 0.5), "MR")
     assert scan.shape == (2, 3, 4)
     assert (scan.spacing, scan.modality, dict(scan.facts)) == ((5.0, 0.5, 0.5), "MR", {})
-    assert Scan(PIXELS, "name", "sha").spacing is None
+    assert (Scan(PIXELS, "name", "sha").spacing, scan.affine) == (None, None)
+    assert Scan(PIXELS, "name", "sha", affine=IDENTITY).affine == IDENTITY
 
 
 def test_scan_cannot_be_changed():

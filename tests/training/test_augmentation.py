@@ -1,19 +1,24 @@
+import io
 from dataclasses import fields
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from braintumor.scans import phantom
 from braintumor.training.augmentation import Augmentation
+from tests.conftest import phantom_outline
 
 OFF = dict.fromkeys((field.name for field in fields(Augmentation)), 0.0)
+ALL = Augmentation(bias_field=0.5, coarseness=1.0, jpeg=0.5)
 PICTURE = phantom(48)
+OUTLINE = phantom_outline(48).astype(np.uint8) * 255
 
 
 def _apply(picture=PICTURE, seed=0, **amounts):
-    return Augmentation(**{**OFF, **amounts}).apply(picture, np.random.default_rng(seed))
+    return Augmentation(**{**OFF, **amounts}).apply(picture, np.random.default_rng(seed))[0]
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -51,27 +56,36 @@ def test_quarter_turns_are_exact_and_all_three_occur():
 @pytest.mark.parametrize("name", sorted(OFF))
 def test_every_amount_changes_the_picture_by_itself(name):
     amount = {"rotation": 30.0, "noise": 20.0, "blur": 3.0}.get(name, 0.8)
-    changed = [_apply(seed=seed, **{name: amount}) for seed in range(6)]
+    changed = [_apply(seed=seed, **{name: amount}) for seed in range(8)]
     assert any(np.abs(picture.astype(int) - PICTURE).max() > 5 for picture in changed)
 
 
 def test_same_seed_gives_the_same_picture_and_another_seed_another():
     amounts = Augmentation()
-    first, again, other = (amounts.apply(PICTURE, np.random.default_rng(seed)) for seed in (5, 5, 6))
+    first, again, other = (amounts.apply(PICTURE, np.random.default_rng(seed))[0] for seed in (5, 5, 6))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 
 
-def test_the_picture_given_is_not_touched():
-    before = PICTURE.copy()
+def test_what_is_given_is_not_touched():
+    picture, outline = PICTURE.copy(), OUTLINE.copy()
     for seed in range(10):
-        Augmentation().apply(PICTURE, np.random.default_rng(seed))
-    np.testing.assert_array_equal(PICTURE, before)
+        ALL.apply(PICTURE, np.random.default_rng(seed), OUTLINE)
+    np.testing.assert_array_equal(PICTURE, picture)
+    np.testing.assert_array_equal(OUTLINE, outline)
 
 
 @pytest.mark.parametrize(
     ("amounts", "value", "lowest", "highest"),
-    [({"brightness": 0.1}, 100, 74, 126), ({"gamma": 1.0}, 64, 16, 128), ({"contrast": 1.0}, 90, 89, 91)],
+    [
+        ({"brightness": 0.1}, 100, 74, 126),
+        ({"gamma": 1.0}, 64, 16, 128),
+        ({"contrast": 1.0}, 90, 89, 91),
+        # Between its cells the field overshoots a little.
+        ({"bias_field": 1.0}, 60, 28, 128),
+        ({"coarseness": 1.0}, 90, 89, 90),
+        ({"jpeg": 1.0}, 90, 88, 92),
+    ],
 )
 def test_flat_picture_shows_the_bounds(amounts, value, lowest, highest):
     flat = np.full((16, 16), value, np.uint8)
@@ -80,27 +94,92 @@ def test_flat_picture_shows_the_bounds(amounts, value, lowest, highest):
     assert max(picture.max() for picture in seen) <= highest + 1
 
 
+def test_a_bias_field_is_smooth_and_uneven():
+    flat = np.full((96, 96), 100, np.uint8)
+    changed = [_apply(flat, seed, bias_field=0.5).astype(int) for seed in range(10)]
+    assert max(np.ptp(picture) for picture in changed) > 25
+    assert max(np.abs(np.diff(picture, axis=axis)).max() for picture in changed for axis in (0, 1)) <= 6
+
+
+def test_coarser_pixels_lose_detail_and_keep_the_rest():
+    fine = np.indices((48, 48)).sum(axis=0) % 2 * 255
+    picture = np.where(np.arange(48) < 24, fine, 100).astype(np.uint8)
+    changed = [_apply(picture, seed, coarseness=2.0) for seed in range(30)]
+    kept = [np.abs(np.diff(coarse[:, 2:20].astype(int))).mean() for coarse in changed]
+    assert max(kept) > 250
+    assert min(kept) < 30
+    assert all(np.abs(coarse[:, 30:46].astype(int) - 100).max() <= 2 for coarse in changed)
+
+
+def test_compression_is_that_of_a_jpeg():
+    changed = _apply(jpeg=1.0)
+    misses = []
+    for quality in range(30, 95):
+        file = io.BytesIO()
+        Image.fromarray(_apply()).save(file, "JPEG", quality=quality)
+        misses.append(np.abs(np.asarray(Image.open(file), int) - changed).max())
+    assert min(misses) == 0
+    assert np.abs(changed.astype(int) - PICTURE).max() > 5
+
+
+GEOMETRY = {
+    "rotation": st.floats(0, 180),
+    "scaling": st.floats(0, 0.9),
+    "shift": st.floats(0, 1),
+    "crop": st.floats(0, 0.9),
+    "flip": st.floats(0, 1),
+    "upside_down": st.floats(0, 1),
+    "quarter_turn": st.floats(0, 1),
+}
+COLOR = {
+    "brightness": st.floats(0, 1),
+    "contrast": st.floats(0, 4),
+    "gamma": st.floats(0, 4),
+    "bias_field": st.floats(0, 4),
+    "noise": st.floats(0, 100),
+    "blur": st.floats(0, 10),
+    "coarseness": st.floats(0, 4),
+    "jpeg": st.floats(0, 1),
+}
+
+
+def test_every_amount_is_of_one_kind_or_the_other():
+    assert {*GEOMETRY, *COLOR} == set(OFF)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), amounts=st.fixed_dictionaries(GEOMETRY))
+def test_an_outline_moves_as_its_picture_does(seed, amounts):
+    augmentation = Augmentation(**{**OFF, **amounts})
+    picture, outline = augmentation.apply(PICTURE, np.random.default_rng(seed), PICTURE)
+    assert (outline.shape, outline.dtype) == (PICTURE.shape, np.uint8)
+    # Grey values are rounded once more than outlines.
+    np.testing.assert_allclose(outline.astype(int), picture, atol=1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), amounts=st.fixed_dictionaries(COLOR))
+def test_an_outline_keeps_out_of_all_that_is_done_to_grey_values(seed, amounts):
+    augmentation = Augmentation(**{**OFF, **amounts})
+    _, outline = augmentation.apply(PICTURE, np.random.default_rng(seed), OUTLINE)
+    np.testing.assert_array_equal(outline, OUTLINE)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_picture_changes_alike_with_an_outline_and_without(seed):
+    with_outline, outline = ALL.apply(PICTURE, np.random.default_rng(seed), OUTLINE)
+    alone, none = ALL.apply(PICTURE, np.random.default_rng(seed))
+    np.testing.assert_array_equal(with_outline, alone)
+    assert outline.max() > 200
+    assert none is None
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     side=st.integers(2, 40),
     value=st.sampled_from([0, 1, 128, 255, None]),
     seed=st.integers(0, 2**32 - 1),
-    amounts=st.fixed_dictionaries(
-        {
-            "rotation": st.floats(0, 180),
-            "scaling": st.floats(0, 0.9),
-            "shift": st.floats(0, 1),
-            "crop": st.floats(0, 0.9),
-            "brightness": st.floats(0, 1),
-            "contrast": st.floats(0, 4),
-            "gamma": st.floats(0, 4),
-            "noise": st.floats(0, 100),
-            "blur": st.floats(0, 10),
-            "flip": st.floats(0, 1),
-            "upside_down": st.floats(0, 1),
-            "quarter_turn": st.floats(0, 1),
-        }
-    ),
+    amounts=st.fixed_dictionaries({**GEOMETRY, **COLOR}),
 )
 def test_any_amounts_keep_shape_and_type_and_are_reproducible(side, value, seed, amounts):
     if value is None:
@@ -108,6 +187,8 @@ def test_any_amounts_keep_shape_and_type_and_are_reproducible(side, value, seed,
     else:
         picture = np.full((side, side), value, np.uint8)
     augmentation = Augmentation(**amounts)
-    changed = augmentation.apply(picture, np.random.default_rng(seed))
-    assert (changed.shape, changed.dtype) == (picture.shape, np.uint8)
-    np.testing.assert_array_equal(changed, augmentation.apply(picture, np.random.default_rng(seed)))
+    changed, outline = augmentation.apply(picture, np.random.default_rng(seed), picture)
+    again, outline_again = augmentation.apply(picture, np.random.default_rng(seed), picture)
+    for first, second in ((changed, again), (outline, outline_again)):
+        assert (first.shape, first.dtype) == (picture.shape, np.uint8)
+        np.testing.assert_array_equal(first, second)

@@ -1,77 +1,139 @@
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from braintumor.bundles import load_bundle
-from braintumor.training.bundling import published_test
-from braintumor.training.experiment import index_digest
+from braintumor.evaluation import figures, map_calibration, segmentation_figures
+from braintumor.inference import Graph
+from braintumor.training.bundling import data_counts, write_bundle
+from tests.conftest import flat
+from tests.training.glass import ROWS, build_glass, glass_data
+
+FACTS = {
+    "name": "glass",
+    "version": "1.2.3",
+    "network": "squeeze_unet",
+    "network_source": "made up",
+    "command": "python -m braintumor train",
+    "split": {},
+    "heatmap": {"first": 8.0, "step": 16.0},
+}
+ALWAYS = {"card.json", "graph.tflite", "model.keras", "typicality.npz", "history.csv", "predictions.csv"}
+
+
+def _write(folder, name="squeeze_unet"):
+    history = folder.with_name("history.csv")
+    history.parent.mkdir(parents=True, exist_ok=True)
+    history.write_text("epoch,loss\n1,0.5\n")
+    return write_bundle(build_glass(name), glass_data(ROWS), history, folder, {**FACTS, "network": name})
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "glass"
+    _write(folder)
+    return folder
 
 
 def test_the_training_command_leaves_a_whole_bundle(tiny_bundle):
     card = load_bundle(tiny_bundle).card
     assert card["command"] == (
-        "python -m braintumor train --data DIR --network squeezenet --size 48 "
+        "python -m braintumor train --data DIR --network squeeze_unet --size 48 "
         "--name tiny --version 0.1.0 --epochs 1 --folds 3 --fold 0 --seed 0"
     )
     assert card["initial_weights"] is None
     assert card["input"]["size"] == 48
-    assert set(card["metrics"]) == {"validation", "test"}
+    assert card["map"]["size"] == 24
+    assert card["heatmap"] == {"first": 10.5, "step": 16.0}
+    assert set(card["metrics"]) == {"validation", "test", "mirrored_test"}
+    assert set(card["metrics"]["test"]["segmentation"]["datasets"]) == {"clinic"}
     counts = card["data"]["clinic"]["images"]
     assert sum(sum(parts.values()) for parts in counts.values()) == 60
     predictions = pd.read_csv(tiny_bundle / "predictions.csv")
-    assert list(predictions.columns) == [
-        "split",
-        "dataset",
-        "group",
-        "label",
-        "in_training",
-        "referred",
-        "p_glioma",
-        "p_meningioma",
-        "p_pituitary",
-        "p_notumor",
-    ]
     assert not predictions["in_training"].any()
     assert predictions.filter(like="p_").sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-6)
+    assert set(pd.read_csv(tiny_bundle / "segmentation.csv")["split"]) == {"validation", "test"}
     assert len(pd.read_csv(tiny_bundle / "history.csv")) == 1
     assert "/" not in json.dumps(card["command"])
 
 
+def test_a_bundle_ships_weights_alone(tiny_bundle):
+    parameters = load_bundle(tiny_bundle).card["parameters"]
+    for name in ("model.keras", "graph.tflite"):
+        assert 4 * parameters < (tiny_bundle / name).stat().st_size < 1.3 * 4 * parameters
+
+
 def test_mirrored_copies_count_once_in_the_figures(tiny_bundle):
     predictions = pd.read_csv(tiny_bundle / "predictions.csv")
-    assert not predictions.duplicated(["split", "group"]).any()
+    assert not predictions.query("split != 'mirrored_test'").duplicated(["split", "group"]).any()
+    assert predictions.query("split == 'mirrored_test'").groupby("group").size().unique().tolist() == [2]
 
 
-@pytest.mark.parametrize(
-    ("rows", "expected"),
-    [
-        ([("a", "test", "glioma"), ("a", "test", "notumor"), ("a", "train", "glioma")], [True, True, False]),
-        ([("a", "test", "tumor"), ("a", "test", "tumor"), ("a", "", "notumor")], [False, False, False]),
-        ([("a", "test", "glioma"), ("a", "test", "notumor"), ("b", "test", "tumor")], [True, True, False]),
-    ],
-)
-def test_a_published_test_part_needs_more_than_one_label(rows, expected):
-    index = pd.DataFrame(rows, columns=["dataset", "published_split", "label"])
-    assert published_test(index).tolist() == expected
+@pytest.mark.parametrize("split", ["validation", "test", "mirrored_test"])
+def test_the_figures_of_a_bundle_follow_from_its_tables(tiny_bundle, split):
+    card = load_bundle(tiny_bundle).card
+    tables = [pd.read_csv(tiny_bundle / f"{name}.csv") for name in ("predictions", "segmentation", "map_bins")]
+    predictions, segmentation, bins = (table[table["split"] == split].reset_index(drop=True) for table in tables)
+    again = figures(predictions, threshold=card["operating_point"]["threshold"])
+    if len(segmentation):
+        again["segmentation"] = segmentation_figures(segmentation) | {"map_ece": map_calibration(bins)[1]}
+    assert flat(card["metrics"][split]) == pytest.approx(flat(again), abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("column", "changed"), [("label", "glioma"), ("group", "g9"), ("path", "z.png"), ("split", "test")]
-)
-def test_the_digest_notices_other_data_but_not_another_order(column, changed):
-    index = pd.DataFrame(
-        {
-            "path": ["a.png", "b.png"],
-            "dataset": "x",
-            "published_split": "",
-            "label": "notumor",
-            "picture": ["p1", "p2"],
-            "group": ["g1", "g2"],
-            "split": "train",
-        }
-    )
-    assert index_digest(index) == index_digest(index[::-1])
-    other = index.copy()
-    other.loc[1, column] = changed
-    assert index_digest(other) != index_digest(index)
+def test_a_network_with_a_map_is_bundled_with_its_tables(written):
+    assert {path.name for path in written.iterdir()} == ALWAYS | {"segmentation.csv", "map_bins.csv"}
+    bundle = load_bundle(written)
+    assert bundle.card["map"] == {"size": 24, "threshold": bundle.map_threshold, "fitted_on": "validation"}
+    assert set(bundle.card["sha256"]) == ALWAYS - {"card.json"} | {"segmentation.csv", "map_bins.csv"}
+    assert (written / "history.csv").read_text() == "epoch,loss\n1,0.5\n"
+    assert {"slope", "shift", "temperature", "fitted_on", "method"} == set(bundle.card["calibration"])
+
+
+def test_a_network_without_a_map_is_bundled_without_them(tmp_path):
+    card = _write(tmp_path / "plain", "squeezenet")
+    assert {path.name for path in (tmp_path / "plain").iterdir()} == ALWAYS
+    assert "map" not in card
+    assert load_bundle(tmp_path / "plain").map_threshold is None
+
+
+def test_the_card_holds_what_was_decided(written):
+    bundle = load_bundle(written)
+    assert (bundle.name, bundle.size) == ("glass-1.2.3", 48)
+    assert bundle.threshold == bundle.card["operating_point"]["threshold"]
+    assert bundle.referral.distance_limit == pytest.approx(bundle.typicality.limit)
+    rows = pd.read_csv(written / "predictions.csv")
+    calibrated = bundle.calibration.apply(_logits(written))
+    # Rows come in the order of the data, twelve of validation first.
+    found = rows[rows["split"] == "validation"].filter(like="p_").to_numpy()
+    np.testing.assert_allclose(found, calibrated, atol=1e-6)
+
+
+def _logits(folder):
+    data = glass_data(ROWS).distinct("validation")
+    return Graph(folder / "graph.tflite").run(data.pictures).logits
+
+
+def test_a_bundle_takes_the_place_of_an_older_one_as_a_whole(written, tmp_path):
+    folder = tmp_path / "models" / "glass"
+    folder.mkdir(parents=True)
+    (folder / "left.over").write_text("x")
+    (folder.with_name(".glass-draft")).mkdir()
+    (folder.with_name(".glass-draft") / "half.written").write_text("x")
+    (folder / "graph.tflite").write_bytes((written / "graph.tflite").read_bytes())
+    served = Graph(folder / "graph.tflite")
+    pictures = np.full((2, 48, 48), 90, np.uint8)
+    before = served.run(pictures).logits
+    _write(folder)
+    assert {path.name for path in folder.iterdir()} == ALWAYS | {"segmentation.csv", "map_bins.csv"}
+    assert [path.name for path in folder.parent.iterdir() if path.is_dir()] == ["glass"]
+    np.testing.assert_array_equal(served.run(pictures).logits, before)
+
+
+def test_pictures_are_counted_by_dataset_label_and_split():
+    counts = data_counts(glass_data(ROWS).index.replace({"dataset": {"b": "br35h"}}))
+    assert counts["a"]["images"]["glioma"] == {"test": 3, "train": 6, "validation": 6}
+    assert counts["br35h"]["images"]["tumor"] == {"test": 2, "validation": 0}
+    assert counts["br35h"]["title"].startswith("Br35H")
+    assert set(counts["a"]) == {"images"}

@@ -1,4 +1,5 @@
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -6,47 +7,142 @@ import pandas as pd
 import pytest
 
 from braintumor.bundles import HISTORY_FILE
-from braintumor.networks import build
 from braintumor.scans import phantom
-from braintumor.training import FitOptions, fit
+from braintumor.training import Augmentation, Counterfactuals, FitOptions, Sampling, fit
+from braintumor.training.experiment import ExperimentData
 from braintumor.training.fitting import TrainingError, _Recorder, _restored
+from braintumor.training.losses import MarginalCrossEntropy, OutlineLoss
+from braintumor.training.sampling import allowed_classes, target_maps
+from tests.conftest import phantom_outline
+from tests.training.glass import build_glass
 
 SIZE = 48
-OPTIONS = FitOptions(epochs=3, batch_size=4, epoch_images=8, patience=10, averaging=0.5)
+OPTIONS = FitOptions(
+    epochs=3,
+    batch_size=4,
+    epoch_images=20,
+    patience=10,
+    averaging=0.5,
+    outline_weight=0.7,
+    sampling=Sampling(Augmentation(), Counterfactuals(mirror_half=0.5, patch=0.5, graft=0.5)),
+)
+MEASURED = {
+    "squeezenet": {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"},
+    "squeeze_unet": {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", "val_dice", "learning_rate", "seconds"},
+}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def part():
+    """Eight heads, four with a tumor, three of these outlined."""
     pictures = np.stack([phantom(SIZE, tumor=bool(number % 2), seed=number) for number in range(8)])
-    labels = ["notumor" if number % 2 == 0 else "tumor" for number in range(8)]
-    return pictures, pd.DataFrame({"label": labels, "picture": [f"p{number}" for number in range(8)]})
+    outlines = np.stack([phantom_outline(SIZE, seed) for seed in (1, 3, 5)]).astype(np.uint8) * 255
+    index = pd.DataFrame(
+        {
+            "dataset": "a",
+            "label": ["notumor", "tumor", "notumor", "glioma"] * 2,
+            "picture": [f"p{number}" for number in range(8)],
+            "outline": [-1, 0, -1, 1, -1, 2, -1, -1],
+        }
+    )
+    return ExperimentData(pictures, outlines, index)
 
 
-def _model():
-    keras.utils.set_random_seed(0)
-    model = build("squeezenet", size=SIZE)
-    # Keras stores no state of the dropout's draws, and runs are compared here.
-    model.get_layer("dropout").rate = 0.0
-    return model
+@dataclass
+class Run:
+    trained: keras.Model
+    best: keras.Model
+    folder: Path
+
+    @property
+    def history(self):
+        return pd.read_csv(self.folder / HISTORY_FILE)
 
 
-def test_a_run_leaves_a_history_and_both_states(part, tmp_path):
-    best = fit(_model(), part, part, tmp_path, OPTIONS)
-    history = pd.read_csv(tmp_path / HISTORY_FILE)
-    assert list(history["epoch"]) == [1, 2, 3]
-    assert {"loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"} <= set(history.columns)
-    assert np.isfinite(history.drop(columns="epoch").to_numpy()).all()
-    assert best.output_shape == (None, 4)
-    assert sorted(path.name.split("-")[0] for path in tmp_path.glob("*.keras")) == ["best", "last"]
+def _run(model, part, folder, options=OPTIONS, identity="a"):
+    return Run(model, fit(model, part, part, folder, options, identity), folder)
+
+
+@pytest.fixture(scope="module", params=["squeeze_unet", "squeezenet"])
+def whole(request, part, tmp_path_factory):
+    """A run that nothing stopped, of a network with a map and of one without."""
+    return _run(build_glass(request.param), part, tmp_path_factory.mktemp("whole"))
+
+
+def test_a_run_leaves_a_history_and_both_states(whole):
+    assert list(whole.history["epoch"]) == [1, 2, 3]
+    assert set(whole.history.columns) == MEASURED[whole.trained.name]
+    assert np.isfinite(whole.history.to_numpy()).all()
+    assert set(whole.best.output) == set(whole.trained.output)
+    assert whole.best.output["logits"].shape == (None, 4)
+    assert sorted(path.name.split("-")[0] for path in whole.folder.glob("*.keras")) == ["best", "last"]
+
+
+def test_the_history_tells_how_the_kept_weights_do_on_validation(whole, part):
+    row = whole.history.loc[whole.history["val_loss"].idxmin()]
+    found = whole.best.predict(part.pictures[..., None].astype(np.float32), verbose=0)
+    allowed = allowed_classes(part.index["label"])
+    loss = float(MarginalCrossEntropy()(allowed, found["logits"]))
+    if "map" in found:
+        truth = target_maps([part.outline(row) for row in range(8)], SIZE // 2)
+        loss += 0.7 * float(OutlineLoss()(truth, found["map"]))
+        drawn, called = truth[[1, 3, 5]] > 0.5, found["map"][[1, 3, 5]] > 0
+        dice = [2 * (one & other).sum() / (one.sum() + other.sum()) for one, other in zip(drawn, called, strict=True)]
+        assert 0 < row["val_dice"] == pytest.approx(np.mean(dice), abs=1e-6)
+    assert row["val_loss"] == pytest.approx(loss, rel=1e-4)
+    assert row["val_accuracy"] == pytest.approx(allowed[np.arange(8), found["logits"].argmax(axis=1)].mean())
+
+
+def test_a_network_learns_what_it_is_shown_and_its_average_is_kept(part, tmp_path):
+    model, pictures = build_glass(), part.pictures[..., None].astype(np.float32)
+    targets = {
+        "logits": (allowed_classes(part.index["label"]), MarginalCrossEntropy()),
+        "map": (target_maps([part.outline(row) for row in range(8)], SIZE // 2), OutlineLoss()),
+    }
+
+    def losses(model):
+        found = model.predict(pictures, verbose=0)
+        return {name: float(loss(truth, found[name])) for name, (truth, loss) in targets.items()}
+
+    before = losses(model)
+    still = Sampling(Augmentation(*[0] * 15))
+    run = _run(model, part, tmp_path, replace(OPTIONS, epochs=1, epoch_images=80, learning_rate=1e-2, sampling=still))
+    after = losses(run.best)
+    assert after["logits"] < 0.7 * before["logits"]
+    assert after["map"] < 0.9 * before["map"]
+    last = keras.saving.load_model(next(tmp_path.glob("last-*.keras")))
+    averages = last.optimizer._model_variables_moving_average
+    for kept, average, weight in zip(run.best.trainable_weights, averages, last.trainable_weights, strict=True):
+        np.testing.assert_allclose(kept, average, rtol=1e-6)
+        assert (np.asarray(kept) != np.asarray(weight)).any()
+
+
+def test_the_map_counts_as_much_as_asked_for(part, tmp_path):
+    once = replace(OPTIONS, epochs=1, epoch_images=8)
+    losses = [
+        _run(build_glass(), part, tmp_path / str(weight), replace(once, outline_weight=weight)).history["loss"][0]
+        for weight in (0.0, 5.0)
+    ]
+    assert losses[1] > losses[0] + 0.5
+
+
+def test_a_run_in_bfloat16_keeps_its_weights_in_float32(part, tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build_glass()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    run = _run(model, part, tmp_path, replace(OPTIONS, epochs=1))
+    assert run.best.get_layer("features").compute_dtype == "bfloat16"
+    assert {weight.dtype for weight in run.best.trainable_weights} == {"float32"}
+    assert np.isfinite(run.history.to_numpy()).all()
 
 
 class KilledError(Exception):
     pass
 
 
-def test_a_stopped_run_ends_where_an_unbroken_one_does(part, tmp_path, monkeypatch):
-    whole = fit(_model(), part, part, tmp_path / "whole", OPTIONS)
-
+def test_a_stopped_run_ends_where_an_unbroken_one_does(whole, part, tmp_path, monkeypatch):
     class StopAfterOne(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 1:
@@ -62,50 +158,53 @@ def test_a_stopped_run_ends_where_an_unbroken_one_does(part, tmp_path, monkeypat
             ),
         )
         with pytest.raises(KilledError):
-            fit(_model(), part, part, tmp_path / "broken", OPTIONS)
-    assert list(pd.read_csv(tmp_path / "broken" / HISTORY_FILE)["epoch"]) == [1]
+            _run(build_glass(whole.trained.name), part, tmp_path)
+    assert list(pd.read_csv(tmp_path / HISTORY_FILE)["epoch"]) == [1]
 
-    resumed = fit(_model(), part, part, tmp_path / "broken", OPTIONS)
-    history = pd.read_csv(tmp_path / "broken" / HISTORY_FILE)
-    assert list(history["epoch"]) == [1, 2, 3]
-    expected = pd.read_csv(tmp_path / "whole" / HISTORY_FILE)
-    np.testing.assert_allclose(history["learning_rate"], expected["learning_rate"], rtol=1e-5)
-    for found, wanted in zip(resumed.get_weights(), whole.get_weights(), strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)
+    resumed = _run(build_glass(whole.trained.name, seed=9), part, tmp_path)
+    columns = list(MEASURED[whole.trained.name] - {"seconds"})
+    np.testing.assert_allclose(resumed.history[columns], whole.history[columns], rtol=1e-4, atol=1e-6)
+    for found, wanted in zip(resumed.best.get_weights(), whole.best.get_weights(), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
 
 
-def test_a_finished_run_is_not_trained_again(part, tmp_path):
-    fit(_model(), part, part, tmp_path, OPTIONS)
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    fit(_model(), part, part, tmp_path, OPTIONS)
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
-    assert list(pd.read_csv(tmp_path / HISTORY_FILE)["epoch"]) == [1, 2, 3]
+def test_a_finished_run_is_not_trained_again(whole, part):
+    before = {path: path.stat().st_mtime_ns for path in whole.folder.iterdir()}
+    again = _run(build_glass(whole.trained.name, seed=9), part, whole.folder)
+    assert {path: path.stat().st_mtime_ns for path in whole.folder.iterdir()} == before
+    for found, wanted in zip(again.best.get_weights(), whole.best.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, wanted)
 
 
-@pytest.mark.parametrize(("options", "identity"), [(replace(OPTIONS, seed=1), "a"), (OPTIONS, "b")])
-def test_a_folder_of_another_run_is_refused(part, tmp_path, options, identity):
-    fit(_model(), part, part, tmp_path, replace(OPTIONS, epochs=1), "a")
+@pytest.mark.parametrize(
+    ("options", "identity"),
+    [
+        (replace(OPTIONS, seed=1), "a"),
+        (replace(OPTIONS, epochs=4), "a"),
+        (replace(OPTIONS, sampling=Sampling()), "a"),
+        (OPTIONS, "b"),
+    ],
+)
+def test_a_folder_of_another_run_is_refused(whole, part, options, identity):
     with pytest.raises(TrainingError, match="other data or with other options"):
-        fit(_model(), part, part, tmp_path, replace(options, epochs=1), identity)
+        _run(build_glass(), part, whole.folder, options, identity)
 
 
-def test_a_resumed_optimizer_still_spares_what_does_not_decay(part, tmp_path):
+def test_a_resumed_optimizer_still_spares_what_does_not_decay(whole):
     def spared(model):
         return [not model.optimizer._use_weight_decay(variable) for variable in model.trainable_variables]
 
-    model = _model()
-    fit(model, part, part, tmp_path, replace(OPTIONS, epochs=1))
-    resumed = _restored(next(tmp_path.glob("last-*.keras")), replace(OPTIONS, epochs=1))
-    assert any(spared(model))
-    assert spared(resumed) == spared(model)
-    for found, wanted in zip(resumed.optimizer.variables, model.optimizer.variables, strict=True):
+    resumed = _restored(next(whole.folder.glob("last-*.keras")), OPTIONS)
+    assert any(spared(whole.trained))
+    assert not all(spared(whole.trained))
+    assert spared(resumed) == spared(whole.trained)
+    for found, wanted in zip(resumed.optimizer.variables, whole.trained.optimizer.variables, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
 
 def test_patience_ends_a_run_that_stops_improving(part, tmp_path, monkeypatch):
-    options = replace(OPTIONS, epochs=30, patience=2)
     original = _Recorder._validate
     losses = iter([0.5, 0.6, 0.7, 0.4])
-    monkeypatch.setattr(_Recorder, "_validate", lambda self: (next(losses), original(self)[1]))
-    fit(_model(), part, part, tmp_path, options)
-    assert list(pd.read_csv(tmp_path / HISTORY_FILE)["epoch"]) == [1, 2, 3]
+    monkeypatch.setattr(_Recorder, "_validate", lambda self: {**original(self), "val_loss": next(losses)})
+    run = _run(build_glass("squeezenet"), part, tmp_path, replace(OPTIONS, epochs=30, patience=2))
+    assert list(run.history["epoch"]) == [1, 2, 3]

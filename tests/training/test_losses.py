@@ -5,7 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 from braintumor.taxonomy import LABELS, members
-from braintumor.training.losses import MarginalCrossEntropy, allowed_accuracy
+from braintumor.training.losses import MarginalCrossEntropy, OutlineLoss, allowed_accuracy
 
 RANDOM = np.random.default_rng(0)
 LOGITS = RANDOM.normal(0, 3, (40, 4)).astype(np.float32)
@@ -100,3 +100,93 @@ def test_loss_and_measure_survive_a_saved_model(tmp_path):
 def test_accuracy_asks_whether_the_label_allows_the_answer(label, logits, right):
     found = ops.convert_to_numpy(allowed_accuracy(_allowed(label), np.array([logits], np.float32)))
     assert found.tolist() == [right]
+
+
+def _maps(rows, side=6, seed=1):
+    """Shares of tumor and logits (rows, side, side, 1)."""
+    random = np.random.default_rng(seed)
+    truth = np.clip(random.normal(0, 1, (rows, side, side, 1)), 0, 1).astype(np.float32)
+    return truth, random.normal(0, 3, truth.shape).astype(np.float32)
+
+
+def _outline_loss(truth, logits, weight):
+    """The loss of one picture as its description has it, in double precision."""
+    if truth.max() < 0:
+        return 0.0
+    truth, logits = truth.astype(np.float64), logits.astype(np.float64)
+    chance = 1 / (1 + np.exp(-logits))
+    entropy = -(truth * np.log(chance) + (1 - truth) * np.log(1 - chance)).mean()
+    dice = 1 - (2 * (chance * truth).sum() + 1) / (chance.sum() + truth.sum() + 1)
+    return weight * entropy + (dice if truth.any() else 0.0)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0, 4.0])
+def test_the_outline_loss_is_what_its_description_says(weight):
+    truth, logits = _maps(5)
+    truth[1] = -1
+    truth[2] = 0
+    rows = OutlineLoss(weight, reduction="none")(truth, logits)
+    expected = [_outline_loss(each, found, weight) for each, found in zip(truth, logits, strict=True)]
+    np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-6)
+    # A batch counts every picture, known or not.
+    assert float(OutlineLoss(weight)(truth, logits)) == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1, 1e4, 1e30])
+def test_a_picture_without_outline_has_no_say(scale):
+    truth, logits = _maps(3)
+    truth[1] = -1
+    variable = tf.Variable(logits * np.float32(scale))
+    with tf.GradientTape() as tape:
+        rows = OutlineLoss(reduction="none")(truth, variable)
+        total = tf.reduce_sum(rows)
+    gradient = tape.gradient(total, variable).numpy()
+    assert rows.numpy()[1] == 0
+    assert (gradient[1] == 0).all()
+    assert np.isfinite(rows.numpy()).all()
+    assert np.isfinite(gradient).all()
+    if scale == 1:
+        assert np.abs(gradient[[0, 2]]).min() > 0
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_a_perfect_map_costs_nothing_and_its_opposite_much(drawn):
+    truth = np.zeros((1, 12, 12, 1), np.float32)
+    truth[0, 3:7, 2:9] = drawn
+    perfect = np.where(truth > 0.5, 30, -30).astype(np.float32)
+    assert float(OutlineLoss()(truth, perfect)) == pytest.approx(0, abs=1e-5)
+    assert float(OutlineLoss()(truth, -perfect)) > 100
+
+
+def test_more_of_a_tumor_found_costs_less():
+    truth = np.zeros((1, 12, 12, 1), np.float32)
+    truth[0, 3:9, 2:9] = 1
+    losses = []
+    for columns in range(2, 10):
+        found = np.full_like(truth, -4)
+        found[0, 3:9, 2:columns] = 4
+        losses.append(float(OutlineLoss()(truth, found)))
+    assert losses == sorted(losses, reverse=True)
+    assert len(set(losses)) == len(losses)
+
+
+def test_a_small_tumor_counts_as_much_as_a_large_one_in_the_dice_term():
+    small, large = np.zeros((2, 1, 60, 60, 1), np.float32)
+    small[0, :6, :6] = 1
+    large[0, :40, :40] = 1
+    nothing = np.full_like(small, -30)
+    missed = [float(OutlineLoss(cross_entropy=0.0)(truth, nothing)) for truth in (small, large)]
+    assert missed == pytest.approx([1, 1], abs=0.03)
+
+
+def test_the_outline_loss_survives_its_config_and_a_saved_model(tmp_path):
+    image = keras.Input((6, 6, 1))
+    model = keras.Model(image, {"map": keras.layers.Conv2D(1, 1, name="map")(image)})
+    model.compile("sgd", loss={"map": OutlineLoss(cross_entropy=2.5)})
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.loss["map"].cross_entropy == 2.5
+    truth, logits = _maps(4)
+    targets = {"map": truth}
+    expected = model.evaluate(logits, targets, verbose=0)
+    np.testing.assert_allclose(loaded.evaluate(logits, targets, verbose=0), expected, rtol=1e-6)

@@ -1,24 +1,34 @@
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from braintumor.scans import phantom
 from braintumor.training.augmentation import Augmentation
-from braintumor.training.sampling import PictureBatches, allowed_classes, row_weights
+from braintumor.training.counterfactuals import Counterfactuals
+from braintumor.training.experiment import ExperimentData
+from braintumor.training.sampling import PictureBatches, Sampling, allowed_classes, row_weights, target_maps
+from tests.conftest import phantom_outline
+from tests.training.heads import SIDE, example, head
 
-SIZE = 20
-PICTURES = np.stack([phantom(SIZE, seed=seed) for seed in range(6)])
+SIZE = 32
+STILL = Augmentation(*[0.0] * 15)
+PICTURES = np.stack([phantom(SIZE, seed=seed, tumor=seed not in (3, 4)) for seed in range(6)])
+OUTLINES = np.stack([phantom_outline(SIZE, seed) for seed in (0, 2)]).astype(np.uint8) * 255
 INDEX = pd.DataFrame(
     {
+        "dataset": ["a", "a", "b", "b", "a", "a"],
         "label": ["glioma", "glioma", "tumor", "notumor", "notumor", "pituitary"],
         "picture": ["p0", "p0", "p1", "p2", "p3", "p4"],
+        "outline": [0, -1, 1, -1, -1, -1],
     }
 )
+DATA = ExperimentData(PICTURES, OUTLINES, INDEX)
 
 
-def _batches(index=INDEX, pictures=PICTURES, **options):
+def _batches(data=DATA, sampling=None, **options):
     settings = {"batch_size": 4, "epoch_images": 14, "seed": 7, **options}
-    return PictureBatches(pictures, index, Augmentation(), **settings)
+    return PictureBatches(data, sampling or Sampling(), **settings)
 
 
 def _epoch(batches):
@@ -27,14 +37,31 @@ def _epoch(batches):
 
 def _same(first, second):
     return all(
-        np.array_equal(a, b) for one, two in zip(first, second, strict=True) for a, b in zip(one, two, strict=True)
+        np.array_equal(pictures, others) and all(np.array_equal(targets[name], wanted[name]) for name in targets)
+        for (pictures, targets), (others, wanted) in zip(first, second, strict=True)
     )
+
+
+def _labels_of(targets):
+    return [tuple(int(value) for value in row) for row in targets["logits"]]
 
 
 def test_labels_become_allowed_classes():
     allowed = allowed_classes(INDEX["label"])
     assert allowed.dtype == np.float32
     assert allowed.tolist() == [[1, 0, 0, 0], [1, 0, 0, 0], [1, 1, 1, 0], [0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 1, 0]]
+
+
+@pytest.mark.parametrize("side", [4, 8, 16, 32])
+def test_target_maps_hold_each_cells_share_and_minus_one_where_nobody_drew(side):
+    outline = np.random.default_rng(0).integers(0, 256, (32, 32), dtype=np.uint8)
+    maps = target_maps([outline, None, np.zeros_like(outline)], side)
+    assert (maps.shape, maps.dtype) == ((3, side, side, 1), np.float32)
+    factor = 32 // side
+    shares = outline.reshape(side, factor, side, factor).mean(axis=(1, 3)) / 255
+    np.testing.assert_allclose(maps[0, ..., 0], shares, atol=1.1 / 255)
+    assert (maps[1] == -1).all()
+    assert (maps[2] == 0).all()
 
 
 @pytest.mark.parametrize(
@@ -57,45 +84,137 @@ def test_labels_become_allowed_classes():
     ],
 )
 def test_chances_by_hand(labels, pictures, weights):
-    found = row_weights(pd.DataFrame({"label": labels, "picture": pictures}))
+    index = pd.DataFrame({"dataset": "a", "label": labels, "picture": pictures})
+    for by_source in (False, True):
+        found = row_weights(index, by_source=by_source)
+        np.testing.assert_allclose(found, np.array(weights) / np.sum(weights))
+        assert found.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("by_source", "weights"),
+    [
+        # Of all: 5 gliomas are drawn √5 times as often as 1 tumor-free picture.
+        (False, [1 / np.sqrt(5)] * 5 + [1]),
+        # By source: 4 gliomas of one set √4 times, the glioma of the other and the tumor-free picture once each.
+        (True, [0.5] * 4 + [1, 1]),
+    ],
+)
+def test_chances_are_balanced_over_all_or_within_each_source(by_source, weights):
+    index = pd.DataFrame({"dataset": list("aaaabb"), "label": ["glioma"] * 5 + ["notumor"], "picture": list("uvwxyz")})
+    found = row_weights(index, by_source=by_source)
     np.testing.assert_allclose(found, np.array(weights) / np.sum(weights))
-    assert found.sum() == pytest.approx(1)
 
 
-def test_chances_follow_the_rows_whatever_they_are_called():
+@pytest.mark.parametrize(
+    ("labels", "pictures", "outlines", "weights"),
+    [
+        # Of two copies the outlined one alone is drawn, as often as a single picture.
+        (["glioma", "glioma", "notumor"], list("aab"), [0, -1, -1], [1, 0, 1]),
+        (["glioma", "glioma", "glioma"], list("aab"), [0, 1, -1], [1 / np.sqrt(2), 1 / np.sqrt(2), 1]),
+        # Where no copy is outlined all are drawn.
+        (["glioma", "glioma"], list("aa"), [-1, -1], [1, 1]),
+        # An outline of a tumor-free picture says nothing that its label does not.
+        (["notumor", "notumor"], list("aa"), [0, -1], [1, 1]),
+        # Copies with another label of the same picture give way as well.
+        (["glioma", "tumor"], list("aa"), [0, -1], [1, 0]),
+    ],
+)
+def test_chances_of_copies_of_which_some_are_outlined(labels, pictures, outlines, weights):
+    index = pd.DataFrame({"dataset": "a", "label": labels, "picture": pictures, "outline": outlines})
+    found = row_weights(index, outlined_copies=True)
+    np.testing.assert_allclose(found, np.array(weights) / np.sum(weights), atol=1e-9)
+
+
+@pytest.mark.parametrize("options", [{}, {"by_source": True}, {"outlined_copies": True}])
+def test_chances_follow_the_rows_whatever_they_are_called(options):
     renamed = INDEX.set_index(pd.Index([30, 4, 17, 5, 99, 0]))
-    np.testing.assert_array_equal(row_weights(renamed), row_weights(INDEX))
+    np.testing.assert_array_equal(row_weights(renamed, **options), row_weights(INDEX, **options))
 
 
 @pytest.mark.parametrize(
     ("batch_size", "epoch_images", "count"), [(4, 14, 3), (4, 16, 4), (4, 3, 1), (1, 5, 5), (8, 0, 1)]
 )
-def test_batches_have_their_shapes(batch_size, epoch_images, count):
-    batches = _batches(batch_size=batch_size, epoch_images=epoch_images)
+@pytest.mark.parametrize("map_side", [None, 16])
+def test_batches_have_their_shapes(batch_size, epoch_images, count, map_side):
+    batches = _batches(batch_size=batch_size, epoch_images=epoch_images, map_side=map_side)
     assert len(batches) == count
-    for pictures, allowed in _epoch(batches):
+    for pictures, targets in _epoch(batches):
         assert (pictures.shape, pictures.dtype) == ((batch_size, SIZE, SIZE, 1), np.float32)
-        assert (allowed.shape, allowed.dtype) == ((batch_size, 4), np.float32)
         assert 0 <= pictures.min() <= pictures.max() <= 255
+        shapes = {name: (values.shape, values.dtype) for name, values in targets.items()}
+        wanted = {"logits": ((batch_size, 4), np.float32)}
+        if map_side:
+            wanted["map"] = ((batch_size, 16, 16, 1), np.float32)
+        assert shapes == wanted
 
 
-def test_pictures_keep_their_labels():
+def test_pictures_keep_their_labels_and_outlines():
     grey = np.array([20, 60, 100, 140, 180, 220], np.uint8)
-    still = Augmentation(*[0.0] * 12)
     flat = np.ones((6, SIZE, SIZE), np.uint8) * grey[:, np.newaxis, np.newaxis]
-    batches = PictureBatches(flat, INDEX, still, batch_size=40, epoch_images=40, seed=0)
-    pictures, allowed = batches[0]
+    data = ExperimentData(flat, OUTLINES, INDEX)
+    sampling = Sampling(STILL, outlined_copies=False)
+    pictures, targets = _batches(data, sampling, batch_size=60, epoch_images=60, map_side=SIZE)[0]
     rows = np.abs(pictures[:, SIZE // 2, SIZE // 2] - grey).argmin(axis=1)
     assert set(rows) == set(range(6))
-    np.testing.assert_array_equal(allowed, allowed_classes(INDEX["label"])[rows])
+    np.testing.assert_array_equal(targets["logits"], allowed_classes(INDEX["label"])[rows])
+    shown = {0: OUTLINES[0] / 255, 2: OUTLINES[1] / 255, 3: 0, 4: 0, 1: -1, 5: -1}
+    for row, found in zip(rows, targets["map"], strict=True):
+        np.testing.assert_allclose(found[..., 0], shown[row] * np.ones((SIZE, SIZE)), atol=1e-6)
+
+
+def test_outlines_move_with_their_pictures():
+    """Pictures that are their own outlines stay so through every turn and shift."""
+    data = ExperimentData(np.repeat(OUTLINES, 3, axis=0), OUTLINES, INDEX.assign(outline=[0, 0, 0, 1, 1, 1]))
+    geometry = Augmentation(brightness=0, contrast=0, gamma=0, noise=0, blur=0)
+    pictures, targets = _batches(data, Sampling(geometry), batch_size=30, map_side=SIZE)[0]
+    assert np.ptp(pictures.reshape(30, -1), axis=0).max() > 200, "they were moved"
+    np.testing.assert_allclose(pictures / 255, targets["map"], atol=1.5 / 255)
+
+
+@pytest.mark.parametrize(
+    ("counterfactuals", "labels"),
+    [
+        (Counterfactuals(mirror_half=1.0), {(1, 0, 0, 0), (0, 0, 0, 1)}),
+        (Counterfactuals(erase=1.0), {(0, 0, 0, 1)}),
+        (Counterfactuals(patchwork=1.0), {(1, 0, 0, 0), (0, 0, 0, 1)}),
+        (Counterfactuals(graft=1.0), {(1, 0, 0, 0), (0, 0, 0, 1), (1, 1, 1, 0)}),
+    ],
+)
+def test_labels_and_maps_follow_what_became_of_a_picture(counterfactuals, labels):
+    tumor = example(0.35)
+    index = INDEX.iloc[[0, 3, 4]].reset_index(drop=True)
+    data = ExperimentData(np.stack([tumor.picture, head(seed=1), head(seed=2)]), tumor.outline[np.newaxis], index)
+    options = {"batch_size": 80, "epoch_images": 80, "map_side": SIDE}
+    pictures, targets = _batches(data, Sampling(STILL, counterfactuals), **options)[0]
+    unchanged, plain = _batches(data, Sampling(STILL), **options)[0]
+    assert set(_labels_of(plain)) == {(1, 0, 0, 0), (0, 0, 0, 1)}
+    assert set(_labels_of(targets)) == labels
+    changed = (pictures != unchanged).any(axis=(1, 2, 3))
+    assert changed.any()
+    for label, found, was, was_changed in zip(
+        _labels_of(targets), targets["map"], _labels_of(plain), changed, strict=True
+    ):
+        assert found.min() == 0, "every outline is known here"
+        assert (found.max() == 0) == (label == (0, 0, 0, 1))
+        assert was_changed or label == was
+
+
+def test_a_mirrored_half_empties_some_and_doubles_others():
+    data = DATA.chosen(np.arange(6) == 0)
+    _, targets = _batches(data, Sampling(STILL, Counterfactuals(mirror_half=1.0)), batch_size=60, map_side=SIZE)[0]
+    shares = targets["map"].mean(axis=(1, 2, 3)) / (OUTLINES[0].mean() / 255)
+    assert set(np.round(shares).astype(int)) == {0, 2}
+    assert (shares < 0.5).mean() == pytest.approx(0.65, abs=0.2)
 
 
 @pytest.mark.parametrize("epoch", [0, 1, 5])
 def test_epoch_is_the_same_whether_reached_or_resumed(epoch):
-    reached = _batches()
+    sampling = Sampling(Augmentation(jpeg=0.5), Counterfactuals(0.5, 0.5, 0.5, 0.5, 0.5, 0.5))
+    reached = _batches(sampling=sampling, map_side=16)
     for _ in range(epoch):
         reached.on_epoch_end()
-    resumed = _batches(epoch=epoch)
+    resumed = _batches(sampling=sampling, map_side=16, epoch=epoch)
     assert _same(_epoch(reached), _epoch(resumed))
     assert _same(_epoch(resumed), _epoch(resumed))
 
@@ -106,8 +225,14 @@ def test_another_epoch_or_seed_draws_other_pictures(other):
 
 
 def test_each_epoch_draws_other_rows_and_not_only_other_changes():
-    first, second = (_batches(epoch=epoch, batch_size=40, epoch_images=40)[0][1] for epoch in (0, 1))
+    first, second = (_batches(epoch=epoch, batch_size=40, epoch_images=40)[0][1]["logits"] for epoch in (0, 1))
     assert (first != second).any()
+
+
+def test_each_epoch_changes_the_same_picture_in_another_way():
+    one = DATA.chosen(np.arange(6) == 0)
+    pictures = [_batches(one, epoch=epoch, batch_size=1)[0][0] for epoch in range(4)]
+    assert len({picture.tobytes() for picture in pictures}) == 4
 
 
 def test_batches_of_one_epoch_differ():
@@ -116,8 +241,27 @@ def test_batches_of_one_epoch_differ():
     assert not _same([second], [third])
 
 
-def test_rows_are_drawn_by_their_chances():
-    pictures = np.zeros((5, 4, 4), np.uint8)
-    index = pd.DataFrame({"label": ["glioma"] * 4 + ["notumor"], "picture": list("abcde")})
-    _, allowed = _batches(index, pictures, batch_size=6000, epoch_images=6000)[0]
-    assert allowed[:, 3].mean() == pytest.approx(1 / 3, abs=0.03)
+@pytest.mark.parametrize(
+    ("options", "share"),
+    [
+        ({}, 1 / 3),
+        # Four sources of one glioma each against one tumor-free picture.
+        ({"by_source": True}, 1 / 5),
+        # The one outlined copy stands for the other three.
+        ({"outlined_copies": True}, 1 / 2),
+    ],
+)
+def test_rows_are_drawn_by_their_chances(options, share):
+    index = pd.DataFrame(
+        {
+            "dataset": list("abcda") if "by_source" in options else "a",
+            "label": ["glioma"] * 4 + ["notumor"],
+            "picture": list("aaaab") if "outlined_copies" in options else list("abcde"),
+            "outline": [0, -1, -1, -1, -1],
+        }
+    )
+    small = np.asarray(Image.fromarray(PICTURES[0]).resize((4, 4)))
+    data = ExperimentData(np.stack([small] * 5), np.zeros((1, 4, 4), np.uint8), index)
+    sampling = Sampling(**{"by_source": False, "outlined_copies": False, **options})
+    _, targets = _batches(data, sampling, batch_size=3000, epoch_images=3000)[0]
+    assert targets["logits"][:, 3].mean() == pytest.approx(share, abs=0.03)

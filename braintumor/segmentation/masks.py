@@ -1,0 +1,75 @@
+"""From a map of tumor probabilities to a mask on the scan, and the mask as a file."""
+
+import gzip
+import io
+
+import numpy as np
+import numpy.typing as npt
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from braintumor.scans import Prepared, place_on_scan
+
+# The square is about as long as the head, so this is a patch of some 4 mm a side: less than one cell of a map of
+# 44 x 44, and too little to tell a lesion from noise in the map.
+_SMALLEST_REGION = 0.0005
+_EIGHT_NEIGHBORS = np.ones((3, 3), dtype=bool)
+_LONGEST_NIFTI_AXIS = 32_767
+
+
+def tumor_mask(
+    tumor_map: NDArray[np.float32], prepared: Prepared, shape: tuple[int, int], threshold: float
+) -> NDArray[np.bool_]:
+    """Lay a map of tumor probabilities back on its slice and keep what reaches the threshold.
+
+    ``tumor_map`` is (h, w) of any size, 0 to 1, over the square that ``prepared`` names; ``shape`` is the slice's
+    height and width in pixels. Gives bool (height, width), False outside the square. Regions (8-connected) of less
+    than 0.05 % of the square's area are dropped. Raises ``ValueError`` for a threshold that is not between 0 and 1.
+    """
+    if not 0 < threshold < 1:
+        raise ValueError(f"threshold is {threshold}; it must be above 0 and below 1")
+    reached = place_on_scan(tumor_map, prepared, shape) >= threshold
+    regions, _ = ndimage.label(reached, _EIGHT_NEIGHBORS)
+    kept = np.bincount(regions.ravel()) >= _SMALLEST_REGION * prepared.side**2
+    kept[0] = False
+    return np.asarray(kept[regions], dtype=bool)
+
+
+def mask_png(mask: NDArray[np.bool_]) -> bytes:
+    """Write a mask, bool (height, width), as an 8-bit gray PNG of the same size: 255 inside, 0 outside."""
+    file = io.BytesIO()
+    Image.fromarray(np.where(mask, np.uint8(255), np.uint8(0))).save(file, "PNG")
+    return file.getvalue()
+
+
+def mask_nifti(
+    mask: NDArray[np.bool_],
+    affine: npt.ArrayLike | None = None,
+    spacing: tuple[float, float, float] | None = None,
+) -> bytes:
+    """Write a mask, bool (slices, height, width), as a gzipped NIfTI-1 file (.nii.gz) of uint8, 1 inside.
+
+    The file's axes are slice, row and column, as in the array. ``affine`` (4, 4) takes such an index to millimeters,
+    right, anterior and superior; without one ``spacing``, (slice, row, column) in millimeters, is laid along the
+    axes, or 1 mm where that is None too. The same mask gives the same bytes. Raises ``ValueError`` for a mask of
+    another shape or longer than 32767 along an axis, and for an affine that cannot be inverted.
+    """
+    if mask.ndim != 3 or max(mask.shape) > _LONGEST_NIFTI_AXIS:
+        raise ValueError(f"the mask has shape {mask.shape}; expected three axes of {_LONGEST_NIFTI_AXIS} at most")
+    to_space = np.diag([*(spacing or (1.0, 1.0, 1.0)), 1.0]) if affine is None else np.asarray(affine, np.float64)
+    _check_affine(to_space)
+    # Only who downloads a mask waits for nibabel to load.
+    import nibabel
+
+    image = nibabel.Nifti1Image(mask.astype(np.uint8), to_space)  # type: ignore[no-untyped-call]
+    image.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
+    # A time stamp would make every download differ.
+    return gzip.compress(image.to_bytes(), mtime=0)
+
+
+def _check_affine(affine: NDArray[np.float64]) -> None:
+    if affine.shape != (4, 4) or not np.isfinite(affine).all() or not np.array_equal(affine[3], (0, 0, 0, 1)):
+        raise ValueError("the affine must be 4 x 4 finite numbers with 0 0 0 1 below")
+    if np.linalg.matrix_rank(affine[:3, :3]) < 3:
+        raise ValueError("the affine cannot be inverted")

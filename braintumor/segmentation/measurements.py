@@ -1,0 +1,155 @@
+"""How large a tumor is, in millimeters where the scan tells its scale and as a share of the head where not."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial import ConvexHull
+from scipy.spatial.distance import pdist
+
+Bools = NDArray[np.bool_]
+
+_EIGHT_NEIGHBORS = np.ones((3, 3), dtype=bool)
+_TWENTY_SIX_NEIGHBORS = np.ones((3, 3, 3), dtype=bool)
+
+# The head is sought as ``scans.prepare`` seeks it, so that what is measured is what the network was shown.
+_SEARCH_SIDE = 96
+_HEAD_LEVEL = 0.12
+_DARKEST, _BRIGHTEST = 0.5, 99.5
+_SMALLEST_HEAD = 0.05
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What a mask measures.
+
+    ``lesions`` counts connected regions. ``slice_number`` is the index of the slice with the largest area, 0 for an
+    empty mask; ``area_mm2`` is the area there, ``head_share`` that area as a share of the head's there.
+    ``largest_diameter_mm`` is the longest diameter of one region within one slice, wherever that is, and
+    ``largest_diameter_head`` the same as a share of the head's own longest diameter in that slice. ``volume_ml`` is
+    the volume in milliliters. What cannot be known is None: millimeters without spacing, shares without a head, and
+    the volume of a single slice.
+    """
+
+    lesions: int
+    slice_number: int
+    area_mm2: float | None
+    head_share: float | None
+    largest_diameter_mm: float | None
+    largest_diameter_head: float | None
+    volume_ml: float | None
+
+
+def measure(mask: Bools, head: Bools | None = None, spacing: tuple[float, float, float] | None = None) -> Measurements:
+    """Measure a tumor mask.
+
+    ``mask`` and ``head`` are bool (slices, height, width), ``spacing`` is (slice, row, column) in millimeters. Regions
+    are 8-connected in a single slice and 26-connected in a volume. The longest diameter is that of RECIST 1.1
+    (Eisenhauer et al., Eur J Cancer 45:228, 2009) taken in the slices as they are stored: the largest Feret diameter,
+    between the outer corners of pixels. Raises ``ValueError`` for arrays of other or differing shapes and for spacing
+    that is not above 0.
+    """
+    _check(mask, head, spacing)
+    pixel = spacing[1:] if spacing else (1.0, 1.0)
+    areas = np.count_nonzero(mask, axis=(1, 2))
+    largest = int(areas.argmax())
+    diameter, at = _longest_diameter(mask, pixel)
+    head_area = int(np.count_nonzero(head[largest])) if head is not None else 0
+    head_diameter = _slice_diameter(head[at], pixel) if head is not None else 0.0
+    return Measurements(
+        lesions=_count_regions(mask),
+        slice_number=largest,
+        area_mm2=float(areas[largest] * pixel[0] * pixel[1]) if spacing else None,
+        head_share=float(areas[largest]) / head_area if head_area else None,
+        largest_diameter_mm=diameter if spacing else None,
+        largest_diameter_head=diameter / head_diameter if head_diameter else None,
+        volume_ml=float(areas.sum() * np.prod(spacing) / 1000) if spacing and len(mask) > 1 else None,
+    )
+
+
+def head_mask(pixels: NDArray[np.float32]) -> Bools:
+    """Find the head on a slice, ``pixels`` (height, width) in any gray range: bool (height, width), holes filled.
+
+    As in ``scans.prepare`` the head is the largest connected region brighter than 12 % of the way from the 0.5th to
+    the 99.5th percentile. All False where the box around it covers less than 5 % of the slice, as on a blank one.
+    """
+    step = max(1, max(pixels.shape) // _SEARCH_SIDE)
+    coarse = ndimage.uniform_filter(pixels[::step, ::step], 3)
+    darkest, brightest = np.percentile(coarse, (_DARKEST, _BRIGHTEST))
+    level = darkest + _HEAD_LEVEL * (brightest - darkest)
+    found = _largest_region(coarse > level)
+    if not _covers_enough(found):
+        return np.zeros(pixels.shape, dtype=bool)
+    # The coarse picture is blurred, so it bridges the dark skull between scalp and brain but lies a little too far
+    # out: its inside is taken as it is, and the rim is settled by the pixels themselves.
+    inside = ndimage.binary_erosion(ndimage.binary_fill_holes(found), iterations=2)
+    nearest = (
+        np.minimum((np.arange(size) + step // 2) // step, cells - 1)
+        for size, cells in zip(pixels.shape, coarse.shape, strict=True)
+    )
+    # Holes are filled in the head alone: in a bright frame around the picture all of it is a hole.
+    return np.asarray(
+        ndimage.binary_fill_holes(_largest_region(inside[np.ix_(*nearest)] | (pixels > level))), dtype=bool
+    )
+
+
+def _check(mask: Bools, head: Bools | None, spacing: tuple[float, float, float] | None) -> None:
+    if mask.ndim != 3 or 0 in mask.shape:
+        raise ValueError(f"the mask has shape {mask.shape}; expected (slices, height, width)")
+    if head is not None and head.shape != mask.shape:
+        raise ValueError(f"the head has shape {head.shape} and the mask {mask.shape}; both must be the same")
+    if spacing is not None and not all(0 < value < np.inf for value in spacing):
+        raise ValueError(f"spacing is {spacing}; every value must be above 0 mm")
+
+
+def _count_regions(mask: Bools) -> int:
+    # A label takes four bytes a voxel, so only the part of a volume that holds something is labeled.
+    box = ndimage.find_objects(mask.view(np.uint8), max_label=1)[0]
+    return int(ndimage.label(mask[box], _TWENTY_SIX_NEIGHBORS)[1]) if box else 0
+
+
+def _longest_diameter(mask: Bools, pixel: tuple[float, ...]) -> tuple[float, int]:
+    """Give the longest diameter of a region within one slice and the index of that slice; 0 and 0 for nothing."""
+    longest, at = 0.0, 0
+    for number in np.flatnonzero(mask.any(axis=(1, 2))):
+        diameter = _slice_diameter(mask[number], pixel)
+        if diameter > longest:
+            longest, at = diameter, int(number)
+    return longest, at
+
+
+def _slice_diameter(mask: Bools, pixel: tuple[float, ...]) -> float:
+    """Give the longest diameter of a region of a slice, in the unit of ``pixel`` (row, column); 0 for none."""
+    regions, count = ndimage.label(mask, _EIGHT_NEIGHBORS)
+    boxes = ndimage.find_objects(regions, max_label=count)
+    reach = [float(np.hypot(*(pixel[axis] * (box[axis].stop - box[axis].start) for axis in (0, 1)))) for box in boxes]
+    longest = 0.0
+    for number in np.argsort(reach)[::-1]:
+        # No diameter exceeds its box's diagonal, so the specks of a noisy mask cost nothing.
+        if reach[number] <= longest:
+            break
+        longest = max(longest, _feret_diameter(regions[boxes[number]] == number + 1, pixel))
+    return longest
+
+
+def _feret_diameter(region: Bools, pixel: tuple[float, ...]) -> float:
+    rows = np.flatnonzero(region.any(axis=1))
+    first = region[rows].argmax(axis=1)
+    after = region.shape[1] - region[rows, ::-1].argmax(axis=1)
+    # The hull of a region is that of the ends of its rows; corners span an area even for one pixel.
+    corners = [np.column_stack([row, column]) for row in (rows, rows + 1) for column in (first, after)]
+    points = np.concatenate(corners).astype(np.float64)
+    return float(pdist(points[ConvexHull(points).vertices] * pixel).max())
+
+
+def _largest_region(mask: Bools) -> Bools:
+    regions, count = ndimage.label(mask)
+    if count == 0:
+        return np.zeros(mask.shape, dtype=bool)
+    return np.asarray(regions == 1 + np.bincount(regions.ravel())[1:].argmax(), dtype=bool)
+
+
+def _covers_enough(region: Bools) -> bool:
+    height, width = np.ptp(np.argwhere(region), axis=0) + 1 if region.any() else (0, 0)
+    return bool(height * width >= _SMALLEST_HEAD * region.size)

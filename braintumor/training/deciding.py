@@ -1,0 +1,181 @@
+"""From a network's raw outputs to answers: everything that is chosen, and chosen on validation groups alone."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from braintumor.evaluation import (
+    Calibration,
+    ReferralRule,
+    Typicality,
+    choose_threshold,
+    fit_calibration,
+    fit_referral,
+)
+from braintumor.evaluation.metrics import PROBABILITIES
+from braintumor.evaluation.segmentation import dice
+from braintumor.inference import Graph, GraphOutput
+from braintumor.scans import Prepared
+from braintumor.segmentation import tumor_mask
+from braintumor.taxonomy import NO_TUMOR
+from braintumor.training.counterfactuals import Example, mirror_axis, mirrored_half
+from braintumor.training.experiment import ExperimentData
+from braintumor.training.sampling import allowed_classes
+
+SENSITIVITY = 0.95
+THRESHOLD_CAP = 0.5
+"""P(tumor) above this always counts as a tumor, however few tumors validation holds."""
+
+LEAST_BAND = (1 / 3, 2 / 3)
+"""P(tumor) at which odds for and against a tumor are below two to one; never answered, however few the errors there."""
+
+_FEWEST_TUMORS = 20
+_TYPICAL_SHARE = 0.985
+_TYPICALITY_AXES = 128
+_BATCH = 32
+_MAP_THRESHOLDS = np.round(np.arange(0.2, 0.71, 0.05), 2)
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What turns raw outputs into answers.
+
+    ``threshold`` and ``map_threshold`` (None without a map) are on P(tumor) of a slice and of a place in it;
+    ``datasets`` names those that had enough tumors to have a say in the first.
+    """
+
+    calibration: Calibration
+    threshold: float
+    map_threshold: float | None
+    referral: ReferralRule
+    typicality: Typicality
+    datasets: list[str]
+
+
+def decide(graph: Graph, data: ExperimentData) -> Decisions:
+    """Fit everything between raw outputs and answers.
+
+    Typicality comes from training features, its limit and all else from validation rows. Their tumor-free selves (see
+    ``without_tumor``) count as further tumor-free rows for calibration, since the sets themselves have no slice of
+    their kind without a tumor.
+    """
+    typicality = Typicality.fit(run_graph(graph, data.distinct("train")).features, components=_TYPICALITY_AXES)
+    validation = data.distinct("validation")
+    output = run_graph(graph, validation)
+    typicality = typicality.with_limit(output.features, _TYPICAL_SHARE)
+    cleared = without_tumor(validation)
+    logits = np.concatenate([output.logits, run_graph(graph, cleared).logits])
+    index = pd.concat([validation.index, cleared.index], ignore_index=True)
+    calibration = fit_calibration(logits, allowed_classes(list(index["label"])) > 0)
+    table = probability_table(index, logits, calibration)
+    thresholds = _thresholds(1 - table[f"p_{NO_TUMOR}"].to_numpy(), index)
+    # Rounded down, so that rows stored with fewer digits stay on their side of it.
+    threshold = math.floor(min([THRESHOLD_CAP, *thresholds.values()]) * 1e6) / 1e6
+    referral = fit_referral(
+        table.iloc[: len(validation.index)],
+        threshold=threshold,
+        distance=typicality.distance(output.features),
+        distance_limit=typicality.limit,
+    )
+    called = 1 - table[f"p_{NO_TUMOR}"].to_numpy()[: len(validation.index)] >= threshold
+    return Decisions(
+        calibration,
+        threshold,
+        _map_threshold(output, validation, called),
+        _widened(referral),
+        typicality,
+        list(thresholds),
+    )
+
+
+def without_tumor(data: ExperimentData) -> ExperimentData:
+    """Give the outlined slices whose tumor's half can be replaced by the mirrored other half, with it replaced.
+
+    The rows keep their dataset and group and are labelled "notumor"; ``outline`` holds the number of the row they were
+    made from, since they have none of their own.
+    """
+    pictures, rows = [], []
+    for row in np.flatnonzero(data.index["outline"] >= 0):
+        outline = data.outline(int(row))
+        axis = mirror_axis(data.pictures[row], outline)
+        example = Example(data.pictures[row], outline, data.index["label"].iloc[row])
+        changed = None if axis is None else mirrored_half(example, axis, keep_tumor=False)
+        if changed is not None:
+            pictures.append(changed.picture)
+            rows.append(int(row))
+    index = data.index.iloc[rows].reset_index(drop=True).assign(label=NO_TUMOR, outline=-1, made_from=rows)
+    kept = np.stack(pictures) if pictures else data.pictures[:0]
+    return replace(data, pictures=kept, index=index)
+
+
+def run_graph(graph: Graph, data: ExperimentData) -> GraphOutput:
+    """Run all pictures batch by batch; class maps are left out to spare memory."""
+    starts = range(0, max(1, len(data.pictures)), _BATCH)
+    if not len(data.pictures):
+        one = graph.run(np.zeros((1, *data.pictures.shape[1:]), np.uint8))
+        tumor_map = None if one.tumor_map is None else one.tumor_map[:0]
+        return GraphOutput(one.logits[:0], one.cam[:0], one.features[:0], tumor_map)
+    outputs = [graph.run(data.pictures[start : start + _BATCH]) for start in starts]
+    maps = [output.tumor_map for output in outputs if output.tumor_map is not None]
+    return GraphOutput(
+        np.concatenate([output.logits for output in outputs]),
+        outputs[0].cam[:0],
+        np.concatenate([output.features for output in outputs]),
+        np.concatenate(maps) if maps else None,
+    )
+
+
+def probability_table(index: pd.DataFrame, logits: NDArray[np.float32], calibration: Calibration) -> pd.DataFrame:
+    """Put calibrated probabilities beside the rows of an index."""
+    probabilities = pd.DataFrame(calibration.apply(logits), columns=list(PROBABILITIES))
+    return pd.concat([index, probabilities], axis=1)
+
+
+def mask_on_square(tumor_map: NDArray[np.float32], size: int, threshold: float) -> NDArray[np.bool_]:
+    """Give the mask that an app would draw, over the prepared square itself: bool (size, size)."""
+    square = Prepared(np.zeros((size, size), np.uint8), 0, 0, size)
+    return tumor_mask(tumor_map, square, (size, size), threshold)
+
+
+def _map_threshold(output: GraphOutput, data: ExperimentData, called: NDArray[np.bool_]) -> float | None:
+    """Choose the threshold with the highest mean Dice over the datasets that have outlines, each counting alike."""
+    if output.tumor_map is None:
+        return None
+    size = data.pictures.shape[1]
+    rows = np.flatnonzero((data.index["outline"] >= 0) & called)
+    if not len(rows):
+        return THRESHOLD_CAP
+    scores = pd.DataFrame({"dataset": data.index["dataset"].iloc[rows].to_numpy()})
+    for threshold in _MAP_THRESHOLDS:
+        found = [mask_on_square(output.tumor_map[row], size, float(threshold)) for row in rows]
+        truth = [_drawn(data, int(row)) for row in rows]
+        scores[float(threshold)] = [dice(one, other) for one, other in zip(found, truth, strict=True)]
+    return float(scores.groupby("dataset").mean().mean().idxmax())
+
+
+def _drawn(data: ExperimentData, row: int) -> NDArray[np.bool_]:
+    outline = data.outline(row)
+    assert outline is not None
+    return np.asarray(outline > 127)
+
+
+def _widened(rule: ReferralRule) -> ReferralRule:
+    low, high = LEAST_BAND
+    return replace(rule, tumor_low=min(rule.tumor_low, low), tumor_high=max(rule.tumor_high, high))
+
+
+def _thresholds(p_tumor: NDArray[np.float64], index: pd.DataFrame) -> dict[str, float]:
+    """Give, for each dataset with enough tumors, the largest threshold with the sensitivity asked for.
+
+    Over all rows together the largest dataset would set it and the tumors of the others be missed.
+    """
+    is_tumor = (index["label"] != NO_TUMOR).to_numpy()
+    rows = {str(name): (index["dataset"] == name).to_numpy() for name in sorted(index["dataset"].unique())}
+    return {
+        name: choose_threshold(p_tumor[chosen], is_tumor[chosen], SENSITIVITY)
+        for name, chosen in rows.items()
+        if is_tumor[chosen].sum() >= _FEWEST_TUMORS
+    }

@@ -1,0 +1,120 @@
+"""What a network is worth on pictures it was not shown: the tables of a bundle, and the figures made from them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from braintumor.evaluation import figures, map_calibration, pixel_bins, score_masks, segmentation_figures
+from braintumor.evaluation.metrics import PROBABILITIES
+from braintumor.inference import Graph, GraphOutput
+from braintumor.taxonomy import NO_TUMOR
+from braintumor.training.deciding import Decisions, mask_on_square, probability_table, run_graph, without_tumor
+from braintumor.training.experiment import ExperimentData
+
+MIRRORED = "mirrored_test"
+"""Split of test slices beside their own tumor-free selves; "mirrored_external" has those of other data."""
+
+DIGITS = 8
+"""Decimals of a probability in a bundle's tables."""
+
+_COLUMNS = ("split", "dataset", "group", "label", "in_training", "referred", *PROBABILITIES)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Tables without any image: ``predictions`` (a row an image), and for a network that locates tumors
+    ``segmentation`` (a row an outlined image) and ``map_bins`` (cells of maps by probability, split and dataset).
+    """
+
+    predictions: pd.DataFrame
+    segmentation: pd.DataFrame | None
+    map_bins: pd.DataFrame | None
+
+
+def measure_splits(graph: Graph, data: ExperimentData, decisions: Decisions) -> Measured:
+    """Predict validation, test and published test rows, and test slices that lost their tumor."""
+    trained = set(data.index.loc[data.index["split"] == "train", "group"])
+    predictions, masks, bins = [], [], []
+    for name, part in _parts(data, bool(trained)).items():
+        output = run_graph(graph, part)
+        # What is measured is what the table keeps.
+        table = probability_table(part.index, output.logits, decisions.calibration).round(DIGITS)
+        referred = decisions.referral.refers(table[list(PROBABILITIES)], decisions.typicality.distance(output.features))
+        table = table.assign(split=name, in_training=part.index["group"].isin(trained), referred=referred)
+        predictions.append(table[list(_COLUMNS)])
+        if output.tumor_map is not None and name in ("validation", "test", "external"):
+            called = (1 - table[f"p_{NO_TUMOR}"] >= decisions.threshold).to_numpy()
+            masks.append(_score(part, output, decisions, called).assign(split=name))
+            bins.append(_bins(part, output).assign(split=name))
+    return Measured(
+        pd.concat(predictions, ignore_index=True),
+        pd.concat(masks, ignore_index=True) if masks else None,
+        pd.concat(bins, ignore_index=True) if bins else None,
+    )
+
+
+def card_metrics(measured: Measured, threshold: float) -> dict[str, Any]:
+    """Compute the figures of each split."""
+    metrics = {str(name): figures(rows, threshold=threshold) for name, rows in measured.predictions.groupby("split")}
+    for name, report in metrics.items():
+        if measured.segmentation is None or measured.map_bins is None:
+            continue
+        rows = measured.segmentation[measured.segmentation["split"] == name]
+        if len(rows):
+            bins = measured.map_bins[measured.map_bins["split"] == name]
+            report["segmentation"] = segmentation_figures(rows) | {"map_ece": map_calibration(bins)[1]}
+    return metrics
+
+
+def published_test(index: pd.DataFrame) -> NDArray[np.bool_]:
+    """Mark the test part as its authors published it, (n,) bool, of datasets whose test part has several labels."""
+    test = index["published_split"] == "test"
+    labels = index["label"].where(test).groupby(index["dataset"]).transform("nunique")
+    return np.asarray(test & (labels > 1))
+
+
+def _parts(data: ExperimentData, was_trained: bool) -> dict[str, ExperimentData]:
+    held_out = ("validation", "test", "external")
+    parts = {name: data.distinct(name) for name in held_out if name in set(data.index["split"])}
+    published = published_test(data.index)
+    if published.any() and was_trained:
+        parts["published_test"] = data.chosen(published)
+    for name in ("test", "external"):
+        cleared = without_tumor(parts[name]) if name in parts else None
+        if cleared is not None and len(cleared.index):
+            chosen = np.zeros(len(parts[name].index), dtype=bool)
+            chosen[cleared.index["made_from"]] = True
+            parts[f"mirrored_{name}"] = parts[name].chosen(chosen).with_more(cleared)
+    return parts
+
+
+def _score(part: ExperimentData, output: GraphOutput, decisions: Decisions, called: NDArray[np.bool_]) -> pd.DataFrame:
+    """Score the masks as the app draws them: empty where the slice counts as tumor-free."""
+    assert output.tumor_map is not None
+    assert decisions.map_threshold is not None
+    size, rows = part.pictures.shape[1], []
+    for row in np.flatnonzero(part.index["outline"] >= 0):
+        outline = part.outline(int(row))
+        assert outline is not None
+        found = mask_on_square(output.tumor_map[row], size, decisions.map_threshold) & called[row]
+        facts = part.index.iloc[row][["dataset", "group", "label", "path"]].to_dict()
+        rows.append({**facts, **score_masks(found, outline > 127)})
+    return pd.DataFrame(rows)
+
+
+def _bins(part: ExperimentData, output: GraphOutput) -> pd.DataFrame:
+    """Count the cells of all maps whose truth is known, dataset by dataset."""
+    assert output.tumor_map is not None
+    side = output.tumor_map.shape[1]
+    factor = part.pictures.shape[1] // side
+    tables = []
+    for dataset, rows in part.index.groupby("dataset").indices.items():
+        known = {int(row): outline for row in rows if (outline := part.outline(int(row))) is not None}
+        if known:
+            drawn = np.stack(list(known.values())).reshape(-1, side, factor, side, factor)
+            table = pixel_bins(output.tumor_map[list(known)], drawn.mean(axis=(2, 4)) > 127)
+            tables.append(table.assign(dataset=dataset))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()

@@ -1,0 +1,167 @@
+import gzip
+import io
+
+import nibabel
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from braintumor.scans import Prepared, phantom, prepare
+from braintumor.segmentation import mask_nifti, mask_png, tumor_mask
+
+
+def square(top, left, side, size=64):
+    return Prepared(np.zeros((size, size), np.uint8), top, left, side)
+
+
+def spots(*boxes, size=64, value=0.9):
+    """A map of zeros with boxes (top, left, height, width) of one value."""
+    values = np.zeros((size, size), np.float32)
+    for top, left, height, width in boxes:
+        values[top : top + height, left : left + width] = value
+    return values
+
+
+def loaded(data):
+    return nibabel.Nifti1Image.from_bytes(gzip.decompress(data))
+
+
+def test_mask_lies_where_the_map_says():
+    found = tumor_mask(spots((10, 20, 8, 6)), square(5, 7, 64), (100, 90), 0.5)
+    expected = np.zeros((100, 90), bool)
+    expected[15:23, 27:33] = True
+    assert found.dtype == bool
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_map_of_another_size_is_enlarged():
+    found = tumor_mask(spots((4, 4, 8, 8), size=16), square(0, 0, 160), (160, 160), 0.45)
+    expected = np.zeros((160, 160), bool)
+    expected[40:120, 40:120] = True
+    assert (found != expected).sum() < 0.02 * expected.sum()
+
+
+@pytest.mark.parametrize(("threshold", "kept"), [(0.4, True), (0.5, True), (0.51, False)])
+def test_reaching_the_threshold_is_enough(threshold, kept):
+    assert tumor_mask(spots((10, 10, 9, 9), value=0.5), square(0, 0, 64), (64, 64), threshold).any() == kept
+
+
+@pytest.mark.parametrize(
+    ("boxes", "pixels"),
+    [
+        # 0.05 % of 200 x 200 are 20 pixels.
+        ([(50, 50, 4, 5)], 20),
+        ([(50, 50, 1, 19)], 0),
+        ([(50, 50, 1, 19), (100, 100, 10, 10)], 100),
+        ([(50, 50, 2, 5), (52, 55, 2, 5)], 20),
+        ([(50, 50, 2, 5), (53, 55, 2, 5)], 0),
+    ],
+    ids=["just enough", "speck", "speck beside a lesion", "joined by a corner", "two specks"],
+)
+def test_specks_are_dropped(boxes, pixels):
+    assert tumor_mask(spots(*boxes, size=200), square(0, 0, 200), (200, 200), 0.5).sum() == pixels
+
+
+def test_size_of_a_speck_follows_the_square_and_not_the_slice():
+    box, values = (30, 30, 3, 3), spots((30, 30, 3, 3))
+    assert tumor_mask(values, square(0, 0, 64), (900, 900), 0.5).sum() == box[2] * box[3]
+
+
+@pytest.mark.parametrize("threshold", [0, 1, -0.1, 1.5, float("nan")])
+def test_threshold_must_lie_between_0_and_1(threshold):
+    with pytest.raises(ValueError, match="threshold"):
+        tumor_mask(spots(), square(0, 0, 64), (64, 64), threshold)
+
+
+@settings(deadline=None)
+@given(
+    hnp.arrays(np.float32, (6, 6), elements=st.floats(0, 1, width=32)),
+    st.integers(-60, 60),
+    st.integers(-60, 60),
+    st.integers(1, 90),
+    st.floats(0.01, 0.99),
+)
+def test_there_is_never_tumor_outside_the_square(values, top, left, side, threshold):
+    found = tumor_mask(values, square(top, left, side), (31, 47), threshold)
+    rows, columns = np.nonzero(found)
+    assert found.shape == (31, 47)
+    assert ((rows >= top) & (rows < top + side) & (columns >= left) & (columns < left + side)).all()
+
+
+def test_a_mass_of_a_phantom_comes_back_whole():
+    picture = phantom(300, tumor=False).astype(np.float32)
+    picture[90:130, 160:190] = 255
+    prepared = prepare(picture, 192)
+    found = tumor_mask((prepared.image >= 250).astype(np.float32), prepared, picture.shape, 0.5)
+    expected = np.zeros(picture.shape, bool)
+    expected[90:130, 160:190] = True
+    assert (found & expected).sum() > 0.9 * expected.sum()
+    assert (found[80:140, 150:200] & ~expected[80:140, 150:200]).sum() < 0.1 * expected.sum()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 7), (40, 25)])
+def test_png_holds_the_mask_and_nothing_else(shape):
+    mask = np.random.default_rng(0).random(shape) < 0.5
+    with Image.open(io.BytesIO(mask_png(mask))) as picture:
+        assert (picture.format, picture.mode) == ("PNG", "L")
+        np.testing.assert_array_equal(np.asarray(picture), np.where(mask, 255, 0))
+
+
+MASK = np.random.default_rng(1).random((3, 5, 7)) < 0.4
+# Slices to the head, rows to the back, columns to the patient's left, tilted a little.
+OBLIQUE = np.array([[0.0, 0.1, -0.9, 80.0], [0.2, -0.8, 0.1, 90.0], [4.9, 0.1, 0.0, -40.0], [0, 0, 0, 1]])
+
+
+def test_nifti_keeps_voxels_and_where_they_lie():
+    image = loaded(mask_nifti(MASK, OBLIQUE))
+    assert image.get_data_dtype() == np.uint8
+    assert image.header.get_xyzt_units()[0] == "mm"
+    np.testing.assert_array_equal(np.asarray(image.dataobj), MASK.astype(np.uint8))
+    np.testing.assert_allclose(image.affine, OBLIQUE, atol=1e-5)
+    np.testing.assert_allclose(image.affine @ (2, 4, 6, 1), OBLIQUE @ (2, 4, 6, 1), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("affine", "spacing", "expected"),
+    [
+        (None, (5.0, 0.5, 0.25), (5, 0.5, 0.25)),
+        (None, None, (1, 1, 1)),
+        (np.diag([2.0, 3.0, 4.0, 1.0]), (9.0, 9.0, 9.0), (2, 3, 4)),
+    ],
+    ids=["spacing", "nothing", "affine before spacing"],
+)
+def test_nifti_without_an_affine_has_the_spacing_along_its_axes(affine, spacing, expected):
+    image = loaded(mask_nifti(MASK, affine, spacing))
+    np.testing.assert_allclose(image.affine, np.diag([*expected, 1]))
+    np.testing.assert_allclose(image.header.get_zooms(), expected)
+
+
+def test_nifti_is_read_from_a_file_by_its_suffix(tmp_path):
+    path = tmp_path / "mask.nii.gz"
+    path.write_bytes(mask_nifti(MASK, OBLIQUE))
+    np.testing.assert_array_equal(nibabel.load(path).get_fdata(), MASK)
+
+
+def test_nifti_bytes_do_not_depend_on_the_time(monkeypatch):
+    first = mask_nifti(MASK, OBLIQUE)
+    monkeypatch.setattr("time.time", lambda: 2e9)
+    assert mask_nifti(MASK, OBLIQUE) == first
+
+
+@pytest.mark.parametrize(
+    ("shape", "affine", "words"),
+    [
+        ((5, 7), None, "three axes"),
+        ((1, 1, 32_768), None, "32767"),
+        ((3, 5, 7), np.eye(3), "4 x 4"),
+        ((3, 5, 7), np.full((4, 4), np.nan), "finite"),
+        ((3, 5, 7), np.ones((4, 4)), "0 0 0 1"),
+        ((3, 5, 7), np.diag([1.0, 0.0, 1.0, 1.0]), "inverted"),
+    ],
+)
+def test_what_no_nifti_can_hold_is_refused(shape, affine, words):
+    with pytest.raises(ValueError, match=words):
+        mask_nifti(np.zeros(shape, bool), affine)
