@@ -96,6 +96,11 @@ class Bundle:
         return float(self.card["operating_point"]["threshold"])
 
     @property
+    def doubt_from(self) -> float:
+        """P(tumor) from which a tumor is not ruled out, whether it then counts as one or the scan is referred."""
+        return min(self.referral.tumor_low, self.threshold)
+
+    @property
     def referral(self) -> ReferralRule:
         """When an answer is withheld."""
         return ReferralRule(**self.card["operating_point"]["referral"])

@@ -141,9 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--fold", type=int, default=0)
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--learning-rate", type=float, default=1e-3)
-    train.add_argument(
-        "--recipe", default="untied", help="how pictures are drawn and changed: plain, untied, regrafted"
-    )
+    train.add_argument("--recipe", default="untied", help="how pictures are drawn; see docs/model-bundles.md")
     train.add_argument("--bfloat16", action="store_true", help="compute in bfloat16: faster on processors that can")
     train.add_argument("--runs", type=Path, default=settings.ROOT / "runs", help="folder for checkpoints")
     train.set_defaults(run=_train)

@@ -45,8 +45,9 @@ class Prediction:
     ``slice_number``. ``cam`` is Grad-CAM per class, float32 (h, w, 3 or 4), 0 or more, in the cells of the last feature
     map, which ``grid`` lays over the prepared square; a network that locates tumors has none for "notumor".
     ``shape`` is (slices, height, width) in pixels; ``spacing`` and ``affine`` are the scan's. ``seconds`` is the time
-    from pixels to answer, ``bundle`` the model's name and version, ``threshold`` and ``map_threshold`` are the
-    probabilities from which a slice, and a place in it, count as tumor.
+    from pixels to answer, ``bundle`` the model's name and version, ``threshold`` is
+    the P(tumor) from which a scan counts as showing a tumor, ``doubt_from`` that from which one is not ruled out, and
+    ``map_threshold`` the probability from which a place counts as tumor.
     """
 
     source: str
@@ -66,6 +67,7 @@ class Prediction:
     cam: NDArray[np.float32]
     grid: CellGrid
     threshold: float
+    doubt_from: float
     map_threshold: float | None
 
     @property
@@ -83,6 +85,11 @@ class Prediction:
         """Probability of tumor over that square, float32 (h, w) from 0 to 1; None where the network does not locate."""
         return self.slices[self.slice_number].tumor_map
 
+    @property
+    def outlined_from(self) -> float:
+        """P(tumor) from which a slice has an outline: the threshold, or where the scan stays below it, the doubt."""
+        return self.threshold if self.p_tumor >= self.threshold else self.doubt_from
+
     def explains(self, name: str) -> bool:
         """Tell whether there is a Grad-CAM of this class."""
         return bool(CLASSES.index(name) < self.cam.shape[-1])
@@ -94,13 +101,14 @@ class Prediction:
     def mask(self) -> NDArray[np.bool_] | None:
         """Give the tumor's mask on the scan, bool (slices, height, width); None from a network that does not locate.
 
-        A slice on which the model sees no tumor is empty, as is a scan without a finding.
+        A slice on which the model sees no tumor is empty, as is a scan without a finding. One that is referred because
+        a tumor is neither sure nor ruled out has the outline that the tumor would have.
         """
         if self.map_threshold is None:
             return None
         mask = np.zeros(self.shape, dtype=bool)
         for number, answer in enumerate(self.slices):
-            if self.finding and answer.tumor_map is not None and answer.p_tumor >= self.threshold:
+            if self.finding and answer.tumor_map is not None and answer.p_tumor >= self.outlined_from:
                 mask[number] = tumor_mask(answer.tumor_map, answer.prepared, self.shape[1:], self.map_threshold)
         return mask
 
@@ -243,6 +251,7 @@ class Predictor:
             cam=best.cam,
             grid=self.bundle.grid,
             threshold=self.bundle.threshold,
+            doubt_from=self.bundle.doubt_from,
             map_threshold=self.bundle.map_threshold,
         )
 

@@ -205,8 +205,8 @@ def _outlines(tables: BundleTables, report: Mapping[str, Any]) -> None:
         return
     st.markdown(
         f"Outlines as the app draws them against those drawn by hand, on {figures['images']:,} pictures of the "
-        f"{SPLITS[TEST].lower()} in {figures['groups']:,} groups. Where a picture counts as tumor-free the outline is "
-        "empty, so a tumor that was not called has a Dice of 0."
+        f"{SPLITS[TEST].lower()} in {figures['groups']:,} groups. Where the answer is “no tumor” the outline "
+        "is empty, and the Dice of a tumor so missed is 0."
     )
     _outline_cards(figures["datasets"])
     _outline_table(segmentation_table(figures))

@@ -85,11 +85,13 @@ IDEAS: dict[str, Idea] = {
     "scratch": Idea("No ImageNet weights", weights=False),
     "all": Idea("Scanner, both mirrors, grafts, drawn by source and label", _ALL),
     "all_outlined": Idea("The same from outlined copies alone", replace(_ALL, outlined_copies=True)),
-    "shipped": Idea(
-        "What ships, at this size and length", RECIPES["untied"], outline_weight=FitOptions().outline_weight
-    ),
+    "untied": Idea("Recipe of the first run of what ships", RECIPES["untied"], outline_weight=2.0),
+    "regrafted": Idea("Recipe of its second run, on its own", RECIPES["regrafted"], outline_weight=2.0),
     "flip_averaging": Idea(
-        "What ships, averaged with the mirrored picture at test time", RECIPES["untied"], flip_of="shipped"
+        "The same network, averaged with the mirrored picture at test time",
+        RECIPES["regrafted"],
+        outline_weight=2.0,
+        flip_of="regrafted",
     ),
 }
 
@@ -131,7 +133,7 @@ def _try(
     fitting = FitOptions(
         epochs=options.epochs,
         epoch_images=3200,
-        outline_weight=IDEAS[idea.flip_of].outline_weight if idea.flip_of else idea.outline_weight,
+        outline_weight=idea.outline_weight,
         smoothing=idea.smoothing,
         averaging=0.99,
         sampling=idea.sampling,

@@ -80,6 +80,8 @@ def tiny_bundle(picture_folder, tmp_path_factory):
         folds=3,
         fold=0,
         seed=0,
+        learning_rate=1e-3,
+        recipe="untied",
         bfloat16=False,
         runs=work / "runs",
         models=work / "models",

@@ -110,7 +110,7 @@ def outline_words(prediction: Prediction, number: int, drawn: bool) -> str:
         return "Outline, unsure: where the model would place a tumor. The answer is withheld."
     if drawn:
         return "Outline: where the model places the tumor."
-    if prediction.slices[number].p_tumor >= prediction.threshold:
+    if prediction.slices[number].p_tumor >= prediction.outlined_from:
         return "No outline: the model suspects a tumor on this slice but cannot place it."
     if is_unsure and number == prediction.slice_number:
         return "No outline: the model leans towards no tumor on this slice."
@@ -327,7 +327,7 @@ def _outlined(answer: Answer, number: int) -> NDArray[np.bool_] | None:
         return None
     tumor_map = found.tumor_map
     shape = _view_shape(answer, number)
-    if found.p_tumor < prediction.threshold:
+    if found.p_tumor < prediction.outlined_from:
         return np.zeros(shape, dtype=bool)
     return _once(
         _OUTLINES,

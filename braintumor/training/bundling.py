@@ -15,7 +15,7 @@ from braintumor.datasets import CATALOGUE
 from braintumor.inference import Graph
 from braintumor.scans import PREPROCESSING
 from braintumor.taxonomy import CLASSES
-from braintumor.training.deciding import LEAST_BAND, SENSITIVITY, THRESHOLD_CAP, Decisions, decide
+from braintumor.training.deciding import LEAST_BAND, SENSITIVITY, Decisions, decide
 from braintumor.training.experiment import ExperimentData
 from braintumor.training.export import export_graph, without_optimizer
 from braintumor.training.measuring import DIGITS, Measured, card_metrics, measure_splits
@@ -78,7 +78,6 @@ def _decided(decisions: Decisions, model: keras.Model) -> dict[str, Any]:
             "threshold": decisions.threshold,
             "chosen_for_sensitivity": SENSITIVITY,
             "datasets": decisions.datasets,
-            "threshold_cap": THRESHOLD_CAP,
             "least_band": list(LEAST_BAND),
             "fitted_on": "validation",
             "referral": asdict(decisions.referral),

@@ -26,8 +26,8 @@ from braintumor.training.experiment import ExperimentData
 from braintumor.training.sampling import allowed_classes
 
 SENSITIVITY = 0.95
-THRESHOLD_CAP = 0.5
-"""P(tumor) above this always counts as a tumor, however few tumors validation holds."""
+EVEN_ODDS = 0.5
+"""Threshold where no dataset has enough tumors in validation to choose one."""
 
 LEAST_BAND = (1 / 3, 2 / 3)
 """P(tumor) at which odds for and against a tumor are below two to one; never answered, however few the errors there."""
@@ -54,41 +54,39 @@ class Decisions:
     typicality: Typicality
     datasets: list[str]
 
+    @property
+    def doubt_from(self) -> float:
+        """P(tumor) from which a tumor is not ruled out and so outlined."""
+        return min(self.referral.tumor_low, self.threshold)
+
 
 def decide(graph: Graph, data: ExperimentData) -> Decisions:
     """Fit everything between raw outputs and answers.
 
-    Typicality comes from training features, its limit and all else from validation rows. Their tumor-free selves (see
-    ``without_tumor``) count as further tumor-free rows for calibration, since the sets themselves have no slice of
-    their kind without a tumor.
+    Typicality comes from training features, its limit and all else from validation rows. The threshold is the highest
+    with the sensitivity asked for in every dataset that has enough tumors, even where that is above even odds: in these
+    sets a picture's source alone speaks for a tumor, so elsewhere less evidence than here would be a false alarm.
     """
     typicality = Typicality.fit(run_graph(graph, data.distinct("train")).features, components=_TYPICALITY_AXES)
     validation = data.distinct("validation")
     output = run_graph(graph, validation)
     typicality = typicality.with_limit(output.features, _TYPICAL_SHARE)
-    cleared = without_tumor(validation)
-    logits = np.concatenate([output.logits, run_graph(graph, cleared).logits])
-    index = pd.concat([validation.index, cleared.index], ignore_index=True)
-    calibration = fit_calibration(logits, allowed_classes(list(index["label"])) > 0)
-    table = probability_table(index, logits, calibration)
-    thresholds = _thresholds(1 - table[f"p_{NO_TUMOR}"].to_numpy(), index)
+    calibration = fit_calibration(output.logits, allowed_classes(validation.index["label"]) > 0)
+    table = probability_table(validation.index, output.logits, calibration)
+    p_tumor = 1 - table[f"p_{NO_TUMOR}"].to_numpy()
+    thresholds = _thresholds(p_tumor, validation.index)
     # Rounded down, so that rows stored with fewer digits stay on their side of it.
-    threshold = math.floor(min([THRESHOLD_CAP, *thresholds.values()]) * 1e6) / 1e6
+    threshold = math.floor(min(thresholds.values(), default=EVEN_ODDS) * 1e6) / 1e6
     referral = fit_referral(
-        table.iloc[: len(validation.index)],
+        table,
         threshold=threshold,
         distance=typicality.distance(output.features),
         distance_limit=typicality.limit,
     )
-    called = 1 - table[f"p_{NO_TUMOR}"].to_numpy()[: len(validation.index)] >= threshold
-    return Decisions(
-        calibration,
-        threshold,
-        _map_threshold(output, validation, called),
-        _widened(referral),
-        typicality,
-        list(thresholds),
-    )
+    referral = _widened(referral, threshold)
+    decisions = Decisions(calibration, threshold, None, referral, typicality, list(thresholds))
+    outlined = p_tumor >= decisions.doubt_from
+    return replace(decisions, map_threshold=_map_threshold(output, validation, outlined))
 
 
 def without_tumor(data: ExperimentData) -> ExperimentData:
@@ -140,14 +138,14 @@ def mask_on_square(tumor_map: NDArray[np.float32], size: int, threshold: float) 
     return tumor_mask(tumor_map, square, (size, size), threshold)
 
 
-def _map_threshold(output: GraphOutput, data: ExperimentData, called: NDArray[np.bool_]) -> float | None:
+def _map_threshold(output: GraphOutput, data: ExperimentData, outlined: NDArray[np.bool_]) -> float | None:
     """Choose the threshold with the highest mean Dice over the datasets that have outlines, each counting alike."""
     if output.tumor_map is None:
         return None
     size = data.pictures.shape[1]
-    rows = np.flatnonzero((data.index["outline"] >= 0) & called)
+    rows = np.flatnonzero((data.index["outline"] >= 0) & outlined)
     if not len(rows):
-        return THRESHOLD_CAP
+        return EVEN_ODDS
     scores = pd.DataFrame({"dataset": data.index["dataset"].iloc[rows].to_numpy()})
     for threshold in _MAP_THRESHOLDS:
         found = [mask_on_square(output.tumor_map[row], size, float(threshold)) for row in rows]
@@ -162,9 +160,10 @@ def _drawn(data: ExperimentData, row: int) -> NDArray[np.bool_]:
     return np.asarray(outline > 127)
 
 
-def _widened(rule: ReferralRule) -> ReferralRule:
+def _widened(rule: ReferralRule, threshold: float) -> ReferralRule:
+    """Refer what is likelier than not a tumor but below the threshold, and what is about as likely as not."""
     low, high = LEAST_BAND
-    return replace(rule, tumor_low=min(rule.tumor_low, low), tumor_high=max(rule.tumor_high, high))
+    return replace(rule, tumor_low=min(rule.tumor_low, low), tumor_high=max(rule.tumor_high, high, threshold))
 
 
 def _thresholds(p_tumor: NDArray[np.float64], index: pd.DataFrame) -> dict[str, float]:

@@ -36,7 +36,7 @@ class FitOptions:
     weight_decay: float = 0.02
     smoothing: float = 0.03
     averaging: float = 0.998
-    patience: int = 20
+    patience: int = 12
     seed: int = 0
     outline_weight: float = 2.0
     sampling: Sampling = field(default_factory=Sampling)

@@ -46,8 +46,8 @@ def measure_splits(graph: Graph, data: ExperimentData, decisions: Decisions) -> 
         table = table.assign(split=name, in_training=part.index["group"].isin(trained), referred=referred)
         predictions.append(table[list(_COLUMNS)])
         if output.tumor_map is not None and name in ("validation", "test", "external"):
-            called = (1 - table[f"p_{NO_TUMOR}"] >= decisions.threshold).to_numpy()
-            masks.append(_score(part, output, decisions, called).assign(split=name))
+            outlined = (1 - table[f"p_{NO_TUMOR}"] >= decisions.doubt_from).to_numpy()
+            masks.append(_score(part, output, decisions, outlined).assign(split=name))
             bins.append(_bins(part, output).assign(split=name))
     return Measured(
         pd.concat(predictions, ignore_index=True),
@@ -91,15 +91,17 @@ def _parts(data: ExperimentData, was_trained: bool) -> dict[str, ExperimentData]
     return parts
 
 
-def _score(part: ExperimentData, output: GraphOutput, decisions: Decisions, called: NDArray[np.bool_]) -> pd.DataFrame:
-    """Score the masks as the app draws them: empty where the slice counts as tumor-free."""
+def _score(
+    part: ExperimentData, output: GraphOutput, decisions: Decisions, outlined: NDArray[np.bool_]
+) -> pd.DataFrame:
+    """Score the masks as the app draws them: empty where the answer is that there is no tumor."""
     assert output.tumor_map is not None
     assert decisions.map_threshold is not None
     size, rows = part.pictures.shape[1], []
     for row in np.flatnonzero(part.index["outline"] >= 0):
         outline = part.outline(int(row))
         assert outline is not None
-        found = mask_on_square(output.tumor_map[row], size, decisions.map_threshold) & called[row]
+        found = mask_on_square(output.tumor_map[row], size, decisions.map_threshold) & outlined[row]
         facts = part.index.iloc[row][["dataset", "group", "label", "path"]].to_dict()
         rows.append({**facts, **score_masks(found, outline > 127)})
     return pd.DataFrame(rows)

@@ -31,6 +31,13 @@ RECIPES: dict[str, Sampling] = {
         ),
         by_source=False,
     ),
+    "emptied": Sampling(
+        _SCANNERS,
+        Counterfactuals(
+            mirror_half=0.25, mirror_patch=0.1, erase=0.7, patch=0.03, patchwork=0.4, graft=0.05, regraft=0.3
+        ),
+        by_source=False,
+    ),
 }
 """Ways to draw and change training pictures, by name; docs/ideas.md says what each part of them moves."""
 
@@ -76,6 +83,9 @@ def run(options: RunOptions) -> dict[str, Any]:
     when the name was used for another run.
     """
     network = registered(options.network)
+    fitting = FitOptions(
+        epochs=options.epochs, seed=options.seed, learning_rate=options.learning_rate, sampling=_recipe(options.recipe)
+    )
     size = options.size or network.size
     keras.utils.set_random_seed(options.seed)
     keras.config.set_dtype_policy("mixed_bfloat16" if options.bfloat16 else "float32")
@@ -84,9 +94,6 @@ def run(options: RunOptions) -> dict[str, Any]:
     index = split_index(labelled_index(options.data), folds=options.folds, fold=options.fold, seed=options.seed)
     folder = options.runs / options.name
     data = prepare_pictures(options.data, index, size, folder)
-    fitting = FitOptions(
-        epochs=options.epochs, seed=options.seed, learning_rate=options.learning_rate, sampling=RECIPES[options.recipe]
-    )
     initial = sha256_of(options.weights) if options.weights else None
     best = fit(
         model,
@@ -115,6 +122,12 @@ def run(options: RunOptions) -> dict[str, Any]:
         "heatmap": {"first": network.first, "step": network.step},
     }
     return write_bundle(best, data, folder / HISTORY_FILE, options.models / options.name, facts)
+
+
+def _recipe(name: str) -> Sampling:
+    if name not in RECIPES:
+        raise InputError(f"The recipe is {name!r}; it must be one of {', '.join(RECIPES)}.")
+    return RECIPES[name]
 
 
 def _started(network: Network, size: int, weights: Path | None) -> keras.Model:

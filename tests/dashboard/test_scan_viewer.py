@@ -47,6 +47,7 @@ def answer(decision="tumor", finding="glioma", sha256="0" * 64, pixels=None, p_t
         cam=np.ones((11, 11, 4 if tumor_map is None else 3), np.float32),
         grid=CellGrid(192, 15.5, 16.0),
         threshold=0.5,
+        doubt_from=0.25,
         map_threshold=None if tumor_map is None else 0.3,
     )
     return Answer(

@@ -41,7 +41,7 @@ def test_the_training_command_leaves_a_whole_bundle(tiny_bundle):
     card = load_bundle(tiny_bundle).card
     assert card["command"] == (
         "python -m braintumor train --data DIR --network squeeze_unet --size 48 "
-        "--name tiny --version 0.1.0 --epochs 1 --folds 3 --fold 0 --seed 0"
+        "--name tiny --version 0.1.0 --recipe untied --epochs 1 --folds 3 --fold 0 --seed 0 --learning-rate 0.001"
     )
     assert card["initial_weights"] is None
     assert card["input"]["size"] == 48

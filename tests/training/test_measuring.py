@@ -64,7 +64,7 @@ def test_probabilities_are_the_calibrated_ones_and_referrals_follow_the_rule(mea
     part = data.distinct("test")
     output = run_graph(graph, part)
     rows = measured.predictions[measured.predictions["split"] == "test"]
-    np.testing.assert_allclose(rows[list(PROBABILITIES)], decisions.calibration.apply(output.logits))
+    np.testing.assert_allclose(rows[list(PROBABILITIES)], decisions.calibration.apply(output.logits), atol=1e-8)
     distance = decisions.typicality.distance(output.features)
     assert rows["referred"].tolist() == decisions.referral.refers(rows[list(PROBABILITIES)], distance).tolist()
 

@@ -1,11 +1,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 
 from braintumor.cli import main
 from braintumor.errors import InputError
-from braintumor.training.run import SAMPLING, RunOptions, run
+from braintumor.networks import registered
+from braintumor.training.run import RECIPES, RunOptions, _started, run
 
 OPTIONS = RunOptions(
     data=Path("/somewhere/private"),
@@ -18,13 +21,15 @@ OPTIONS = RunOptions(
     folds=5,
     fold=2,
     seed=7,
+    learning_rate=1e-3,
+    recipe="untied",
     bfloat16=False,
     runs=Path("/somewhere/runs"),
     models=Path("/somewhere/models"),
 )
 SHORTEST = (
-    "python -m braintumor train --data DIR --network squeeze_unet --name mine --version 1.0.0 "
-    "--epochs 40 --folds 5 --fold 2 --seed 7"
+    "python -m braintumor train --data DIR --network squeeze_unet --name mine --version 1.0.0 --recipe untied "
+    "--epochs 40 --folds 5 --fold 2 --seed 7 --learning-rate 0.001"
 )
 
 
@@ -46,6 +51,8 @@ def test_the_command_says_how_to_train_again_and_nothing_of_the_machine(changes,
     ("changes", "sentence"),
     [
         ({"network": "resnet"}, "must be one of squeeze_unet, squeezenet"),
+        ({"recipe": "soup"}, "must be one of plain, untied, regrafted, emptied"),
+        ({"weights": Path("nowhere.keras"), "size": 48}, "nowhere.keras holds no squeeze_unet"),
         ({"weights": Path("nowhere.h5"), "size": 48}, "nowhere.h5 holds no weights"),
         ({"size": 48}, "private is not a folder"),
     ],
@@ -64,7 +71,16 @@ def test_every_option_of_a_run_can_be_given_on_the_command_line(tmp_path, capsys
     assert "none is not a folder" in capsys.readouterr().err
 
 
-def test_training_unties_tumors_from_their_sources():
-    assert SAMPLING.by_source
-    assert SAMPLING.outlined_copies
-    assert SAMPLING.counterfactuals.mirrors
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "plain"])
+def test_recipes_untie_tumors_from_their_sources(name):
+    assert RECIPES[name].outlined_copies
+    assert RECIPES[name].counterfactuals.mirrors
+
+
+def test_training_can_start_from_a_trained_network_of_the_same_kind(tiny_bundle):
+    started = _started(registered("squeeze_unet"), 48, tiny_bundle / "model.keras")
+    trained = keras.saving.load_model(tiny_bundle / "model.keras", compile=False)
+    for found, expected in zip(started.get_weights(), trained.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    with pytest.raises(InputError, match="holds no squeezenet"):
+        _started(registered("squeezenet"), 48, tiny_bundle / "model.keras")
