@@ -87,6 +87,13 @@ IDEAS: dict[str, Idea] = {
     "all_outlined": Idea("The same from outlined copies alone", replace(_ALL, outlined_copies=True)),
     "untied": Idea("Recipe of the first run of what ships", RECIPES["untied"], outline_weight=2.0),
     "regrafted": Idea("Recipe of its second run, on its own", RECIPES["regrafted"], outline_weight=2.0),
+    "emptied": Idea(
+        "The same with most outlined tumors covered",
+        replace(
+            RECIPES["regrafted"], counterfactuals=replace(RECIPES["regrafted"].counterfactuals, erase=0.7, regraft=0.3)
+        ),
+        outline_weight=2.0,
+    ),
     "flip_averaging": Idea(
         "The same network, averaged with the mirrored picture at test time",
         RECIPES["regrafted"],

@@ -7,7 +7,7 @@ import pytest
 from braintumor.bundles import BundleError, list_bundles, load_bundle, read_card, sha256_of, write_card
 from braintumor.evaluation import Calibration, figures, map_calibration, segmentation_figures
 from braintumor.taxonomy import CLASSES
-from tests.conftest import ROOT, SHIPPED, flat
+from tests.conftest import SHIPPED, flat
 
 
 @pytest.fixture
@@ -91,9 +91,10 @@ def test_bundles_are_found_by_their_cards(copied):
 def test_the_shipped_bundle_loads_and_is_small():
     bundle = load_bundle(SHIPPED)
     assert tuple(bundle.card["classes"]) == CLASSES
-    assert 0 < bundle.threshold <= 0.5
-    files = [path for path in (ROOT / "models").rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 25_000_000
+    assert 0 < bundle.doubt_from <= 0.5
+    assert bundle.doubt_from <= bundle.threshold < 1
+    files = [path for path in SHIPPED.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 12_000_000
 
 
 @pytest.mark.parametrize("split", ["validation", "test", "mirrored_test", "published_test"])

@@ -111,7 +111,37 @@ def test_a_prediction_carries_what_its_scan_and_model_say(predictor):
     scan = replace(phantom_scan("head.png"), spacing=(2.0, 0.5, 0.75), affine=affine)
     found = predictor.predict([scan])[0]
     assert (found.shape, found.spacing, found.affine) == (scan.shape, scan.spacing, affine)
-    assert (found.threshold, found.map_threshold) == (predictor.bundle.threshold, predictor.bundle.map_threshold)
+    bundle = predictor.bundle
+    assert (found.threshold, found.doubt_from) == (bundle.threshold, bundle.doubt_from)
+    assert found.map_threshold == bundle.map_threshold
+
+
+@pytest.mark.parametrize(
+    ("p_tumors", "outlined"),
+    [
+        # Below the threshold of 0.8 a doubt is outlined, but not beside a slice that surely shows a tumor.
+        ((0.5,), [True]),
+        ((0.2,), [False]),
+        ((0.9,), [True]),
+        ((0.5, 0.2, 0.4), [True, False, True]),
+        ((0.9, 0.5, 0.2, 0.85), [True, False, False, True]),
+    ],
+)
+def test_slices_are_outlined_where_a_tumor_is_found_or_in_doubt(predictor, p_tumors, outlined):
+    found = predictor.predict([phantom_scan()])[0]
+    seen = np.full((8, 8), 0.99, np.float32)
+    slices = tuple(SliceAnswer(p_tumor, found.prepared, seen) for p_tumor in p_tumors)
+    changed = replace(
+        found,
+        finding="glioma",
+        p_tumor=max(p_tumors),
+        slices=slices,
+        shape=(len(slices), *found.shape[1:]),
+        threshold=0.8,
+        doubt_from=0.3,
+        map_threshold=0.5,
+    )
+    assert changed.mask().any(axis=(1, 2)).tolist() == outlined
 
 
 @pytest.mark.parametrize("name", CLASSES)

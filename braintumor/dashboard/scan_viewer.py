@@ -112,8 +112,6 @@ def outline_words(prediction: Prediction, number: int, drawn: bool) -> str:
         return "Outline: where the model places the tumor."
     if prediction.slices[number].p_tumor >= prediction.outlined_from:
         return "No outline: the model suspects a tumor on this slice but cannot place it."
-    if is_unsure and number == prediction.slice_number:
-        return "No outline: the model leans towards no tumor on this slice."
     return "No outline: the model sees no tumor on this slice."
 
 

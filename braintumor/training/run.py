@@ -31,13 +31,6 @@ RECIPES: dict[str, Sampling] = {
         ),
         by_source=False,
     ),
-    "emptied": Sampling(
-        _SCANNERS,
-        Counterfactuals(
-            mirror_half=0.25, mirror_patch=0.1, erase=0.7, patch=0.03, patchwork=0.4, graft=0.05, regraft=0.3
-        ),
-        by_source=False,
-    ),
 }
 """Ways to draw and change training pictures, by name; docs/ideas.md says what each part of them moves."""
 

@@ -167,8 +167,8 @@ def test_a_slice_from_the_threshold_on_is_outlined_in_doubt_as_well(session, dec
     assert scan_viewer._outlined(shown, 0).any()
 
 
-def test_below_the_threshold_nothing_is_outlined_whatever_the_map_holds(session):
-    shown = answer("no_tumor", "notumor", p_tumors=(0.4,), tumor_map=spot())
+def test_without_a_doubt_nothing_is_outlined_whatever_the_map_holds(session):
+    shown = answer("no_tumor", "notumor", p_tumors=(0.2,), tumor_map=spot())
     assert not scan_viewer._outlined(shown, 0).any()
     assert shown.measurements.lesions == 0
 
@@ -239,7 +239,7 @@ def test_every_decision_has_its_sentence_word_and_badge():
             "Outline, unsure: where the model would place a tumor. The answer is withheld.",
         ),
         ("no_tumor", (0.1,), 0, False, "No outline: the model sees no tumor on this slice."),
-        ("refer", (0.4,), 0, False, "No outline: the model leans towards no tumor on this slice."),
+        ("refer", (0.4,), 0, False, "No outline: the model suspects a tumor on this slice but cannot place it."),
         ("tumor", (0.9,), 0, False, "No outline: the model suspects a tumor on this slice but cannot place it."),
         ("tumor", (0.1, 0.9), 0, False, "No outline: the model sees no tumor on this slice."),
         ("refer", (0.1, 0.6), 0, False, "No outline: the model sees no tumor on this slice."),

@@ -83,9 +83,12 @@ def test_masks_are_scored_as_the_app_draws_them(measured, data):
     assert rows["tumor_share"].to_numpy() == pytest.approx((data.outlines[-5:] > 127).mean(axis=(1, 2)))
 
 
-@pytest.mark.parametrize(("threshold", "drawn"), [(0.0, True), (1.0, False)])
-def test_a_slice_that_is_not_called_a_tumor_has_an_empty_mask(threshold, drawn, graph, data, decisions):
-    rows = measure_splits(graph, data, replace(decisions, threshold=threshold)).segmentation
+@pytest.mark.parametrize(
+    ("low", "threshold", "drawn"), [(0.0, 1.0, True), (1.0, 0.0, True), (0.0, 0.0, True), (1.0, 1.0, False)]
+)
+def test_a_slice_without_even_a_doubt_has_an_empty_mask(low, threshold, drawn, graph, data, decisions):
+    referral = replace(decisions.referral, tumor_low=low, tumor_high=1.0)
+    rows = measure_splits(graph, data, replace(decisions, threshold=threshold, referral=referral)).segmentation
     sure = rows["label"] == "glioma"
     assert ((rows.loc[sure, "found_share"] > 0) == drawn).all()
     assert ((rows.loc[sure, "dice"] > 0.7) == drawn).all()

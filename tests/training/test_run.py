@@ -51,7 +51,7 @@ def test_the_command_says_how_to_train_again_and_nothing_of_the_machine(changes,
     ("changes", "sentence"),
     [
         ({"network": "resnet"}, "must be one of squeeze_unet, squeezenet"),
-        ({"recipe": "soup"}, "must be one of plain, untied, regrafted, emptied"),
+        ({"recipe": "soup"}, "must be one of plain, untied, regrafted"),
         ({"weights": Path("nowhere.keras"), "size": 48}, "nowhere.keras holds no squeeze_unet"),
         ({"weights": Path("nowhere.h5"), "size": 48}, "nowhere.h5 holds no weights"),
         ({"size": 48}, "private is not a folder"),
