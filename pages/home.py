@@ -32,9 +32,9 @@ def main() -> None:
     gate.current()
     st.title("Brain tumor MRI dashboard")
     st.markdown(
-        "Drop an MRI slice of the head and see within a second whether a network finds a tumor, which of three kinds "
-        "it resembles, how sure it is, and where it looked. When it is unsure, it refers the scan to a reader "
-        "instead of answering."
+        "Drop an MRI slice of the head and see within a second whether a network finds a tumor, its outline, which of "
+        "three kinds it resembles, how sure it is, and where it looked. When it is unsure, it refers the scan to a "
+        "reader instead of answering."
     )
     if st.button("Get started", type="primary", icon=":material/arrow_forward:", width=260):
         st.switch_page("pages/prediction.py")
