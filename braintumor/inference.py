@@ -40,14 +40,14 @@ class Prediction:
 
     ``probabilities`` maps each class to its calibrated probability, summing to 1; ``p_tumor`` is 1 less that of
     "notumor". ``decision`` is one of ``DECISIONS``; ``reasons`` holds a sentence for each ground of a referral and
-    is empty otherwise. ``finding`` is the likeliest class on the chosen side of the operating point, None when the
-    scan does not look like a brain MRI. ``slices`` has an answer for each slice, in order; the rest is that of slice
-    ``slice_number``. ``cam`` is Grad-CAM per class, float32 (h, w, 3 or 4), 0 or more, in the cells of the last feature
-    map, which ``grid`` lays over the prepared square; a network that locates tumors has none for "notumor".
-    ``shape`` is (slices, height, width) in pixels; ``spacing`` and ``affine`` are the scan's. ``seconds`` is the time
-    from pixels to answer, ``bundle`` the model's name and version, ``threshold`` is
-    the P(tumor) from which a scan counts as showing a tumor, ``doubt_from`` that from which one is not ruled out, and
-    ``map_threshold`` the probability from which a place counts as tumor.
+    is empty otherwise. ``finding`` is the class answered, the kind or "notumor"; of a referred scan it is the
+    likeliest class, None when the scan does not look like a brain MRI. ``slices`` has an answer for each slice, in
+    order; the rest is that of slice ``slice_number``. ``cam`` is Grad-CAM per class, float32 (h, w, 3 or 4), 0 or
+    more, in the cells of the last feature map, which ``grid`` lays over the prepared square; a network that locates
+    tumors has none for "notumor". ``shape`` is (slices, height, width) in pixels; ``spacing`` and ``affine`` are
+    the scan's. ``seconds`` is the time from pixels to answer, ``bundle`` the model's name and version,
+    ``threshold`` is the P(tumor) from which a scan counts as showing a tumor, ``doubt_from`` that from which one is
+    not ruled out, and ``map_threshold`` the probability from which a place counts as tumor.
     """
 
     source: str
@@ -232,6 +232,7 @@ class Predictor:
         is_tumor = best.p_tumor >= self.bundle.threshold
         kind = max(TUMOR_CLASSES, key=probabilities.__getitem__)
         foreign = self._foreign(scan, best.prepared, best.distance)
+        leaning = max(CLASSES, key=probabilities.__getitem__)
         reasons = foreign or self._doubts(best.probabilities, kind)
         return Prediction(
             source=scan.source,
@@ -239,7 +240,7 @@ class Predictor:
             probabilities=probabilities,
             p_tumor=best.p_tumor,
             decision="refer" if reasons else "tumor" if is_tumor else "no_tumor",
-            finding=None if foreign else kind if is_tumor else NO_TUMOR,
+            finding=None if foreign else leaning if reasons else kind if is_tumor else NO_TUMOR,
             reasons=reasons,
             seconds=sum(row.seconds for row in rows),
             bundle=self.bundle.name,

@@ -116,6 +116,16 @@ def test_a_prediction_carries_what_its_scan_and_model_say(predictor):
     assert found.map_threshold == bundle.map_threshold
 
 
+def test_the_finding_of_a_doubtful_scan_is_its_likeliest_class(predictor):
+    card = predictor.bundle.card
+    point = {**card["operating_point"], "threshold": 1.0}
+    point["referral"] = {"tumor_low": 0.0, "tumor_high": 1.0, "kind_confidence": 0.0, "distance_limit": None}
+    wary = Predictor(replace(predictor.bundle, card={**card, "operating_point": point}))
+    for found in wary.predict([phantom_scan(tumor=tumor, seed=seed) for tumor in (True, False) for seed in range(4)]):
+        assert found.decision == "refer"
+        assert found.finding == max(CLASSES, key=found.probabilities.__getitem__)
+
+
 @pytest.mark.parametrize(
     ("p_tumors", "outlined"),
     [
