@@ -6,7 +6,17 @@ from playwright.sync_api import Page, expect
 def open_page(page: Page, address: str) -> None:
     # The cookie component loads on its own and then runs the page once more; a click before that can be lost.
     page.goto(address, wait_until="networkidle")
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
+    wait_until_settled(page)
+
+
+def wait_until_settled(page: Page) -> None:
+    """Wait until the page has run to its end and its components have loaded; what is done before that can be lost."""
+    app = page.get_by_test_id("stApp")
+    for _ in range(2):
+        page.wait_for_load_state("networkidle")
+        expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
+        # A component that has just loaded answers a moment later, and the page runs once more.
+        page.wait_for_timeout(500)
 
 
 def create_first_administrator(page: Page, username: str, name: str, password: str) -> None:

@@ -37,6 +37,7 @@ def test_from_first_administrator_to_a_dead_cookie(browser, app):
     steps.expect_logged_in(page, CLINICIAN[1])
     expect(page.get_by_role("heading", name="Prediction", level=1)).to_be_visible()
 
+    steps.wait_until_settled(page)
     page.locator("input[type=file]").set_input_files(FILES)
     expect(page.get_by_alt_text("Heatmap over the scan")).to_have_count(2, timeout=30_000)
     expect(page.get_by_text("broken.png: This file is not a picture")).to_be_visible()
