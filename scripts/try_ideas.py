@@ -15,6 +15,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from braintumor.evaluation.calibration import tumor_score
 from braintumor.evaluation.metrics import WEB_DATASETS
 from braintumor.evaluation.segmentation import dice
 from braintumor.networks import build
@@ -205,13 +206,6 @@ def measure(
         "source_probe": _source_probe(runner, train, part),
         "auc_two_volumes": _volume_auc(runner, volumes),
     }
-
-
-def tumor_score(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Give the logit of P(tumor), (n,), of logits (n, 4)."""
-    kinds = logits[:, :3].astype(np.float64)
-    highest = kinds.max(axis=1)
-    return np.asarray(highest + np.log(np.exp(kinds - highest[:, None]).sum(axis=1)) - logits[:, 3])
 
 
 def _run(runner: keras.Model, pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
