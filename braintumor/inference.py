@@ -13,8 +13,8 @@ from scipy.special import expit
 from braintumor.bundles import GRAPH_FILE, Bundle, load_bundle
 from braintumor.heatmaps import CellGrid, scaled_map
 from braintumor.scans import Prepared, Scan, place_on_scan, prepare
-from braintumor.segmentation import Measurements, head_mask, measure, tumor_mask
-from braintumor.taxonomy import CLASSES, NO_TUMOR, TUMOR_CLASSES
+from braintumor.segmentation import Measurements, dice_threshold, head_mask, measure, tumor_mask
+from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, TUMOR_CLASSES
 
 DECISIONS = ("tumor", "no_tumor", "refer")
 _BATCH = 16
@@ -33,21 +33,28 @@ class SliceAnswer:
     prepared: Prepared
     tumor_map: NDArray[np.float32] | None
 
+    def outlined(self, square: Prepared, shape: tuple[int, int]) -> NDArray[np.bool_] | None:
+        """Give the mask on a picture (height, width) that ``square`` is cut from, bool; None where nothing locates."""
+        if self.tumor_map is None:
+            return None
+        return tumor_mask(self.tumor_map, square, shape, dice_threshold(self.tumor_map))
+
 
 @dataclass(frozen=True)
 class Prediction:
     """What the model says of one scan.
 
-    ``probabilities`` maps each class to its calibrated probability, summing to 1; ``p_tumor`` is 1 less that of
-    "notumor". ``decision`` is one of ``DECISIONS``; ``reasons`` holds a sentence for each ground of a referral and
-    is empty otherwise. ``finding`` is the class answered, the kind or "notumor"; of a referred scan it is the
-    likeliest class, None when the scan does not look like a brain MRI. ``slices`` has an answer for each slice, in
-    order; the rest is that of slice ``slice_number``. ``cam`` is Grad-CAM per class, float32 (h, w, 3 or 4), 0 or
-    more, in the cells of the last feature map, which ``grid`` lays over the prepared square; a network that locates
-    tumors has none for "notumor". ``shape`` is (slices, height, width) in pixels; ``spacing`` and ``affine`` are
-    the scan's. ``seconds`` is the time from pixels to answer, ``bundle`` the model's name and version,
-    ``threshold`` is the P(tumor) from which a scan counts as showing a tumor, ``doubt_from`` that from which one is
-    not ruled out, and ``map_threshold`` the probability from which a place counts as tumor.
+    ``probabilities`` maps each class to its calibrated probability, summing to 1, or "tumor" and "notumor" from a
+    network that tells no kinds; ``p_tumor`` is 1 less that of "notumor". ``decision`` is one of ``DECISIONS``;
+    ``reasons`` holds a sentence for each ground of a referral and is empty otherwise. ``finding`` is the class
+    answered, the kind (or "tumor") or "notumor"; of a referred scan it is the likeliest class, None when the scan does
+    not look like a brain MRI. ``slices`` has an answer for each slice, in order; the rest is that of slice
+    ``slice_number``. ``cam`` is Grad-CAM per class, float32 (h, w, classes), 0 or more, in the cells of the last
+    feature map, which ``grid`` lays over the prepared square; a network that locates tumors has none for "notumor", one
+    whose Grad-CAM has no closed form none at all. ``shape`` is (slices, height, width) in pixels; ``spacing`` and
+    ``affine`` are the scan's. ``seconds`` is the time from pixels to answer, ``bundle`` the model's name and version,
+    ``threshold`` is the P(tumor) from which a scan counts as showing a tumor and ``doubt_from`` that from which one
+    is not ruled out.
     """
 
     source: str
@@ -64,11 +71,10 @@ class Prediction:
     shape: tuple[int, int, int]
     spacing: tuple[float, float, float] | None
     affine: tuple[tuple[float, ...], ...] | None
-    cam: NDArray[np.float32]
+    cam: NDArray[np.float32] | None
     grid: CellGrid
     threshold: float
     doubt_from: float
-    map_threshold: float | None
 
     @property
     def confidence(self) -> float:
@@ -86,17 +92,27 @@ class Prediction:
         return self.slices[self.slice_number].tumor_map
 
     @property
+    def locates(self) -> bool:
+        """Whether the network says where a tumor is."""
+        return self.tumor_map is not None
+
+    @property
     def outlined_from(self) -> float:
         """P(tumor) from which a slice has an outline: the threshold, or where the scan stays below it, the doubt."""
         return self.threshold if self.p_tumor >= self.threshold else self.doubt_from
 
     def explains(self, name: str) -> bool:
         """Tell whether there is a Grad-CAM of this class."""
-        return bool(CLASSES.index(name) < self.cam.shape[-1])
+        return self.cam is not None and _unit(name) < self.cam.shape[-1]
 
     def class_map(self, name: str) -> NDArray[np.float32]:
-        """Give the Grad-CAM of one class over the prepared square: float32 (size, size) from 0 to 1."""
-        return scaled_map(self.grid.to_square(self.cam[..., CLASSES.index(name)]))
+        """Give the Grad-CAM of one class over the prepared square: float32 (size, size) from 0 to 1.
+
+        Raises ``ValueError`` where there is none, see ``explains``.
+        """
+        if self.cam is None or not self.explains(name):
+            raise ValueError(f"{self.bundle} has no Grad-CAM of {name} at hand")
+        return scaled_map(self.grid.to_square(self.cam[..., _unit(name)]))
 
     def mask(self) -> NDArray[np.bool_] | None:
         """Give the tumor's mask on the scan, bool (slices, height, width); None from a network that does not locate.
@@ -104,12 +120,12 @@ class Prediction:
         A slice on which the model sees no tumor is empty, as is a scan without a finding. One that is referred because
         a tumor is neither sure nor ruled out has the outline that the tumor would have.
         """
-        if self.map_threshold is None:
+        if not self.locates:
             return None
         mask = np.zeros(self.shape, dtype=bool)
         for number, answer in enumerate(self.slices):
-            if self.finding and answer.tumor_map is not None and answer.p_tumor >= self.outlined_from:
-                mask[number] = tumor_mask(answer.tumor_map, answer.prepared, self.shape[1:], self.map_threshold)
+            if self.finding and answer.p_tumor >= self.outlined_from:
+                mask[number] = answer.outlined(answer.prepared, self.shape[1:])
         return mask
 
     def measurements(self) -> Measurements | None:
@@ -126,15 +142,21 @@ class Prediction:
         return measure(mask, head, self.spacing)
 
 
+def _unit(name: str) -> int:
+    """Number of the classifier's unit of a class; one that tells no kinds has one for tumor alone."""
+    return 0 if name == ANY_TUMOR else CLASSES.index(name)
+
+
 @dataclass(frozen=True)
 class GraphOutput:
     """One pass, all float32: ``logits`` (n, 4), ``cam`` (n, h, w, classes explained), ``features`` (n, channels).
 
-    ``tumor_map`` (n, h, w) holds probabilities from 0 to 1; None from a network that does not locate.
+    ``tumor_map`` (n, h, w) holds probabilities from 0 to 1; None from a network that does not locate. ``cam`` is None
+    from one whose Grad-CAM has no closed form.
     """
 
     logits: NDArray[np.float32]
-    cam: NDArray[np.float32]
+    cam: NDArray[np.float32] | None
     features: NDArray[np.float32]
     tumor_map: NDArray[np.float32] | None
 
@@ -165,7 +187,7 @@ class Graph:
             self._interpreter.invoke()
             found = {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}
         tumor_map = expit(found["map"][..., 0]) if "map" in found else None
-        return GraphOutput(found["logits"], found["cam"], found["features"], tumor_map)
+        return GraphOutput(found["logits"], found.get("cam"), found["features"], tumor_map)
 
 
 @dataclass(frozen=True)
@@ -174,7 +196,7 @@ class _Row:
 
     probabilities: NDArray[np.float64]
     distance: float
-    cam: NDArray[np.float32]
+    cam: NDArray[np.float32] | None
     tumor_map: NDArray[np.float32] | None
     prepared: Prepared
     seconds: float
@@ -220,8 +242,9 @@ class Predictor:
         distances = self._typicality.distance(output.features)
         seconds = (time.perf_counter() - started) / len(slices)
         maps = [None] * len(slices) if output.tumor_map is None else list(output.tumor_map)
+        cams = [None] * len(slices) if output.cam is None else list(output.cam)
         return [
-            _Row(probabilities[row], float(distances[row]), output.cam[row], maps[row], prepared[row], seconds)
+            _Row(probabilities[row], float(distances[row]), cams[row], maps[row], prepared[row], seconds)
             for row in range(len(slices))
         ]
 
@@ -229,10 +252,12 @@ class Predictor:
         number = int(np.argmax([row.p_tumor for row in rows]))
         best = rows[number]
         probabilities = {name: float(value) for name, value in zip(CLASSES, best.probabilities, strict=True)}
-        is_tumor = best.p_tumor >= self.bundle.threshold
         kind = max(TUMOR_CLASSES, key=probabilities.__getitem__)
+        if not self.bundle.kinds:
+            probabilities, kind = {ANY_TUMOR: best.p_tumor, NO_TUMOR: probabilities[NO_TUMOR]}, ANY_TUMOR
+        is_tumor = best.p_tumor >= self.bundle.threshold
         foreign = self._foreign(scan, best.prepared, best.distance)
-        leaning = max(CLASSES, key=probabilities.__getitem__)
+        leaning = max(probabilities, key=probabilities.__getitem__)
         reasons = foreign or self._doubts(best.probabilities, kind)
         return Prediction(
             source=scan.source,
@@ -253,7 +278,6 @@ class Predictor:
             grid=self.bundle.grid,
             threshold=self.bundle.threshold,
             doubt_from=self.bundle.doubt_from,
-            map_threshold=self.bundle.map_threshold,
         )
 
     def _foreign(self, scan: Scan, prepared: Prepared, distance: float) -> tuple[str, ...]:
@@ -274,7 +298,7 @@ class Predictor:
                 f"The probability of a tumor, {1 - row[-1]:.0%}, is too close to the line between yes and no "
                 f"(referred from {rule.tumor_low:.0%} to {rule.tumor_high:.0%})."
             )
-        if found["kind_uncertain"][0]:
+        if found["kind_uncertain"][0] and self.bundle.kinds:
             share = row[CLASSES.index(kind)] / max(1 - row[-1], 1e-12)
             reasons.append(
                 f"The kind of tumor is unsure: {kind} is likeliest, but with only {share:.0%} among the three kinds "

@@ -12,7 +12,7 @@ from scipy.special import expit
 from braintumor.bundles import load_bundle
 from braintumor.inference import DECISIONS, Graph, Predictor, SliceAnswer
 from braintumor.scans import Prepared, Scan, prepare, read
-from braintumor.segmentation import measure, tumor_mask
+from braintumor.segmentation import dice_threshold, measure, tumor_mask
 from braintumor.taxonomy import CLASSES, TUMOR_CLASSES
 from braintumor.training.bundling import write_bundle
 from tests.conftest import ROOT, SHIPPED, phantom_scan, png_bytes
@@ -113,7 +113,6 @@ def test_a_prediction_carries_what_its_scan_and_model_say(predictor):
     assert (found.shape, found.spacing, found.affine) == (scan.shape, scan.spacing, affine)
     bundle = predictor.bundle
     assert (found.threshold, found.doubt_from) == (bundle.threshold, bundle.doubt_from)
-    assert found.map_threshold == bundle.map_threshold
 
 
 def test_the_finding_of_a_doubtful_scan_is_its_likeliest_class(predictor):
@@ -149,7 +148,6 @@ def test_slices_are_outlined_where_a_tumor_is_found_or_in_doubt(predictor, p_tum
         shape=(len(slices), *found.shape[1:]),
         threshold=0.8,
         doubt_from=0.3,
-        map_threshold=0.5,
     )
     assert changed.mask().any(axis=(1, 2)).tolist() == outlined
 
@@ -177,7 +175,6 @@ def _located(predictor, p_tumors=(0.9,), shape=(120, 120), **changes):
         "shape": (len(p_tumors), *shape),
         "finding": "glioma",
         "threshold": 0.5,
-        "map_threshold": 0.5,
         **changes,
     }
     return replace(predictor.predict([phantom_scan()])[0], **settings)
@@ -201,7 +198,6 @@ def test_the_mask_lies_on_the_scan_where_the_map_says_tumor(predictor):
         ((0.1, 0.9, 0.4, 0.6), {}, [False, True, False, True]),
         ((0.9, 0.9), {"threshold": 0.95}, [False, False]),
         ((0.9,), {"finding": None}, [False]),
-        ((0.9,), {"map_threshold": 0.95}, [False]),
         ((0.6,), {"finding": "notumor", "threshold": 0.7}, [False]),
     ],
 )
@@ -241,19 +237,20 @@ def test_a_predicted_mask_is_that_of_its_own_map(tiny_bundle, scans):
     # A bundle that knows nothing is made to see tumors everywhere.
     card = {**bundle.card, "operating_point": {**bundle.card["operating_point"], "threshold": 0.0}}
     card["operating_point"]["referral"] = {"tumor_low": 0.0, "tumor_high": 0.0}
-    card["map"] = {**card["map"], "threshold": 0.02}
     found = Predictor(replace(bundle, card=card)).predict(scans[:4])
-    for item, scan in zip(found, scans, strict=False):
-        expected = tumor_mask(item.tumor_map, item.prepared, scan.shape[1:], 0.02)
+    for drawn, scan in zip(found, scans, strict=False):
+        sure = drawn.tumor_map / drawn.tumor_map.max()
+        item = replace(drawn, slices=(replace(drawn.slices[0], tumor_map=sure),))
+        expected = tumor_mask(item.tumor_map, item.prepared, scan.shape[1:], dice_threshold(item.tumor_map))
         np.testing.assert_array_equal(item.mask()[0], expected)
-    assert any(item.mask().any() for item in found)
+        assert expected.any()
 
 
 def test_a_network_that_does_not_locate_has_neither_mask_nor_measurements(plain_bundle, scans):
     found = Predictor.load(plain_bundle).predict(scans[:2])
     for item in found:
         assert item.tumor_map is None
-        assert item.map_threshold is None
+        assert not item.locates
         assert item.mask() is None
         assert item.measurements() is None
         assert all(item.explains(name) for name in CLASSES)

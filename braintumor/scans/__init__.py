@@ -1,7 +1,17 @@
 """Bytes to scans, and scans to what a network sees."""
 
 from braintumor.scans.archive import expand
-from braintumor.scans.preprocessing import PREPROCESSING, Prepared, in_window, place_on_scan, prepare, prepare_outline
+from braintumor.scans.preprocessing import (
+    PREPROCESSING,
+    CoarseHead,
+    Prepared,
+    coarse_head,
+    in_window,
+    largest_region,
+    place_on_scan,
+    prepare,
+    prepare_outline,
+)
 from braintumor.scans.reading import DEFAULT_LIMITS, Limits, read, read_all, walk
 from braintumor.scans.sample import phantom
 from braintumor.scans.scan import Scan, ScanError, safe_name
@@ -9,12 +19,15 @@ from braintumor.scans.scan import Scan, ScanError, safe_name
 __all__ = [
     "DEFAULT_LIMITS",
     "PREPROCESSING",
+    "CoarseHead",
     "Limits",
     "Prepared",
     "Scan",
     "ScanError",
+    "coarse_head",
     "expand",
     "in_window",
+    "largest_region",
     "phantom",
     "place_on_scan",
     "prepare",

@@ -33,6 +33,15 @@ class Prepared:
     side: int
 
 
+@dataclass(frozen=True)
+class CoarseHead:
+    """Where a head lies: ``region``, bool, of every ``step``-th pixel, and ``level``, the grey value above which."""
+
+    region: NDArray[np.bool_]
+    step: int
+    level: float
+
+
 def prepare(pixels: NDArray[np.float32], size: int) -> Prepared:
     """Crop a slice to the head, make it square, scale its intensity and resize it.
 
@@ -51,6 +60,32 @@ def prepare(pixels: NDArray[np.float32], size: int) -> Prepared:
     square = _cut_square(pixels, top, left, side)
     resized = np.asarray(square.resize((size, size), Image.Resampling.BILINEAR), dtype=np.float32)
     return Prepared(in_window(resized, inside), top, left, side)
+
+
+def coarse_head(pixels: NDArray[np.float32]) -> CoarseHead:
+    """Find the head on a slice, ``pixels`` (height, width): the largest connected region that is bright enough.
+
+    Its region is empty where the box around it covers less than 5 % of the slice.
+    """
+    height, width = pixels.shape
+    step = max(1, max(height, width) // _SEARCH_SIDE)
+    coarse = ndimage.uniform_filter(pixels[::step, ::step], 3)
+    darkest, brightest = np.percentile(coarse, (_DARKEST, _BRIGHTEST))
+    level = darkest + _HEAD_LEVEL * (brightest - darkest)
+    head = CoarseHead(largest_region(coarse > level), step, float(level))
+    if not head.region.any():
+        return head
+    top, left, bottom, right = _box(head, pixels.shape)
+    covered = (bottom - top) * (right - left) / (height * width)
+    return head if covered >= _SMALLEST_HEAD else CoarseHead(np.zeros_like(head.region), step, float(level))
+
+
+def largest_region(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Keep the largest connected region of a mask (height, width); nothing of an empty one."""
+    regions, count = ndimage.label(mask)
+    if count == 0:
+        return np.zeros(mask.shape, dtype=bool)
+    return np.asarray(regions == 1 + np.bincount(regions.ravel())[1:].argmax(), dtype=bool)
 
 
 def in_window(values: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -117,15 +152,12 @@ def _cut_square(pixels: NDArray[np.float32], top: int, left: int, side: int) -> 
 
 
 def _head_box(pixels: NDArray[np.float32]) -> tuple[int, int, int, int]:
-    height, width = pixels.shape
-    step = max(1, max(height, width) // _SEARCH_SIDE)
-    coarse = ndimage.uniform_filter(pixels[::step, ::step], 3)
-    darkest, brightest = np.percentile(coarse, (_DARKEST, _BRIGHTEST))
-    regions, count = ndimage.label(coarse > darkest + _HEAD_LEVEL * (brightest - darkest))
-    if count == 0:
-        return 0, 0, height, width
-    sizes = np.bincount(regions.ravel())[1:]
-    rows, columns = ndimage.find_objects(regions, max_label=count)[int(sizes.argmax())]
-    box = (rows.start * step, columns.start * step, min(rows.stop * step, height), min(columns.stop * step, width))
-    covered = (box[2] - box[0]) * (box[3] - box[1]) / (height * width)
-    return box if covered >= _SMALLEST_HEAD else (0, 0, height, width)
+    head = coarse_head(pixels)
+    return _box(head, pixels.shape) if head.region.any() else (0, 0, *pixels.shape)
+
+
+def _box(head: CoarseHead, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Give top, left, bottom and right of a head in pixels."""
+    (rows, columns) = (np.flatnonzero(head.region.any(axis=axis)) for axis in (1, 0))
+    bottom, right = ((int(found[-1]) + 1) * head.step for found in (rows, columns))
+    return int(rows[0]) * head.step, int(columns[0]) * head.step, min(bottom, shape[0]), min(right, shape[1])

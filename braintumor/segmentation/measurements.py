@@ -8,16 +8,12 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
+from braintumor.scans import coarse_head, largest_region
+
 Bools = NDArray[np.bool_]
 
 _EIGHT_NEIGHBORS = np.ones((3, 3), dtype=bool)
 _TWENTY_SIX_NEIGHBORS = np.ones((3, 3, 3), dtype=bool)
-
-# The head is sought as ``scans.prepare`` seeks it, so that what is measured is what the network was shown.
-_SEARCH_SIDE = 96
-_HEAD_LEVEL = 0.12
-_DARKEST, _BRIGHTEST = 0.5, 99.5
-_SMALLEST_HEAD = 0.05
 
 
 @dataclass(frozen=True)
@@ -71,26 +67,22 @@ def measure(mask: Bools, head: Bools | None = None, spacing: tuple[float, float,
 def head_mask(pixels: NDArray[np.float32]) -> Bools:
     """Find the head on a slice, ``pixels`` (height, width) in any gray range: bool (height, width), holes filled.
 
-    As in ``scans.prepare`` the head is the largest connected region brighter than 12 % of the way from the 0.5th to
-    the 99.5th percentile. All False where the box around it covers less than 5 % of the slice, as on a blank one.
+    It is sought as ``scans.prepare`` seeks it, so that what is measured is what the network was shown. All False where
+    there is none, as on a blank slice.
     """
-    step = max(1, max(pixels.shape) // _SEARCH_SIDE)
-    coarse = ndimage.uniform_filter(pixels[::step, ::step], 3)
-    darkest, brightest = np.percentile(coarse, (_DARKEST, _BRIGHTEST))
-    level = darkest + _HEAD_LEVEL * (brightest - darkest)
-    found = _largest_region(coarse > level)
-    if not _covers_enough(found):
+    found = coarse_head(pixels)
+    if not found.region.any():
         return np.zeros(pixels.shape, dtype=bool)
     # The coarse picture is blurred, so it bridges the dark skull between scalp and brain but lies a little too far
     # out: its inside is taken as it is, and the rim is settled by the pixels themselves.
-    inside = ndimage.binary_erosion(ndimage.binary_fill_holes(found), iterations=2)
+    inside = ndimage.binary_erosion(ndimage.binary_fill_holes(found.region), iterations=2)
     nearest = (
-        np.minimum((np.arange(size) + step // 2) // step, cells - 1)
-        for size, cells in zip(pixels.shape, coarse.shape, strict=True)
+        np.minimum((np.arange(size) + found.step // 2) // found.step, cells - 1)
+        for size, cells in zip(pixels.shape, found.region.shape, strict=True)
     )
     # Holes are filled in the head alone: in a bright frame around the picture all of it is a hole.
     return np.asarray(
-        ndimage.binary_fill_holes(_largest_region(inside[np.ix_(*nearest)] | (pixels > level))), dtype=bool
+        ndimage.binary_fill_holes(largest_region(inside[np.ix_(*nearest)] | (pixels > found.level))), dtype=bool
     )
 
 
@@ -141,15 +133,3 @@ def _feret_diameter(region: Bools, pixel: tuple[float, ...]) -> float:
     corners = [np.column_stack([row, column]) for row in (rows, rows + 1) for column in (first, after)]
     points = np.concatenate(corners).astype(np.float64)
     return float(pdist(points[ConvexHull(points).vertices] * pixel).max())
-
-
-def _largest_region(mask: Bools) -> Bools:
-    regions, count = ndimage.label(mask)
-    if count == 0:
-        return np.zeros(mask.shape, dtype=bool)
-    return np.asarray(regions == 1 + np.bincount(regions.ravel())[1:].argmax(), dtype=bool)
-
-
-def _covers_enough(region: Bools) -> bool:
-    height, width = np.ptp(np.argwhere(region), axis=0) + 1 if region.any() else (0, 0)
-    return bool(height * width >= _SMALLEST_HEAD * region.size)

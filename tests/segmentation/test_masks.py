@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from braintumor.scans import Prepared, phantom, prepare
-from braintumor.segmentation import mask_nifti, mask_png, tumor_mask
+from braintumor.segmentation import dice_threshold, mask_nifti, mask_png, tumor_mask
 
 
 def square(top, left, side, size=64):
@@ -68,6 +68,34 @@ def test_specks_are_dropped(boxes, pixels):
 def test_size_of_a_speck_follows_the_square_and_not_the_slice():
     box, values = (30, 30, 3, 3), spots((30, 30, 3, 3))
     assert tumor_mask(values, square(0, 0, 64), (900, 900), 0.5).sum() == box[2] * box[3]
+
+
+def expected_dice(tumor_map, threshold):
+    taken = tumor_map[tumor_map >= np.float32(threshold)].astype(np.float64)
+    return 2 * taken.sum() / (len(taken) + tumor_map.sum(dtype=np.float64))
+
+
+@pytest.mark.parametrize(
+    ("tumor_map", "low", "high"),
+    [
+        (spots((10, 10, 8, 8), value=0.9), 0.1, 0.9),
+        (spots((10, 10, 8, 8), value=0.9) + spots((30, 30, 8, 8), value=0.3), 0.3, 0.9),
+        (spots((10, 10, 8, 8), value=0.4) + spots((30, 30, 8, 8), value=0.3), 0.1, 0.301),
+        (spots((10, 10, 3, 3), value=0.02), 0.1, 0.1),
+        (np.zeros((64, 64), np.float32), 0.1, 0.1),
+        (np.ones((64, 64), np.float32), 0.5, 0.5),
+    ],
+    ids=["clear", "faint beside clear", "two faint", "hardly anything", "nothing", "everything"],
+)
+def test_a_faint_lesion_is_cut_lower_than_a_clear_one(tumor_map, low, high):
+    assert low <= dice_threshold(tumor_map) <= high
+
+
+@settings(deadline=None)
+@given(hnp.arrays(np.float32, (6, 6), elements=st.floats(0.25, 0.484375, width=32)))
+def test_no_other_threshold_lets_one_expect_a_higher_dice(tumor_map):
+    best = expected_dice(tumor_map, dice_threshold(tumor_map))
+    assert all(best >= expected_dice(tumor_map, value) - 1e-6 for value in np.unique(tumor_map))
 
 
 @pytest.mark.parametrize("threshold", [0, 1, -0.1, 1.5, float("nan")])
