@@ -20,6 +20,7 @@ from braintumor.evaluation.metrics import WEB_DATASETS
 from braintumor.evaluation.segmentation import dice
 from braintumor.networks import build
 from braintumor.networks.answering import RegionPooling, TopMean
+from braintumor.networks.squeeze_unet import Mirrored
 from braintumor.scans import prepare, read
 from braintumor.taxonomy import CLASSES, NO_TUMOR, TUMOR_CLASSES
 from braintumor.training import Augmentation, Counterfactuals, FitOptions, Sampling, fit
@@ -86,7 +87,7 @@ IDEAS: dict[str, Idea] = {
     "scratch": Idea("No ImageNet weights", weights=False),
     "all": Idea("Scanner, both mirrors, grafts, drawn by source and label", _ALL),
     "all_outlined": Idea("The same from outlined copies alone", replace(_ALL, outlined_copies=True)),
-    "untied": Idea("Recipe of the first run of what ships", RECIPES["untied"], outline_weight=2.0),
+    "untied": Idea("Recipe of the first run of version 1", RECIPES["untied"], outline_weight=2.0),
     "regrafted": Idea("Recipe of its second run, on its own", RECIPES["regrafted"], outline_weight=2.0),
     "emptied": Idea(
         "The same with most outlined tumors covered",
@@ -101,6 +102,13 @@ IDEAS: dict[str, Idea] = {
         outline_weight=2.0,
         flip_of="regrafted",
     ),
+    "one_side": Idea(
+        "Lighter decoder, kind from the region, recipe of version 2",
+        RECIPES["warped"],
+        outline_weight=2.0,
+        settings={Mirrored: {"turned": False}},
+    ),
+    "both_sides": Idea("The same, comparing both sides of the head: version 2", RECIPES["warped"], outline_weight=2.0),
 }
 
 
@@ -143,7 +151,6 @@ def _try(
         epoch_images=3200,
         outline_weight=idea.outline_weight,
         smoothing=idea.smoothing,
-        averaging=0.99,
         sampling=idea.sampling,
     )
     started = time.perf_counter()

@@ -1,6 +1,7 @@
 """Random changes of a training picture, and of its outline with it, that leave its meaning as it is."""
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 from scipy import ndimage
 
 _FIELD_CELLS = 4
+_WARP_CELLS = 4
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,8 @@ class Augmentation:
     """How far pictures are changed, each amount drawn evenly up to the bound given.
 
     ``rotation`` in degrees; ``scaling`` and ``shift`` as shares of the side; ``crop`` the largest share of the side
-    cut away; ``brightness`` as a share of 255; ``contrast``, ``gamma`` and ``bias_field`` (a smooth change of
+    cut away; ``warp`` the share of the side by which places move apart from one another (Simard et al., ICDAR 2003,
+    section 2); ``brightness`` as a share of 255; ``contrast``, ``gamma`` and ``bias_field`` (a smooth change of
     brightness across the picture) as exponents of two; ``noise`` as a standard deviation in grey values; ``blur`` as a
     Gaussian's sigma in pixels; ``coarseness`` as the exponent of two by which pixels are made larger. Flips, quarter
     turns and JPEG compression happen with the probabilities given.
@@ -26,6 +29,7 @@ class Augmentation:
     scaling: float = 0.15
     shift: float = 0.06
     crop: float = 0.12
+    warp: float = 0.0
     brightness: float = 0.12
     contrast: float = 0.35
     gamma: float = 0.5
@@ -59,11 +63,14 @@ class Augmentation:
         # Pillow's coordinates are those of pixel corners.
         center = np.full(2, side / 2)
         shift = center - matrix @ center + random.uniform(-self.shift, self.shift, 2) * side
-        affine = (*matrix[0], shift[0], *matrix[1], shift[1])
+        nodes = np.unique(np.rint(np.linspace(0, side, _WARP_CELLS + 1)).astype(int))
+        grid = np.stack(np.meshgrid(nodes, nodes), axis=-1) @ matrix.T + shift
+        grid += random.uniform(-1, 1, grid.shape) * random.uniform(0, self.warp) * side
+        mesh = list(_mesh(nodes, grid))
 
         def move(layer: NDArray[np.uint8]) -> NDArray[np.uint8]:
             turned = Image.fromarray(np.ascontiguousarray(np.rot90(layer, turns)))
-            return np.asarray(turned.transform((side, side), Image.Transform.AFFINE, affine, Image.Resampling.BILINEAR))
+            return np.asarray(turned.transform((side, side), Image.Transform.MESH, mesh, Image.Resampling.BILINEAR))
 
         return move(picture), None if outline is None else move(outline)
 
@@ -99,3 +106,14 @@ class Augmentation:
             Image.fromarray(picture).save(file, "JPEG", quality=int(random.integers(30, 95)))
             picture = np.asarray(Image.open(file))
         return picture
+
+
+def _mesh(
+    nodes: NDArray[np.int_], grid: NDArray[np.float64]
+) -> Iterator[tuple[tuple[int, int, int, int], tuple[float, ...]]]:
+    """Give Pillow's mesh: each box between nodes, and the corners in ``grid`` (rows, columns, 2) it is taken from."""
+    for row in range(len(nodes) - 1):
+        for column in range(len(nodes) - 1):
+            box = (int(nodes[column]), int(nodes[row]), int(nodes[column + 1]), int(nodes[row + 1]))
+            corners = (grid[row, column], grid[row + 1, column], grid[row + 1, column + 1], grid[row, column + 1])
+            yield box, tuple(float(value) for corner in corners for value in corner)

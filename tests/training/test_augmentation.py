@@ -127,6 +127,7 @@ GEOMETRY = {
     "scaling": st.floats(0, 0.9),
     "shift": st.floats(0, 1),
     "crop": st.floats(0, 0.9),
+    "warp": st.floats(0, 0.5),
     "flip": st.floats(0, 1),
     "upside_down": st.floats(0, 1),
     "quarter_turn": st.floats(0, 1),
