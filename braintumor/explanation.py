@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from braintumor.bundles import KERAS_FILE, Bundle
 from braintumor.heatmaps import scaled_map
-from braintumor.taxonomy import CLASSES
+from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR
 
 METHODS: dict[str, str] = {
     "gradcam": "Grad-CAM",
@@ -40,19 +40,24 @@ class ExplanationError(RuntimeError):
     """A heatmap that could not be made; the message says why and what to do instead."""
 
 
+def methods_for(bundle: Bundle) -> list[str]:
+    """Name the methods that a bundle's network can be explained by: without a last feature map, Saliency alone."""
+    return list(METHODS) if bundle.feature_map else ["saliency"]
+
+
 def explain(model: Any, image: NDArray[np.uint8], class_name: str, method: str) -> NDArray[np.float32]:
     """Compute where a Keras model looks when it scores one class: (h, w) float32 from 0 to 1.
 
     The map has the cells of the last feature map, or the picture's pixels for Saliency. ``image`` is a prepared uint8
     (size, size). Methods: Grad-CAM (Selvaraju et al., ICCV 2017), Grad-CAM++ (Chattopadhay et al., WACV 2018),
     Score-CAM (Wang et al., CVPR Workshops 2020, on the 24 channels that vary most) and Saliency (Simonyan et al.
-    2013) smoothed over 12 noisy copies (SmoothGrad, Smilkov et al. 2017). Raises ``ValueError`` for an unknown
-    method or class and ``ExplanationError`` when the map comes out flat.
+    2013) smoothed over 12 noisy copies (SmoothGrad, Smilkov et al. 2017). A network that tells no kinds has the
+    classes "tumor" and "notumor". Raises ``ValueError`` for an unknown method or class and ``ExplanationError`` when
+    the map comes out flat.
     """
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
-    model = _classifier(model)
-    score = _score(class_name, int(model.output_shape[-1]))
+    model, score = _scored(model, class_name)
     seed = image[np.newaxis, ..., np.newaxis].astype(np.float32)
     heat = np.asarray(_compute(model, score, seed, method)[0], dtype=np.float32)
     if not np.isfinite(heat).all() or np.ptp(heat) == 0:
@@ -85,22 +90,28 @@ def explain_apart(
         heat = _run_worker(task, on_progress or (lambda share, doing: None))
     finally:
         _ONE_AT_A_TIME.release()
-    return bundle.grid.to_square(heat) if len(heat) < bundle.size else heat
+    return heat if method == "saliency" else bundle.grid.to_square(heat)
 
 
-def _classifier(model: Any) -> Any:
+def _scored(model: Any, class_name: str) -> tuple[Any, Callable[[Any], Any]]:
+    """Give a network that ends where a class is scored, and what to take of its output (n, units)."""
     import keras
 
     from braintumor.networks.registry import CLASSIFIER_LAYER
 
-    return keras.Model(model.input, model.get_layer(CLASSIFIER_LAYER).output)
-
-
-def _score(class_name: str, units: int) -> Callable[[Any], Any]:
-    if class_name not in CLASSES[:units]:
-        raise ValueError(f"class is {class_name!r}; it must be one of {', '.join(CLASSES[:units])}")
-    number = CLASSES.index(class_name)
-    return lambda output: output[:, number]
+    layers = {layer.name: layer for layer in model.layers}
+    # An ensemble has no classifier of its own.
+    output = layers[CLASSIFIER_LAYER].output if CLASSIFIER_LAYER in layers else model.output["logits"]
+    units = int(output.shape[-1])
+    names = CLASSES[:units] if units > 1 else (ANY_TUMOR, NO_TUMOR)
+    if class_name not in names:
+        raise ValueError(f"class is {class_name!r}; it must be one of {', '.join(names)}")
+    if units > 1:
+        number = names.index(class_name)
+        return keras.Model(model.input, output), lambda scores: scores[:, number]
+    # Score-CAM compares outputs, so one alone would tell it nothing; the three kinds' logits are alike.
+    sign = 1 if class_name == ANY_TUMOR else -1
+    return keras.Model(model.input, model.output["logits"]), lambda scores: sign * (scores[:, 0] - scores[:, -1])
 
 
 def _compute(model: Any, score: Callable[[Any], Any], seed: NDArray[np.float32], method: str) -> Any:
@@ -122,7 +133,7 @@ def _compute(model: Any, score: Callable[[Any], Any], seed: NDArray[np.float32],
         "expand_cam": False,
     }
     if method == "scorecam":
-        options["max_N"] = _MOST_CHANNELS
+        options["max_N"] = min(_MOST_CHANNELS, int(model.get_layer(FEATURE_LAYER).output.shape[-1]))
     return kinds[method](model, clone=False)(score, seed, **options)
 
 
@@ -173,7 +184,7 @@ def _failure(status: int, method: str) -> str:
         return f"{METHODS[method]} gives no map for this scan; choose another method."
     if status < 0:
         return "The heatmap took too long or too much memory and was stopped; choose another method."
-    return "The heatmap could not be computed; Grad-CAM is still shown."
+    return "The heatmap could not be computed; choose another method."
 
 
 def _packed(values: NDArray[Any]) -> str:

@@ -70,6 +70,9 @@ TITLES: dict[str, str] = {
 }
 """Each of ``LABELS`` as a title: what is true of a scan, while a finding is what the model says of it."""
 
+FINDING_TITLES: dict[str, str] = {**{name: FINDINGS[name].title for name in CLASSES}, ANY_TUMOR: "Tumor"}
+"""What a model may find as a title; "tumor" from one that tells no kinds."""
+
 
 def members(label: str) -> tuple[bool, ...]:
     """Tell which of ``CLASSES`` a label allows: one for a class name, three for ``tumor``.

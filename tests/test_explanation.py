@@ -182,5 +182,5 @@ def test_the_process_gets_no_setting_of_the_server(monkeypatch):
 
 
 def test_a_process_that_fails_leaves_one_sentence(tiny_bundle, images):
-    with pytest.raises(ExplanationError, match=r"could not be computed; Grad-CAM is still shown\.$"):
+    with pytest.raises(ExplanationError, match=r"could not be computed; choose another method\.$"):
         explain_apart(load_bundle(tiny_bundle), images[0][:5, :5], "glioma", "saliency")

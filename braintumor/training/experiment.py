@@ -21,7 +21,7 @@ from braintumor.datasets import (
     signatures,
 )
 from braintumor.scans import PREPROCESSING
-from braintumor.taxonomy import NO_TUMOR
+from braintumor.taxonomy import ANY_TUMOR, NO_TUMOR
 
 _IDENTIFYING = ["path", "dataset", "published_split", "label", "picture", "group", "mask", "split"]
 
@@ -57,6 +57,12 @@ class ExperimentData:
         outlined_first = (part.index["outline"] < 0).sort_values(kind="stable").index
         repeated = part.index.loc[outlined_first].duplicated(["picture", "dataset"])
         return part.chosen(~repeated.sort_index().to_numpy())
+
+    def without_kinds(self) -> "ExperimentData":
+        """Label every tumor as one of unknown kind, for a network that is taught tumor or not alone."""
+        return replace(
+            self, index=self.index.assign(label=self.index["label"].where(self.index["label"] == NO_TUMOR, ANY_TUMOR))
+        )
 
     def outline(self, row: int) -> NDArray[np.uint8] | None:
         """Give a picture's outline, uint8 (size, size): empty where there is no tumor, None where none was drawn."""

@@ -1,32 +1,54 @@
 """From a trained Keras model to the one graph that the app runs."""
 
+import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
+from braintumor.bundles import GRAPH_FILE, KERAS_FILE, Bundle
+from braintumor.errors import InputError
 from braintumor.networks.registry import CLASSIFIER_LAYER, FEATURE_LAYER, NETWORKS
 
 
 def inference_model(model: keras.Model) -> keras.Model:
     """Extend a network's outputs, from which one pass then gives everything an answer needs.
 
-    "cam" is Grad-CAM (n, h, w, units of the classifier), "features" (n, channels) the mean of the network's early
-    layers and of its last one. The classifier is one dense layer on features averaged with any weights that sum to the
-    same for each picture: the gradient of a class's unit by the last feature map, averaged over the map, is then that
-    class's dense weights up to a factor, so Grad-CAM (Selvaraju et al., ICCV 2017, eq. 1 and 2) is the rectified
-    product of features and weights: CAM (Zhou et al., CVPR 2016) without a bias.
+    "features" (n, channels) are the means of the network's early layers and of its last feature map; a layer that
+    gives a vector is taken as it is. Where Grad-CAM has a closed form "cam" is it: (n, h, w, units of the classifier).
+    The classifier is then one dense layer on features averaged with any weights that sum to the same for each picture:
+    the gradient of a class's unit by the last feature map, averaged over the map, is that class's dense weights up to a
+    factor, so Grad-CAM (Selvaraju et al., ICCV 2017, eq. 1 and 2) is the rectified product of features and weights:
+    CAM (Zhou et al., CVPR 2016) without a bias.
     """
-    features = model.get_layer(FEATURE_LAYER).output
+    network = NETWORKS[model.name]
+    described = [model.get_layer(name).output for name in network.early_layers]
+    described += [model.get_layer(FEATURE_LAYER).output] if network.feature_map else []
+    vectors = [_mean(output) for output in described]
+    outputs = {**model.output, "features": _joined(vectors)}
+    if network.closed_form:
+        outputs["cam"] = _class_maps(model)
+    return keras.Model(model.input, outputs)
+
+
+def _mean(output: Any) -> Any:
+    return keras.layers.GlobalAveragePooling2D()(output) if len(output.shape) > 2 else output
+
+
+def _joined(vectors: list[Any]) -> Any:
+    if len(vectors) == 1:
+        return keras.layers.Activation("linear", name="mean_features")(vectors[0])
+    return keras.layers.Concatenate(name="mean_features")(vectors)
+
+
+def _class_maps(model: keras.Model) -> Any:
     weights = model.get_layer(CLASSIFIER_LAYER).kernel
     explain = keras.layers.Conv2D(weights.shape[-1], 1, use_bias=False, activation="relu", name="cam")
-    maps = explain(features)
+    maps = explain(model.get_layer(FEATURE_LAYER).output)
     explain.set_weights([keras.ops.convert_to_numpy(weights)[None, None]])
-    early = [model.get_layer(name).output for name in NETWORKS[model.name].early_layers]
-    means = [keras.layers.GlobalAveragePooling2D()(layer) for layer in (*early, features)]
-    pooled = keras.layers.Concatenate(name="mean_features")(means)
-    return keras.Model(model.input, {**model.output, "cam": maps, "features": pooled})
+    return maps
 
 
 def export_graph(model: keras.Model, path: Path) -> None:
@@ -39,6 +61,20 @@ def export_graph(model: keras.Model, path: Path) -> None:
         draft = Path(folder) / "graph.tflite"
         extended.export(draft, format="litert", verbose=False)
         path.write_bytes(draft.read_bytes())
+
+
+def export_bundle(bundle: Bundle, path: Path) -> None:
+    """Write a bundle's network as one file: Keras's .keras or .h5, or .tflite, the graph that the app runs.
+
+    Raises ``InputError`` for another ending.
+    """
+    kept = {".keras": KERAS_FILE, ".tflite": GRAPH_FILE}
+    if path.suffix in kept:
+        shutil.copyfile(bundle.folder / kept[path.suffix], path)
+    elif path.suffix == ".h5":
+        keras.saving.load_model(bundle.folder / KERAS_FILE, compile=False).save(path)
+    else:
+        raise InputError(f"{path.name} ends in none of .keras, .h5 and .tflite; choose one of them.")
 
 
 def without_optimizer(model: keras.Model) -> keras.Model:

@@ -14,10 +14,23 @@ from numpy.typing import NDArray
 from braintumor.bundles import HISTORY_FILE
 from braintumor.errors import InputError
 from braintumor.training.experiment import ExperimentData
-from braintumor.training.losses import MarginalCrossEntropy, OutlineLoss, allowed_accuracy
+from braintumor.training.losses import (
+    KINDS_ONLY,
+    MARGINAL,
+    MarginalCrossEntropy,
+    OutlineLoss,
+    allowed_accuracy,
+    loss_of,
+)
+from braintumor.training.profiling import device
 from braintumor.training.sampling import PictureBatches, Sampling, allowed_classes, target_maps
+from braintumor.training.writing import write_whole
+
+NOT_RECORDED = "not recorded"
+"""Device of a run that does not say on what it was trained."""
 
 _STATE_FILE = "state.json"
+_AND = " and "
 
 
 @dataclass(frozen=True)
@@ -25,8 +38,10 @@ class FitOptions:
     """How long and how hard to train.
 
     ``patience`` is the number of epochs without a better validation loss after which the run ends.
-    ``averaging`` is the momentum of the weights' moving average (Polyak & Juditsky 1992), the weights that are kept.
-    ``outline_weight`` is that of the map's loss beside the logits', for networks that have a map.
+    ``averaging`` is the share of all steps over which the weights' moving average reaches back (Polyak & Juditsky
+    1992); that average is kept.
+    ``outline_weight`` is that of the map's loss beside the logits', for networks that have a map. ``loss`` is one of
+    ``losses.LOSSES``; ``smoothing`` is for "marginal".
     """
 
     epochs: int = 40
@@ -35,11 +50,12 @@ class FitOptions:
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
     smoothing: float = 0.03
-    averaging: float = 0.998
+    averaging: float = 0.1
     patience: int = 12
     seed: int = 0
     outline_weight: float = 2.0
     sampling: Sampling = field(default_factory=Sampling)
+    loss: str = MARGINAL
 
 
 class TrainingError(InputError):
@@ -58,7 +74,7 @@ def fit(
 
     After each epoch ``folder`` holds the state to go on from, the best one so far and ``history.csv``; the same call
     on such a folder goes on after the last whole epoch. ``identity`` tells what the run is of: raises
-    ``TrainingError`` when the folder holds the state of another one.
+    ``TrainingError`` when the folder holds the state of another one, and when no epoch had a validation loss.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = _State.load(folder)
@@ -74,6 +90,7 @@ def fit(
         _compile(model, options)
     recorder = _Recorder(folder, state, validation, options)
     if not recorder.finished(state.epoch):
+        state.add_device(device())
         batches = PictureBatches(
             train,
             options.sampling,
@@ -81,12 +98,44 @@ def fit(
             epoch_images=options.epoch_images,
             seed=options.seed,
             map_side=_map_side(model),
+            kinds_only=options.loss in KINDS_ONLY,
             epoch=state.epoch,
             workers=1,
             max_queue_size=8,
         )
         # Shuffled, batches would come in an order that a resumed run does not know.
-        model.fit(batches, initial_epoch=state.epoch, epochs=options.epochs, callbacks=[recorder], shuffle=False)
+        model.fit(
+            batches,
+            initial_epoch=state.epoch,
+            epochs=options.epochs,
+            callbacks=[recorder],
+            shuffle=False,
+            verbose=2,
+        )
+    return _best(folder, state)
+
+
+def best_so_far(folder: Path, identity: str) -> keras.Model | None:
+    """Load the best state of a run that may not be over; None where no epoch of it is whole.
+
+    Raises ``TrainingError`` when the run was not of ``identity``, as ``fit`` was given it, and when no epoch had a
+    validation loss.
+    """
+    state = _State.load(folder)
+    if state.epoch and not state.identity.startswith(f"{identity} "):
+        raise TrainingError(f"{folder} holds a run on other data; choose another folder or delete it.")
+    return _best(folder, state) if state.epoch else None
+
+
+def trained_on(folder: Path) -> str | None:
+    """Name the devices that trained the run in a folder, or ``NOT_RECORDED``; None where no run left its state."""
+    state = _State.load(folder)
+    return state.device or NOT_RECORDED if state.epoch else None
+
+
+def _best(folder: Path, state: "_State") -> keras.Model:
+    if not state.best_epoch:
+        raise TrainingError("The validation loss was never a number; choose a lower --learning-rate.")
     return keras.saving.load_model(folder / state.best_file)
 
 
@@ -116,11 +165,12 @@ def _compile(model: keras.Model, options: FitOptions) -> None:
         weight_decay=options.weight_decay,
         global_clipnorm=1.0,
         use_ema=True,
-        ema_momentum=options.averaging,
+        # A fixed momentum would leave a short run with the average of its first, untrained weights.
+        ema_momentum=max(0.0, 1 - 1 / (options.averaging * steps)),
         ema_overwrite_frequency=None,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    losses: dict[str, keras.losses.Loss] = {"logits": MarginalCrossEntropy(options.smoothing)}
+    losses: dict[str, keras.losses.Loss] = {"logits": loss_of(options.loss, options.smoothing)}
     weights = {"logits": 1.0}
     if _map_side(model):
         losses["map"], weights["map"] = OutlineLoss(), options.outline_weight
@@ -144,6 +194,12 @@ class _State:
     best_loss: float = float("inf")
     best_epoch: int = 0
     identity: str = ""
+    device: str = ""
+
+    def add_device(self, name: str) -> None:
+        """Note on what the epochs to come are trained, beside what trained those before."""
+        before = (self.device or NOT_RECORDED).split(_AND) if self.epoch else []
+        self.device = _AND.join(dict.fromkeys([*before, name]))
 
     @property
     def last_file(self) -> str:
@@ -159,16 +215,10 @@ class _State:
         return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else cls()
 
     def save(self, folder: Path) -> None:
-        _replace(folder / _STATE_FILE, json.dumps(asdict(self)))
+        write_whole(folder / _STATE_FILE, json.dumps(asdict(self)))
         for path in (*folder.glob("last-*.keras"), *folder.glob("best-*.keras")):
             if path.name not in (self.last_file, self.best_file):
                 path.unlink()
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
 
 
 class _Recorder(keras.callbacks.Callback):
@@ -233,7 +283,7 @@ class _Recorder(keras.callbacks.Callback):
         }
         path = self._folder / HISTORY_FILE
         past = pd.read_csv(path).query("epoch <= @epoch") if path.is_file() and epoch else pd.DataFrame()
-        _replace(path, pd.concat([past, pd.DataFrame([row])], ignore_index=True).to_csv(index=False))
+        write_whole(path, pd.concat([past, pd.DataFrame([row])], ignore_index=True).to_csv(index=False))
 
 
 def _mean_dice(truth: NDArray[np.float32], logits: NDArray[np.float32]) -> float:

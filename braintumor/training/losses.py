@@ -1,9 +1,19 @@
-"""Losses that learn from labels of any precision."""
+"""Losses that learn from labels of any precision, and Keras's own for labels of one kind."""
 
 from typing import Any
 
 import keras
 from keras import ops
+
+from braintumor.errors import InputError
+from braintumor.networks.heads import BINARY, TASKS
+
+MARGINAL = "marginal"
+LOSSES = (MARGINAL, "categorical", "sparse_categorical", BINARY)
+"""Losses of the logits: cross-entropies of what a label allows, of its one class (twice), and of tumor or not."""
+
+KINDS_ONLY = ("categorical", "sparse_categorical")
+"""Losses that a tumor of unknown kind cannot teach."""
 
 
 @keras.saving.register_keras_serializable("braintumor")
@@ -29,6 +39,54 @@ class MarginalCrossEntropy(keras.losses.Loss):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "smoothing": self.smoothing}
+
+
+@keras.saving.register_keras_serializable("braintumor")
+class LabelCrossEntropy(keras.losses.Loss):
+    """One of Keras's own cross-entropies: "categorical", "sparse_categorical" or "binary" (tumor or not).
+
+    ``y_true`` is (n, classes), 1 for each allowed class, ``y_pred`` (n, classes) logits, "notumor" last. The first two
+    ask for rows that allow one class; the last takes the logit of the tumor classes' summed probability.
+    """
+
+    def __init__(self, kind: str, name: str = "label_cross_entropy", **options: Any) -> None:
+        super().__init__(name=name, **options)
+        self.kind = kind
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        if self.kind == "categorical":
+            return keras.losses.categorical_crossentropy(y_true, y_pred, from_logits=True)
+        if self.kind == "sparse_categorical":
+            number = ops.argmax(y_true, axis=-1)
+            return keras.losses.sparse_categorical_crossentropy(number, y_pred, from_logits=True)
+        tumor = ops.logsumexp(y_pred[:, :-1], axis=-1, keepdims=True) - y_pred[:, -1:]
+        return keras.losses.binary_crossentropy(1 - y_true[:, -1:], tumor, from_logits=True)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "kind": self.kind}
+
+
+def loss_of(name: str, smoothing: float = 0.0) -> keras.losses.Loss:
+    """Give a loss of ``LOSSES`` by its name; ``smoothing`` is for "marginal", the others are taken as published."""
+    return MarginalCrossEntropy(smoothing) if name == MARGINAL else LabelCrossEntropy(name)
+
+
+def chosen_loss(name: str | None, task: str, published: str) -> str:
+    """Choose a loss: the one named, or what the network was ``published`` with, which for tumor or not is "binary".
+
+    Raises ``InputError`` for one that is not of ``LOSSES`` or does not fit the task.
+    """
+    if task not in TASKS:
+        raise InputError(f"The task is {task!r}; it must be one of {', '.join(TASKS)}.")
+    if name is None:
+        return BINARY if task == BINARY else published
+    if name not in LOSSES:
+        raise InputError(f"The loss is {name!r}; it must be one of {', '.join(LOSSES)}.")
+    if name == BINARY and task != BINARY:
+        raise InputError("The loss binary knows no kinds of tumor; add --task binary, or choose another loss.")
+    if name in KINDS_ONLY and task == BINARY:
+        raise InputError(f"The loss {name} asks for the kind of tumor; with --task binary choose binary or marginal.")
+    return name
 
 
 @keras.saving.register_keras_serializable("braintumor")

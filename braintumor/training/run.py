@@ -1,23 +1,43 @@
 """``python -m braintumor train``: from a folder of pictures to a bundle."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import keras
+import pandas as pd
 
 from braintumor.bundles import HISTORY_FILE, sha256_of
 from braintumor.errors import InputError
 from braintumor.networks import Network, registered
+from braintumor.networks.ensemble import joined
+from braintumor.networks.heads import BINARY, FOUR_CLASS
 from braintumor.training.augmentation import Augmentation
 from braintumor.training.bundling import write_bundle
 from braintumor.training.counterfactuals import Counterfactuals
-from braintumor.training.experiment import index_digest, labelled_index, prepare_pictures, split_index
+from braintumor.training.deciding import SENSITIVITY
+from braintumor.training.experiment import (
+    ExperimentData,
+    index_digest,
+    labelled_index,
+    prepare_pictures,
+    split_index,
+)
 from braintumor.training.fitting import FitOptions, fit
+from braintumor.training.logistic import fit_logistic
+from braintumor.training.losses import chosen_loss
 from braintumor.training.sampling import Sampling
 
 KERAS_SUFFIX = ".keras"
+LOGISTIC = "logistic"
+_STILL = Augmentation(**dict.fromkeys((field.name for field in fields(Augmentation)), 0.0))
 _SCANNERS = Augmentation(bias_field=0.5, gamma=0.8, coarseness=1.0, jpeg=0.25)
+
+
+def _drawn_plainly(augmentation: Augmentation) -> Sampling:
+    return Sampling(augmentation, by_source=False, outlined_copies=False)
+
+
 RECIPES: dict[str, Sampling] = {
     "plain": Sampling(by_source=False, outlined_copies=False),
     "untied": Sampling(
@@ -31,79 +51,120 @@ RECIPES: dict[str, Sampling] = {
         ),
         by_source=False,
     ),
+    "warped": Sampling(
+        replace(_SCANNERS, rotation=15.0, scaling=0.2, quarter_turn=0.05, upside_down=0.1, warp=0.05),
+        Counterfactuals(
+            mirror_half=0.25, mirror_patch=0.1, erase=0.3, patch=0.03, patchwork=0.3, graft=0.05, regraft=0.5
+        ),
+        by_source=False,
+    ),
+    # As the plain networks were published.
+    "unchanged": _drawn_plainly(_STILL),
+    "turned_cropped": _drawn_plainly(replace(_STILL, rotation=15.0, scaling=0.15, crop=0.15, flip=0.5)),
+    "zoom_flip": _drawn_plainly(replace(_STILL, scaling=0.2, flip=0.5)),
+    "brightness_contrast": _drawn_plainly(replace(_STILL, brightness=0.1, contrast=0.3)),
 }
-"""Ways to draw and change training pictures, by name; docs/ideas.md says what each part of them moves."""
+"""Ways to draw and change training pictures, by name; docs/ideas.md says what each part of the first four moves."""
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a training run was asked for; see ``python -m braintumor train --help``."""
+    """What a training run was asked for; see ``python -m braintumor train --help``.
+
+    ``weights`` is a file, or "imagenet". Epochs, learning rate, recipe and loss are those of the network where None.
+    """
 
     data: Path
     network: str
-    weights: Path | None
+    weights: Path | str | None
     name: str
     version: str
     size: int | None
-    epochs: int
+    epochs: int | None
     folds: int
     fold: int
     seed: int
-    learning_rate: float
-    recipe: str
+    learning_rate: float | None
+    recipe: str | None
     bfloat16: bool
     runs: Path
     models: Path
+    sensitivity: float = SENSITIVITY
+    task: str = FOUR_CLASS
+    loss: str | None = None
 
     @property
     def command(self) -> str:
         """The call that does this again, without paths of the machine it ran on."""
         given = [f"--network {self.network}"]
-        given += [f"--weights {self.weights.name}"] if self.weights else []
+        given += [f"--weights {self.initial_weights}"] if self.weights else []
         given += [f"--size {self.size}"] if self.size else []
-        given += [
-            f"--{key} {getattr(self, key)}" for key in ("name", "version", "recipe", "epochs", "folds", "fold", "seed")
-        ]
-        given += [f"--learning-rate {self.learning_rate:g}"]
+        given += [f"--task {self.task}"] if self.task != FOUR_CLASS else []
+        keys = ("name", "version", "recipe", "loss", "epochs", "folds", "fold", "seed")
+        given += [f"--{key} {getattr(self, key)}" for key in keys if getattr(self, key) is not None]
+        given += [f"--learning-rate {self.learning_rate:g}"] if self.learning_rate is not None else []
         given += ["--bfloat16"] if self.bfloat16 else []
+        given += [] if self.sensitivity == SENSITIVITY else [f"--sensitivity {self.sensitivity:g}"]
         return " ".join(["python -m braintumor train --data DIR", *given])
+
+    @property
+    def initial_weights(self) -> str | None:
+        """What training starts from, without the path of a file."""
+        return self.weights.name if isinstance(self.weights, Path) else self.weights
+
+    def weights_identity(self) -> str | None:
+        """Give what tells initial weights from all others: the SHA-256 of a file, or "imagenet"."""
+        return sha256_of(self.weights) if isinstance(self.weights, Path) else self.weights
+
+    def parts(self) -> list["RunOptions"]:
+        """Give the options of each network to train, settled and with its size: one, or the members of an ensemble."""
+        network = registered(self.network)
+        sized = replace(self, size=self.size or network.size)
+        return [replace(sized, network=name).settled() for name in network.members or (network.name,)]
+
+    def settled(self) -> "RunOptions":
+        """Fill in what was left to the network; members of an ensemble each have their own."""
+        network = registered(self.network)
+        if network.members:
+            return self
+        return replace(
+            self,
+            epochs=network.epochs if self.epochs is None else self.epochs,
+            learning_rate=network.learning_rate if self.learning_rate is None else self.learning_rate,
+            recipe=network.recipe if self.recipe is None else self.recipe,
+            loss=chosen_loss(self.loss, self.task, network.loss),
+        )
 
 
 def run(options: RunOptions) -> dict[str, Any]:
     """Train, or go on with a stopped run, and write the bundle ``models/NAME``; gives its card.
 
-    Raises ``InputError`` for an unknown network, ``DatasetError`` for data that cannot be used, and ``TrainingError``
-    when the name was used for another run.
+    Raises ``InputError`` for an unknown network or a sensitivity out of range, ``DatasetError`` for data that cannot be
+    used, and ``TrainingError`` when the name was used for another run.
     """
+    if not 0 < options.sensitivity <= 1:
+        raise InputError(f"The sensitivity is {options.sensitivity:g}; it must be above 0 and at most 1.")
+    options = options.settled()
     network = registered(options.network)
-    fitting = FitOptions(
-        epochs=options.epochs, seed=options.seed, learning_rate=options.learning_rate, sampling=_recipe(options.recipe)
-    )
     size = options.size or network.size
-    keras.utils.set_random_seed(options.seed)
-    keras.config.set_dtype_policy("mixed_bfloat16" if options.bfloat16 else "float32")
-    model = _started(network, size, options.weights)
-    keras.config.set_dtype_policy("float32")
+    for part in options.parts():
+        # What cannot be drawn or built is refused before the pictures are read.
+        _fit_options(part)
+        start(part)
     index = split_index(labelled_index(options.data), folds=options.folds, fold=options.fold, seed=options.seed)
     folder = options.runs / options.name
     data = prepare_pictures(options.data, index, size, folder)
-    initial = sha256_of(options.weights) if options.weights else None
-    best = fit(
-        model,
-        data.part("train"),
-        data.distinct("validation"),
-        folder,
-        fitting,
-        f"{network.name} {size} {index_digest(index)} {initial}",
-    )
+    data = data.without_kinds() if options.task == BINARY else data
+    initial = options.weights_identity()
+    best = train_network(options, data, folder, f"{index_digest(index)} {initial}")
     groups = index.groupby("split")["group"].nunique()
     facts = {
         "name": options.name,
         "version": options.version,
         "network": network.name,
         "network_source": network.source,
-        "initial_weights": options.weights.name if options.weights else None,
-        "initial_weights_sha256": initial,
+        "initial_weights": options.initial_weights,
+        "initial_weights_sha256": initial if isinstance(options.weights, Path) else None,
         "command": options.command,
         "split": {
             "seed": options.seed,
@@ -112,9 +173,10 @@ def run(options: RunOptions) -> dict[str, Any]:
             "groups": {str(name): int(count) for name, count in groups.items()},
             "index_sha256": index_digest(index),
         },
-        "heatmap": {"first": network.first, "step": network.step},
+        "heatmap": network.heatmap,
+        **({"kinds": False} if options.task == BINARY else {}),
     }
-    return write_bundle(best, data, folder / HISTORY_FILE, options.models / options.name, facts)
+    return write_bundle(best, data, folder / HISTORY_FILE, options.models / options.name, facts, options.sensitivity)
 
 
 def _recipe(name: str) -> Sampling:
@@ -123,13 +185,77 @@ def _recipe(name: str) -> Sampling:
     return RECIPES[name]
 
 
-def _started(network: Network, size: int, weights: Path | None) -> keras.Model:
-    """Build a network that starts from a file of ImageNet weights or from a trained ``.keras`` file of its own kind."""
-    if weights is None or weights.suffix != KERAS_SUFFIX:
-        return network.build(size, weights)
-    model = network.build(size, None)
+def start(options: RunOptions) -> keras.Model:
+    """Build the network that a run starts from: anew, from ImageNet weights, or from a .keras file of its own kind.
+
+    Raises ``InputError`` for weights, a size or a task that the network cannot have.
+    """
+    network, weights = registered(options.network), options.weights
+    keras.utils.set_random_seed(options.seed)
+    keras.config.set_dtype_policy("mixed_bfloat16" if options.bfloat16 else "float32")
     try:
+        if not (isinstance(weights, Path) and weights.suffix == KERAS_SUFFIX):
+            return _built(network, options, weights)
+        model = _built(network, options, None)
         model.set_weights(keras.saving.load_model(weights, compile=False).get_weights())
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         raise InputError(f"{weights} holds no {network.name} that training can start from ({error}).") from error
+    finally:
+        keras.config.set_dtype_policy("float32")
     return model
+
+
+def _built(network: Network, options: RunOptions, weights: Path | str | None) -> keras.Model:
+    try:
+        return network.start(options.size, weights, options.task)
+    except InputError:
+        raise
+    except ValueError as error:
+        if weights is not None:
+            raise
+        size = options.size or network.size
+        raise InputError(
+            f"{network.name} cannot be built for {size} pixels; choose a larger --size, a multiple of 32."
+        ) from error
+
+
+def train_network(options: RunOptions, data: ExperimentData, folder: Path, identity: str = "") -> keras.Model:
+    """Train the network that the options name on the split "train" and give its best state on "validation".
+
+    ``folder`` gets what ``fit`` writes, of an ensemble one folder a member, and ``history.csv``: that of an ensemble
+    has its members' epochs one after the other. ``identity`` tells what data the run is of. Raises like ``start`` and
+    ``fit``.
+    """
+    parts = options.parts()
+    folders = [folder if len(parts) == 1 else folder / part.network for part in parts]
+    trained = [_trained(part, data, where, identity) for part, where in zip(parts, folders, strict=True)]
+    if len(parts) == 1:
+        return trained[0]
+    history = pd.concat([pd.read_csv(where / HISTORY_FILE) for where in folders], ignore_index=True)
+    history.assign(epoch=range(1, len(history) + 1)).to_csv(folder / HISTORY_FILE, index=False)
+    return joined(trained)
+
+
+def _trained(options: RunOptions, data: ExperimentData, folder: Path, identity: str) -> keras.Model:
+    fitting, model = _fit_options(options), start(options)
+    train, validation = data.part("train"), data.distinct("validation")
+    if options.network == LOGISTIC:
+        return fit_logistic(model, data.distinct("train"), validation, folder)
+    task = "" if options.task == FOUR_CLASS else f" {options.task}"
+    return fit(model, train, validation, folder, fitting, f"{options.network} {options.size} {identity}{task}")
+
+
+def _fit_options(options: RunOptions) -> FitOptions:
+    assert options.epochs is not None
+    assert options.learning_rate is not None
+    assert options.recipe is not None
+    assert options.loss is not None
+    return FitOptions(
+        epochs=options.epochs,
+        seed=options.seed,
+        learning_rate=options.learning_rate,
+        sampling=_recipe(options.recipe),
+        loss=options.loss,
+    )

@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from braintumor.taxonomy import NO_TUMOR, members
+from braintumor.errors import InputError
+from braintumor.taxonomy import ANY_TUMOR, NO_TUMOR, TUMOR_CLASSES, members
 from braintumor.training.augmentation import Augmentation
 from braintumor.training.counterfactuals import Counterfactuals, Example, mirror_axis
 from braintumor.training.experiment import ExperimentData
@@ -44,17 +45,24 @@ def target_maps(outlines: list[NDArray[np.uint8] | None], side: int) -> NDArray[
     return maps
 
 
-def row_weights(index: pd.DataFrame, *, by_source: bool = False, outlined_copies: bool = False) -> NDArray[np.float64]:
+def row_weights(
+    index: pd.DataFrame, *, by_source: bool = False, outlined_copies: bool = False, kinds_only: bool = False
+) -> NDArray[np.float64]:
     """Give each training row its chance to be drawn: (n,), summing to 1.
 
     Copies of one picture share the chance of the square root of their number, and classes (``by_source``: the classes
     of each dataset) are drawn in proportion to the square root of what they hold, so that neither copies nor a common
-    class drown the rest. For ``outlined_copies`` see ``Sampling``; the index then needs ``outline``.
+    class drown the rest. For ``outlined_copies`` see ``Sampling``; the index then needs ``outline``. With
+    ``kinds_only`` tumors of unknown kind are never drawn; raises ``InputError`` where there is no other tumor.
     """
     drawn = pd.Series(True, index=index.index)
+    if kinds_only:
+        drawn = index["label"] != ANY_TUMOR
+        if not index["label"].isin(TUMOR_CLASSES).any():
+            raise InputError("No tumor in training has a known kind; choose the loss marginal, or add --task binary.")
     if outlined_copies:
-        outlined = (index["outline"] >= 0) & (index["label"] != NO_TUMOR)
-        drawn = outlined | ~outlined.groupby(index["picture"]).transform("any")
+        outlined = drawn & (index["outline"] >= 0) & (index["label"] != NO_TUMOR)
+        drawn &= outlined | ~outlined.groupby(index["picture"]).transform("any")
     copies = drawn.groupby(index["picture"]).transform("sum").clip(lower=1)
     weights = drawn / np.sqrt(copies)
     strata = index["dataset"] + "/" + index["label"] if by_source else index["label"]
@@ -68,7 +76,8 @@ class PictureBatches(keras.utils.PyDataset):
 
     Yields float32 (batch, size, size, 1) from 0 to 255 and a dictionary: "logits" the allowed classes (batch, classes)
     and, for a network with a map of ``map_side`` cells a side, "map" as ``target_maps`` gives it. Epoch ``k`` of a
-    seed is always the same, so that a resumed run goes on as if it had not stopped.
+    seed is always the same, so that a resumed run goes on as if it had not stopped. ``kinds_only`` is for losses that
+    a tumor of unknown kind cannot teach, see ``row_weights``.
     """
 
     def __init__(
@@ -80,14 +89,21 @@ class PictureBatches(keras.utils.PyDataset):
         epoch_images: int,
         seed: int,
         map_side: int | None = None,
+        kinds_only: bool = False,
         epoch: int = 0,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self._data = data
         self._labels = list(data.index["label"])
-        self._weights = row_weights(data.index, by_source=sampling.by_source, outlined_copies=sampling.outlined_copies)
+        self._weights = row_weights(
+            data.index,
+            by_source=sampling.by_source,
+            outlined_copies=sampling.outlined_copies,
+            kinds_only=kinds_only,
+        )
         self._sampling = sampling
+        self._kinds_only = kinds_only
         self._map_side = map_side
         self._batch_size = batch_size
         self._batches = max(1, epoch_images // batch_size)
@@ -122,7 +138,9 @@ class PictureBatches(keras.utils.PyDataset):
     def _example(self, row: int, random: np.random.Generator) -> Example:
         example = self._stored(row)
         donor = self._stored(self._donors[random.integers(len(self._donors))]) if self._donors else None
-        example = self._sampling.counterfactuals.apply(example, self._axis(row), donor, random)
+        changed = self._sampling.counterfactuals.apply(example, self._axis(row), donor, random)
+        # A grafted tumor has no kind.
+        example = example if self._kinds_only and changed.label == ANY_TUMOR else changed
         picture, outline = self._sampling.augmentation.apply(example.picture, random, example.outline)
         return Example(picture, outline, example.label)
 

@@ -1,4 +1,5 @@
-from dataclasses import dataclass, replace
+import json
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import keras
@@ -10,7 +11,16 @@ from braintumor.bundles import HISTORY_FILE
 from braintumor.scans import phantom
 from braintumor.training import Augmentation, Counterfactuals, FitOptions, Sampling, fit
 from braintumor.training.experiment import ExperimentData
-from braintumor.training.fitting import TrainingError, _Recorder, _restored
+from braintumor.training.fitting import (
+    NOT_RECORDED,
+    TrainingError,
+    _Recorder,
+    _restored,
+    _State,
+    best_so_far,
+    device,
+    trained_on,
+)
 from braintumor.training.losses import MarginalCrossEntropy, OutlineLoss
 from braintumor.training.sampling import allowed_classes, target_maps
 from tests.conftest import phantom_outline
@@ -22,7 +32,7 @@ OPTIONS = FitOptions(
     batch_size=4,
     epoch_images=20,
     patience=10,
-    averaging=0.5,
+    averaging=0.13,
     outline_weight=0.7,
     sampling=Sampling(Augmentation(), Counterfactuals(mirror_half=0.5, patch=0.5, graft=0.5)),
 )
@@ -88,7 +98,8 @@ def test_the_history_tells_how_the_kept_weights_do_on_validation(whole, part):
         loss += 0.7 * float(OutlineLoss()(truth, found["map"]))
         drawn, called = truth[[1, 3, 5]] > 0.5, found["map"][[1, 3, 5]] > 0
         dice = [2 * (one & other).sum() / (one.sum() + other.sum()) for one, other in zip(drawn, called, strict=True)]
-        assert 0 < row["val_dice"] == pytest.approx(np.mean(dice), abs=1e-6)
+        assert row["val_dice"] == pytest.approx(np.mean(dice), abs=1e-6)
+        assert whole.history["val_dice"].max() > 0
     assert row["val_loss"] == pytest.approx(loss, rel=1e-4)
     assert row["val_accuracy"] == pytest.approx(allowed[np.arange(8), found["logits"].argmax(axis=1)].mean())
 
@@ -105,7 +116,7 @@ def test_a_network_learns_what_it_is_shown_and_its_average_is_kept(part, tmp_pat
         return {name: float(loss(truth, found[name])) for name, (truth, loss) in targets.items()}
 
     before = losses(model)
-    still = Sampling(Augmentation(*[0] * 15))
+    still = Sampling(Augmentation(*[0] * len(fields(Augmentation))))
     run = _run(model, part, tmp_path, replace(OPTIONS, epochs=1, epoch_images=80, learning_rate=1e-2, sampling=still))
     after = losses(run.best)
     assert after["logits"] < 0.7 * before["logits"]
@@ -208,3 +219,37 @@ def test_patience_ends_a_run_that_stops_improving(part, tmp_path, monkeypatch):
     monkeypatch.setattr(_Recorder, "_validate", lambda self: {**original(self), "val_loss": next(losses)})
     run = _run(build_glass("squeezenet"), part, tmp_path, replace(OPTIONS, epochs=30, patience=2))
     assert list(run.history["epoch"]) == [1, 2, 3]
+
+
+def test_a_run_that_never_had_a_validation_loss_says_what_to_change(part, tmp_path, monkeypatch):
+    original = _Recorder._validate
+    monkeypatch.setattr(_Recorder, "_validate", lambda self: {**original(self), "val_loss": float("nan")})
+    with pytest.raises(TrainingError, match="never a number; choose a lower --learning-rate"):
+        _run(build_glass("squeezenet"), part, tmp_path, replace(OPTIONS, epochs=1))
+    with pytest.raises(TrainingError, match="never a number"):
+        best_so_far(tmp_path, "a")
+
+
+def test_a_run_says_what_it_was_trained_on(whole, tmp_path):
+    assert trained_on(whole.folder) == device()
+    assert trained_on(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "added", "said"),
+    [
+        ({}, "B", "B"),
+        ({"epoch": 0, "device": "A"}, "B", "B"),
+        ({"epoch": 1}, "B", f"{NOT_RECORDED} and B"),
+        ({"epoch": 1, "device": "A"}, "B", "A and B"),
+        ({"epoch": 1, "device": "A and B"}, "A", "A and B"),
+        ({"epoch": 1}, None, NOT_RECORDED),
+    ],
+)
+def test_a_run_on_several_machines_names_each_once(state, added, said, tmp_path):
+    (tmp_path / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    found = _State.load(tmp_path)
+    if added:
+        found.add_device(added)
+        replace(found, epoch=2).save(tmp_path)
+    assert trained_on(tmp_path) == said

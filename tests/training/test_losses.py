@@ -4,8 +4,17 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from braintumor.errors import InputError
 from braintumor.taxonomy import LABELS, members
-from braintumor.training.losses import MarginalCrossEntropy, OutlineLoss, allowed_accuracy
+from braintumor.training.losses import (
+    LOSSES,
+    LabelCrossEntropy,
+    MarginalCrossEntropy,
+    OutlineLoss,
+    allowed_accuracy,
+    chosen_loss,
+    loss_of,
+)
 
 RANDOM = np.random.default_rng(0)
 LOGITS = RANDOM.normal(0, 3, (40, 4)).astype(np.float32)
@@ -83,6 +92,63 @@ def test_loss_and_measure_survive_a_saved_model(tmp_path):
     inputs = np.ones((4, 3), np.float32)
     expected = model.evaluate(inputs, SINGLE[:4], verbose=0)
     np.testing.assert_allclose(loaded.evaluate(inputs, SINGLE[:4], verbose=0), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["categorical", "sparse_categorical"])
+def test_both_losses_of_kinds_are_the_usual_cross_entropy(name):
+    found = loss_of(name, smoothing=0.3)(SINGLE, LOGITS)
+    assert float(found) == pytest.approx(float(MarginalCrossEntropy()(SINGLE, LOGITS)), rel=1e-5)
+
+
+def test_the_binary_loss_asks_for_tumor_or_not_alone():
+    labels = [LABELS[number] for number in RANDOM.integers(0, len(LABELS), 40)]
+    chances = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
+    right = np.where([label == "notumor" for label in labels], chances[:, 3], chances[:, :3].sum(axis=1))
+    found = loss_of("binary")(_allowed(*labels), LOGITS)
+    assert float(found) == pytest.approx(-np.log(right).mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_teaches_and_survives_its_config(name):
+    variable = tf.Variable(LOGITS)
+    with tf.GradientTape() as tape:
+        loss = loss_of(name)(SINGLE, variable)
+    gradient = tape.gradient(loss, variable).numpy()
+    assert np.isfinite(gradient).all()
+    assert np.abs(gradient).max() > 0
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss_of(name)))
+    assert float(copy(SINGLE, LOGITS)) == float(loss)
+    assert isinstance(copy, MarginalCrossEntropy if name == "marginal" else LabelCrossEntropy)
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "chosen"),
+    [
+        (None, "four_class", "sparse_categorical"),
+        (None, "binary", "binary"),
+        ("marginal", "four_class", "marginal"),
+        ("marginal", "binary", "marginal"),
+        ("categorical", "four_class", "categorical"),
+        ("binary", "binary", "binary"),
+    ],
+)
+def test_the_loss_is_the_one_named_or_that_of_the_network_or_the_task(name, task, chosen):
+    assert chosen_loss(name, task, "sparse_categorical") == chosen
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "sentence"),
+    [
+        ("hinge", "four_class", "loss is 'hinge'; it must be one of marginal, categorical, sparse_categorical, binary"),
+        ("binary", "four_class", "add --task binary"),
+        ("categorical", "binary", "categorical asks for the kind of tumor"),
+        ("sparse_categorical", "binary", "choose binary or marginal"),
+        (None, "two", "task is 'two'; it must be one of four_class, binary"),
+    ],
+)
+def test_a_loss_that_does_not_fit_is_refused(name, task, sentence):
+    with pytest.raises(InputError, match=sentence):
+        chosen_loss(name, task, "marginal")
 
 
 @pytest.mark.parametrize(

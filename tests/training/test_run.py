@@ -5,10 +5,19 @@ import keras
 import numpy as np
 import pytest
 
+from braintumor import settings
+from braintumor.bundles import load_bundle
 from braintumor.cli import main
 from braintumor.errors import InputError
+from braintumor.explanation import METHODS, methods_for
+from braintumor.inference import Graph, Predictor
 from braintumor.networks import registered
-from braintumor.training.run import RECIPES, RunOptions, _started, run
+from braintumor.scans import phantom
+from braintumor.taxonomy import CLASSES
+from braintumor.training.evaluating import evaluate_bundle
+from braintumor.training.export import export_bundle
+from braintumor.training.run import RECIPES, RunOptions, run, start
+from tests.conftest import phantom_scan
 
 OPTIONS = RunOptions(
     data=Path("/somewhere/private"),
@@ -38,6 +47,7 @@ SHORTEST = (
     [
         ({}, SHORTEST),
         ({"bfloat16": True}, f"{SHORTEST} --bfloat16"),
+        ({"sensitivity": 0.98}, f"{SHORTEST} --sensitivity 0.98"),
         ({"size": 96}, SHORTEST.replace("--name", "--size 96 --name")),
         ({"weights": Path("/somewhere/private/w.h5")}, SHORTEST.replace("--name", "--weights w.h5 --name")),
         ({"network": "squeezenet"}, SHORTEST.replace("squeeze_unet", "squeezenet")),
@@ -51,9 +61,25 @@ def test_the_command_says_how_to_train_again_and_nothing_of_the_machine(changes,
     ("changes", "sentence"),
     [
         ({"network": "resnet"}, "must be one of squeeze_unet, squeezenet"),
+        ({"sensitivity": 0.0}, "sensitivity is 0; it must be above 0 and at most 1"),
+        ({"sensitivity": 95.0}, "sensitivity is 95; it must be above 0 and at most 1"),
         ({"recipe": "soup"}, "must be one of plain, untied, regrafted"),
         ({"weights": Path("nowhere.keras"), "size": 48}, "nowhere.keras holds no squeeze_unet"),
         ({"weights": Path("nowhere.h5"), "size": 48}, "nowhere.h5 holds no weights"),
+        ({"weights": "imagenet"}, "no ImageNet weights of squeeze_unet to fetch, only of vgg16"),
+        ({"weights": Path("nowhere.h5"), "network": "lenet"}, "no published weights of lenet"),
+        ({"weights": Path("nowhere.h5"), "network": "vgg16", "size": 32}, "nowhere.h5 holds no weights of VGG16"),
+        ({"weights": Path("nowhere.keras"), "network": "lenet", "size": 32}, "nowhere.keras holds no lenet"),
+        ({"network": "alexnet", "size": 32}, "^alexnet cannot be built for 32 pixels; choose a larger --size"),
+        ({"size": 100}, "^squeeze_unet cannot be built for 100 pixels; choose a larger --size, a multiple of 32"),
+        ({"network": "vgg16", "weights": "imagenet", "size": 16}, "^VGG16 cannot be built for 16 pixels"),
+        (
+            {"weights": Path("nowhere.keras"), "network": "alexnet", "size": 32},
+            "^alexnet cannot be built for 32 pixels",
+        ),
+        ({"task": "binary"}, "squeeze_unet cannot be trained for the task binary"),
+        ({"task": "binary", "network": "lenet", "loss": "categorical"}, "asks for the kind of tumor"),
+        ({"loss": "binary"}, "add --task binary"),
         ({"size": 48}, "private is not a folder"),
     ],
 )
@@ -65,22 +91,129 @@ def test_a_run_that_cannot_start_says_why_and_writes_nothing(changes, sentence, 
 
 def test_every_option_of_a_run_can_be_given_on_the_command_line(tmp_path, capsys):
     """The command of a bundle, with a folder in the place of DIR, gets as far as looking for the data."""
-    options = replace(OPTIONS, size=48, bfloat16=True, data=tmp_path / "none")
+    options = replace(OPTIONS, size=48, bfloat16=True, sensitivity=0.9, data=tmp_path / "none")
     words = options.command.replace("DIR", str(options.data)).split()[3:]
     assert main([*words, "--runs", str(tmp_path / "runs")]) == 2
     assert "none is not a folder" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name != "plain"])
+def test_what_is_left_open_is_what_the_network_was_published_with():
+    vgg16 = registered("vgg16")
+    left_open = replace(OPTIONS, network="vgg16", epochs=None, learning_rate=None, recipe=None)
+    for options in (left_open.settled(), *left_open.parts()):
+        found = (options.epochs, options.learning_rate, options.recipe, options.loss)
+        assert found == (vgg16.epochs, vgg16.learning_rate, vgg16.recipe, vgg16.loss)
+    assert "--loss sparse_categorical" in left_open.settled().command
+    assert left_open.parts()[0].size == vgg16.size
+
+
+def test_each_member_of_an_ensemble_is_trained_as_it_would_be_by_itself():
+    options = replace(OPTIONS, network="ensemble", epochs=None, learning_rate=None, recipe=None)
+    assert options.settled() == options
+    members = [replace(options, network=name, size=128).settled() for name in ("vgg16", "resnet50")]
+    assert options.parts() == members
+    assert [part.epochs for part in replace(options, epochs=3).parts()] == [3, 3]
+
+
+PUBLISHED = ("unchanged", "turned_cropped", "zoom_flip", "brightness_contrast")
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_recipes_change_pictures_as_published_and_add_nothing(name):
+    picture, flat = phantom(48), np.full((48, 48), 100, np.uint8)
+    augmentation = RECIPES[name].augmentation
+    changed = [augmentation.apply(picture, np.random.default_rng(seed))[0] for seed in range(6)]
+    moved = max(np.abs(one.astype(int) - picture).max() for one in changed)
+    assert (moved <= 1) == (name == "unchanged")
+    assert all(np.ptp(augmentation.apply(flat, np.random.default_rng(seed))[0][9:39, 9:39]) == 0 for seed in range(6))
+    assert not RECIPES[name].counterfactuals.mirrors
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name not in ("plain", *PUBLISHED)])
 def test_recipes_untie_tumors_from_their_sources(name):
     assert RECIPES[name].outlined_copies
     assert RECIPES[name].counterfactuals.mirrors
 
 
 def test_training_can_start_from_a_trained_network_of_the_same_kind(tiny_bundle):
-    started = _started(registered("squeeze_unet"), 48, tiny_bundle / "model.keras")
+    started = start(replace(OPTIONS, size=48, weights=tiny_bundle / "model.keras"))
     trained = keras.saving.load_model(tiny_bundle / "model.keras", compile=False)
     for found, expected in zip(started.get_weights(), trained.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
     with pytest.raises(InputError, match="holds no squeezenet"):
-        _started(registered("squeezenet"), 48, tiny_bundle / "model.keras")
+        start(replace(OPTIONS, network="squeezenet", size=48, weights=tiny_bundle / "model.keras"))
+
+
+SMALLEST = {
+    "lenet": {"network": "lenet", "size": 32, "epochs": 1},
+    "logistic": {"network": "logistic", "size": 32},
+    "binary": {"network": "lenet", "size": 32, "epochs": 1, "task": "binary"},
+}
+
+
+@pytest.fixture(scope="module", params=SMALLEST)
+def trained(request, picture_folder, tmp_path_factory):
+    """A bundle of a network without a closed form, made as the real command makes it."""
+    work = tmp_path_factory.mktemp(request.param)
+    left_open = replace(OPTIONS, epochs=None, learning_rate=None, recipe=None, folds=3, fold=0)
+    options = replace(left_open, **SMALLEST[request.param])
+    run(replace(options, data=picture_folder, runs=work / "runs", models=work / "models"))
+    return load_bundle(work / "models" / "mine")
+
+
+def test_a_flattened_network_answers_as_the_apps_model(trained, monkeypatch):
+    """Named by the setting, it gives the page all that the page asks for."""
+    monkeypatch.setenv("BRAINTUMOR_MODELS_DIR", str(trained.folder.parent))
+    monkeypatch.setenv("BRAINTUMOR_MODEL", trained.folder.name)
+    settings.load.cache_clear()
+    configured = settings.load()
+    settings.load.cache_clear()
+    predictor = Predictor.load(configured.models_dir / configured.model)
+    assert predictor.bundle.folder == trained.folder
+    for prediction in predictor.predict([phantom_scan(tumor=tumor) for tumor in (True, False)]):
+        assert sum(prediction.probabilities.values()) == pytest.approx(1)
+        assert prediction.p_tumor == pytest.approx(1 - prediction.probabilities["notumor"])
+        assert set(prediction.probabilities) == set(CLASSES if trained.kinds else ("tumor", "notumor"))
+        assert prediction.finding in {None, *prediction.probabilities}
+        assert prediction.cam is None
+        assert not prediction.locates
+        assert not any(prediction.explains(name) for name in prediction.probabilities)
+        assert trained.kinds or not any("kind" in reason for reason in prediction.reasons)
+        with pytest.raises(ValueError, match="no Grad-CAM of notumor at hand"):
+            prediction.class_map("notumor")
+
+
+def test_the_card_says_what_the_network_can(trained):
+    network = registered(trained.card["network"])
+    assert trained.card["heatmap"] == {"first": network.first, "step": network.step, "feature_map": network.feature_map}
+    assert methods_for(trained) == (list(METHODS) if network.feature_map else ["saliency"])
+    assert trained.kinds == ("--task binary" not in trained.card["command"])
+    if not trained.kinds:
+        assert trained.card["metrics"]["test"]["four_class"]["accuracy"]["value"] is None
+        assert trained.referral.kind_confidence == 0
+        assert {label for data in trained.card["data"].values() for label in data["images"]} == {"tumor", "notumor"}
+
+
+def test_a_bundle_is_measured_again_as_it_was(trained, picture_folder):
+    assert evaluate_bundle(trained, picture_folder)[0]["agrees_with_card"]
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5", ".tflite"])
+def test_a_bundle_is_exported_in_three_forms(trained, ending, tmp_path, capsys):
+    path = tmp_path / f"network{ending}"
+    assert main(["export", "--bundle", str(trained.folder), "--to", str(path)]) == 0
+    assert str(path) in capsys.readouterr().out
+    pictures = np.stack([phantom(trained.size, seed=seed) for seed in range(3)])
+    wanted = Graph(trained.folder / "graph.tflite").run(pictures).logits
+    if ending == ".tflite":
+        found = Graph(path).run(pictures).logits
+    else:
+        network = keras.saving.load_model(path, compile=False)
+        found = network(pictures[..., None].astype(np.float32))["logits"]
+    np.testing.assert_allclose(found, wanted, atol=1e-3)
+
+
+def test_another_ending_is_refused(trained, tmp_path):
+    with pytest.raises(InputError, match=r"network.onnx ends in none of .keras, .h5 and .tflite"):
+        export_bundle(trained, tmp_path / "network.onnx")
+    assert not list(tmp_path.iterdir())

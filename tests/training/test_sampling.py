@@ -1,8 +1,11 @@
+from dataclasses import fields
+
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from braintumor.errors import InputError
 from braintumor.scans import phantom
 from braintumor.training.augmentation import Augmentation
 from braintumor.training.counterfactuals import Counterfactuals
@@ -12,7 +15,7 @@ from tests.conftest import phantom_outline
 from tests.training.heads import SIDE, example, head
 
 SIZE = 32
-STILL = Augmentation(*[0.0] * 15)
+STILL = Augmentation(**dict.fromkeys((field.name for field in fields(Augmentation)), 0.0))
 PICTURES = np.stack([phantom(SIZE, seed=seed, tumor=seed not in (3, 4)) for seed in range(6)])
 OUTLINES = np.stack([phantom_outline(SIZE, seed) for seed in (0, 2)]).astype(np.uint8) * 255
 INDEX = pd.DataFrame(
@@ -124,6 +127,46 @@ def test_chances_of_copies_of_which_some_are_outlined(labels, pictures, outlines
     index = pd.DataFrame({"dataset": "a", "label": labels, "picture": pictures, "outline": outlines})
     found = row_weights(index, outlined_copies=True)
     np.testing.assert_allclose(found, np.array(weights) / np.sum(weights), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("labels", "weights"),
+    [
+        (["glioma", "tumor", "notumor"], [1, 0, 1]),
+        (["glioma", "meningioma"], [1, 1]),
+        # Two of three copies are of unknown kind; the third stands for itself.
+        (["glioma", "tumor", "tumor", "notumor"], [1, 0, 0, 1]),
+    ],
+)
+@pytest.mark.parametrize("outlined_copies", [True, False])
+def test_tumors_of_unknown_kind_are_not_drawn_for_losses_of_kinds(labels, weights, outlined_copies):
+    index = pd.DataFrame({"dataset": "a", "label": labels, "picture": "p", "outline": 0})
+    index["picture"] = ["n" if label == "notumor" else "p" for label in labels]
+    if labels == ["glioma", "meningioma"]:
+        index["picture"] = ["a", "b"]
+    found = row_weights(index, kinds_only=True, outlined_copies=outlined_copies)
+    np.testing.assert_allclose(found, np.array(weights) / np.sum(weights))
+
+
+@pytest.mark.parametrize("labels", [["tumor", "tumor"], ["tumor", "notumor"], ["notumor"]])
+def test_a_loss_of_kinds_needs_a_kind(labels):
+    index = pd.DataFrame({"dataset": "a", "label": labels, "picture": [str(number) for number in range(len(labels))]})
+    with pytest.raises(InputError, match="choose the loss marginal, or add --task binary"):
+        row_weights(index, kinds_only=True)
+
+
+def test_a_loss_of_kinds_sees_no_grafted_tumor_without_one():
+    tumor = example(0.35)
+    index = INDEX.iloc[[0, 3, 4]].reset_index(drop=True)
+    data = ExperimentData(np.stack([tumor.picture, head(seed=1), head(seed=2)]), tumor.outline[np.newaxis], index)
+    options = {"batch_size": 80, "epoch_images": 80}
+    sampling = Sampling(STILL, Counterfactuals(graft=1.0))
+    seen = {
+        kinds_only: set(_labels_of(_batches(data, sampling, kinds_only=kinds_only, **options)[0][1]))
+        for kinds_only in (True, False)
+    }
+    assert (1, 1, 1, 0) in seen[False]
+    assert seen[True] == {(1, 0, 0, 0), (0, 0, 0, 1)}
 
 
 @pytest.mark.parametrize("options", [{}, {"by_source": True}, {"outlined_copies": True}])

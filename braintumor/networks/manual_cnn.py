@@ -1,0 +1,26 @@
+"""A plain CNN, such as is written by hand before anything is borrowed."""
+
+from pathlib import Path
+
+import keras
+from keras import layers
+
+from braintumor.networks.heads import FOUR_CLASS, answer, refuse_weights, scaled_input
+
+_CHANNELS = (32, 64, 128)
+
+
+def build(size: int, weights: Path | str | None = None, task: str = FOUR_CLASS) -> keras.Model:
+    """Build the network: (n, size, size, 1) grey from 0 to 255 to {"logits": (n, 4)}.
+
+    Three times a padded 3 × 3 convolution and a maximum over 2 × 2, then flattened, dense 128, dropout and the
+    classifier. Raises ``InputError`` for ``weights``.
+    """
+    refuse_weights("manual_cnn", weights)
+    image, x = scaled_input(size)
+    for number, channels in enumerate(_CHANNELS, start=1):
+        name = f"conv{number}" if number < len(_CHANNELS) else "features"
+        x = layers.Conv2D(channels, 3, padding="same", activation="relu", name=name)(x)
+        x = layers.MaxPooling2D(2, name=f"pool{number}")(x)
+    x = layers.Dense(128, activation="relu", name="dense")(layers.Flatten(name="flat")(x))
+    return answer(layers.Dropout(0.5, name="dropout")(x), task, image, "manual_cnn")
