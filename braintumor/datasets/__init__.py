@@ -3,6 +3,7 @@
 from braintumor.datasets.audit import agreement_with, audit, label_conflicts, write_audit
 from braintumor.datasets.catalogue import CATALOGUE, Dataset, download
 from braintumor.datasets.duplicates import assign_groups, near_duplicates, signatures
+from braintumor.datasets.foreign import foreign_pictures
 from braintumor.datasets.index import INDEX_COLUMNS, DatasetError, build_index, write_index
 from braintumor.datasets.pictures import load_outlines, load_pictures
 from braintumor.datasets.splits import assign_splits
@@ -18,6 +19,7 @@ __all__ = [
     "audit",
     "build_index",
     "download",
+    "foreign_pictures",
     "label_conflicts",
     "load_outlines",
     "load_pictures",

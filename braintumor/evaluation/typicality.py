@@ -1,11 +1,13 @@
 """Does a picture look like the scans the model learned from."""
 
 import zipfile
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
@@ -18,7 +20,9 @@ class Typicality:
     ``mean`` and ``spread`` are (d,), what features are centered and divided by, so that layers of different range count
     alike; ``axes`` are (k, d) orthonormal directions, ``scale`` (k,) the training spread along each,
     ``residual_scale`` the root mean square norm of what the axes leave out, ``limit`` the distance up to which a
-    picture counts as typical, ``quantile`` in (0, 1] the share of pictures meant to lie within it.
+    picture counts as typical, ``quantile`` in (0, 1] the share of pictures meant to lie within it. Features count by
+    their size to the ``power``, above 0, and keep their sign: below 1 the long tails of rectified layers (Tukey's
+    ladder) no longer pass for distance, and small features, of which foreign pictures change many, count for more.
 
     The distance joins the Mahalanobis distance inside the axes (Lee et al., A Simple Unified Framework for Detecting
     Out-of-Distribution Samples, NeurIPS 2018) with the distance from them (Moghaddam and Pentland, Probabilistic Visual
@@ -32,15 +36,18 @@ class Typicality:
     residual_scale: float
     limit: float
     quantile: float
+    power: float = 1.0
 
     @classmethod
-    def fit(cls, features: npt.ArrayLike, quantile: float = 0.99, components: int = 64) -> "Typicality":
+    def fit(
+        cls, features: npt.ArrayLike, quantile: float = 0.99, components: int = 64, power: float = 1.0
+    ) -> "Typicality":
         """Learn from training features (n, d); the limit is their own ``quantile`` until ``with_limit`` sets it.
 
         At most ``components`` axes are kept, fewer where n or d is smaller or the features do not vary.
 
         Raises ``ValueError`` for fewer than two rows, values that are not finite, features that are all the same,
-        ``components`` below 1 or ``quantile`` outside (0, 1].
+        ``components`` below 1, ``power`` of 0 or less, or ``quantile`` outside (0, 1].
         """
         # A server that only measures distances is spared the 60 MB of scikit-learn.
         from sklearn.decomposition import PCA
@@ -52,13 +59,16 @@ class Typicality:
             raise ValueError("features hold values that are not finite")
         if components < 1:
             raise ValueError(f"components is {components}; it must be 1 or more")
-        spread = float(np.sqrt(rows.var(axis=0).sum()))
-        if spread <= 1e-9 * max(1.0, float(np.abs(rows).max())):
+        if not power > 0:
+            raise ValueError(f"power is {power}; it must be above 0")
+        raised = _raised(rows, power)
+        spread = float(np.sqrt(raised.var(axis=0).sum()))
+        if spread <= 1e-9 * max(1.0, float(np.abs(raised).max())):
             raise ValueError("features do not vary, so nothing can be told apart")
-        mean = rows.mean(axis=0)
+        mean = raised.mean(axis=0)
         # A feature that hardly varies would turn any noise into a long way.
-        each = np.maximum(rows.std(axis=0), 1e-3 * spread)
-        centered = (rows - mean) / each
+        each = np.maximum(raised.std(axis=0), 1e-3 * spread)
+        centered = (raised - mean) / each
         spread = float(np.sqrt(centered.var(axis=0).sum()))
         pca = PCA(min(components, len(rows) - 1, rows.shape[1]), random_state=0).fit(centered)
         scale: Floats = np.asarray(pca.explained_variance_) ** 0.5
@@ -69,7 +79,7 @@ class Typicality:
         residual = max(float(np.sqrt((outside**2).sum(axis=1).mean())), 1e-3 * spread)
         single = np.float32
         arrays = (mean.astype(single), each.astype(single), axes.astype(single), scale[kept].astype(single))
-        made = cls(*arrays, residual, 0.0, quantile)
+        made = cls(*arrays, residual, 0.0, quantile, power)
         return made.with_limit(rows, quantile)
 
     def distance(self, features: npt.ArrayLike) -> Floats:
@@ -81,7 +91,7 @@ class Typicality:
         if rows.ndim != 2 or rows.shape[1] != len(self.mean):
             raise ValueError(f"features are {rows.shape}; they must be (n, {len(self.mean)})")
         usable = np.asarray(np.isfinite(rows).all(axis=1))
-        centered = (np.where(usable[:, None], rows, 0.0) - self.mean) / self.spread
+        centered = (_raised(np.where(usable[:, None], rows, 0.0), self.power) - self.mean) / self.spread
         inside = centered @ self.axes.T
         outside = centered - inside @ self.axes
         mahalanobis = ((inside / self.scale) ** 2).mean(axis=1)
@@ -114,14 +124,54 @@ class Typicality:
 
     @classmethod
     def load(cls, path: str | Path) -> "Typicality":
-        """Read what ``save`` wrote; never unpickles.
+        """Read what ``save`` wrote, also before there was a ``power``; never unpickles.
 
         Raises ``ValueError`` for a file that is not such an archive, ``FileNotFoundError`` for none.
         """
         try:
             with np.load(Path(path), allow_pickle=False) as stored:
-                values = {field.name: stored[field.name] for field in fields(cls)}
+                needed = [field.name for field in fields(cls) if field.name in stored or field.default is MISSING]
+                values = {name: stored[name] for name in needed}
         except (KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as problem:
             raise ValueError(f"{Path(path).name} does not hold a typicality model") from problem
         numbers = {name: float(value) for name, value in values.items() if not value.ndim}
         return cls(**{**values, **numbers})
+
+
+def foreign_figures(real: npt.ArrayLike, foreign: pd.DataFrame, limit: float | None) -> dict[str, Any]:
+    """Say how well pictures that are no brain MRI are told from real scans, ready for JSON.
+
+    ``real`` holds the distances (n,) of distinct scans that nothing was fitted on, ``foreign`` the columns kind,
+    distance and referred (bool), ``limit`` the distance beyond which a scan is referred (None: never). Keys: auroc,
+    the chance that a foreign picture lies farther than a scan (ties count half), real_referred, the share of scans
+    beyond the limit, foreign_referred, and kinds with images, referred and auroc of each. Shares are in [0, 1], or
+    None where there is nothing to take them of.
+    """
+    scans = np.sort(np.asarray(real, dtype=np.float64))
+    beyond = None if not len(scans) else 0.0 if limit is None else float((scans > limit).mean())
+    return {
+        "auroc": _area(scans, foreign["distance"]),
+        "real_referred": beyond,
+        "foreign_referred": float(foreign["referred"].astype(bool).mean()) if len(foreign) else None,
+        "kinds": {
+            str(kind): {
+                "images": len(rows),
+                "referred": float(rows["referred"].astype(bool).mean()),
+                "auroc": _area(scans, rows["distance"]),
+            }
+            for kind, rows in foreign.groupby("kind", sort=False)
+        },
+    }
+
+
+def _area(scans: Floats, distances: npt.ArrayLike) -> float | None:
+    """Give the chance that a distance is above one of ``scans``, which rise: ROC AUC (Mann and Whitney 1947)."""
+    values = np.asarray(distances, dtype=np.float64)
+    if not len(values) or not len(scans):
+        return None
+    below = np.searchsorted(scans, values, "left") + np.searchsorted(scans, values, "right")
+    return float(below.mean() / (2 * len(scans)))
+
+
+def _raised(rows: Floats, power: float) -> Floats:
+    return np.asarray(np.sign(rows) * np.abs(rows) ** power)

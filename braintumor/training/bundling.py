@@ -22,12 +22,18 @@ from braintumor.training.measuring import DIGITS, Measured, card_metrics, measur
 
 
 def write_bundle(
-    model: keras.Model, data: ExperimentData, history: Path, folder: Path, facts: Mapping[str, Any]
+    model: keras.Model,
+    data: ExperimentData,
+    history: Path,
+    folder: Path,
+    facts: Mapping[str, Any],
+    sensitivity: float = SENSITIVITY,
 ) -> dict[str, Any]:
     """Write every file of a bundle into ``folder`` and give its card.
 
     What ``decide`` chooses comes from the training and validation splits; the test split is only measured. ``facts``
-    adds name, version, network, source, command and split to the card.
+    adds name, version, network, source, command and split to the card; ``sensitivity`` in (0, 1] is what the operating
+    point is chosen for.
     """
     draft = folder.with_name(f".{folder.name}-draft")
     shutil.rmtree(draft, ignore_errors=True)
@@ -36,7 +42,7 @@ def write_bundle(
     plain.save(draft / bundles.KERAS_FILE)
     export_graph(plain, draft / bundles.GRAPH_FILE)
     graph = Graph(draft / bundles.GRAPH_FILE)
-    decisions = decide(graph, data)
+    decisions = decide(graph, data, sensitivity)
     decisions.typicality.save(draft / bundles.TYPICALITY_FILE)
     measured = measure_splits(graph, data, decisions)
     _write_tables(measured, draft)
@@ -48,8 +54,8 @@ def write_bundle(
         "input": {"size": int(plain.input.shape[1]), "channels": 1, "range": [0, 255], "preprocessing": PREPROCESSING},
         "parameters": int(plain.count_params()),
         "data": data_counts(data.index),
-        **_decided(decisions, plain),
-        "metrics": card_metrics(measured, decisions.threshold),
+        **_decided(decisions, plain, sensitivity),
+        "metrics": card_metrics(measured, decisions),
     }
     bundles.write_card(draft, card)
     _put_in_place(draft, folder)
@@ -59,6 +65,7 @@ def write_bundle(
 def _write_tables(measured: Measured, folder: Path) -> None:
     tables = {
         bundles.PREDICTIONS_FILE: measured.predictions,
+        bundles.FOREIGN_FILE: measured.foreign,
         bundles.SEGMENTATION_FILE: measured.segmentation,
         bundles.MAP_BINS_FILE: measured.map_bins,
     }
@@ -67,7 +74,7 @@ def _write_tables(measured: Measured, folder: Path) -> None:
             table.to_csv(folder / name, index=False, float_format=f"%.{DIGITS}f")
 
 
-def _decided(decisions: Decisions, model: keras.Model) -> dict[str, Any]:
+def _decided(decisions: Decisions, model: keras.Model, sensitivity: float) -> dict[str, Any]:
     parts: dict[str, Any] = {
         "calibration": {
             "method": "sigmoid for tumor or not, temperature for the kind",
@@ -76,16 +83,16 @@ def _decided(decisions: Decisions, model: keras.Model) -> dict[str, Any]:
         },
         "operating_point": {
             "threshold": decisions.threshold,
-            "chosen_for_sensitivity": SENSITIVITY,
+            "chosen_for_sensitivity": sensitivity,
             "datasets": decisions.datasets,
             "least_band": list(LEAST_BAND),
             "fitted_on": "validation",
             "referral": asdict(decisions.referral),
         },
     }
-    if decisions.map_threshold is not None:
+    if "map" in model.output:
         side = int(model.output["map"].shape[1])
-        parts["map"] = {"size": side, "threshold": decisions.map_threshold, "fitted_on": "validation"}
+        parts["map"] = {"size": side, "cut": "highest expected Dice"}
     return parts
 
 

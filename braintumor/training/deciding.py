@@ -16,16 +16,17 @@ from braintumor.evaluation import (
     fit_referral,
 )
 from braintumor.evaluation.metrics import PROBABILITIES
-from braintumor.evaluation.segmentation import dice
 from braintumor.inference import Graph, GraphOutput
 from braintumor.scans import Prepared
-from braintumor.segmentation import tumor_mask
-from braintumor.taxonomy import NO_TUMOR
+from braintumor.segmentation import dice_threshold, tumor_mask
+from braintumor.taxonomy import NO_TUMOR, TUMOR_CLASSES
 from braintumor.training.counterfactuals import Example, mirror_axis, mirrored_half
 from braintumor.training.experiment import ExperimentData
 from braintumor.training.sampling import allowed_classes
 
 SENSITIVITY = 0.95
+"""Share of the tumors to find in each dataset, unless a run asks for another."""
+
 EVEN_ODDS = 0.5
 """Threshold where no dataset has enough tumors in validation to choose one."""
 
@@ -34,22 +35,20 @@ LEAST_BAND = (1 / 3, 2 / 3)
 
 _FEWEST_TUMORS = 20
 _TYPICAL_SHARE = 0.985
-_TYPICALITY_AXES = 128
+_TYPICALITY_AXES = 512
+_TYPICALITY_POWER = 0.5
 _BATCH = 32
-_MAP_THRESHOLDS = np.round(np.arange(0.2, 0.71, 0.05), 2)
 
 
 @dataclass(frozen=True)
 class Decisions:
     """What turns raw outputs into answers.
 
-    ``threshold`` and ``map_threshold`` (None without a map) are on P(tumor) of a slice and of a place in it;
-    ``datasets`` names those that had enough tumors to have a say in the first.
+    ``threshold`` is on P(tumor) of a slice; ``datasets`` names those that had enough tumors to have a say in it.
     """
 
     calibration: Calibration
     threshold: float
-    map_threshold: float | None
     referral: ReferralRule
     typicality: Typicality
     datasets: list[str]
@@ -60,23 +59,21 @@ class Decisions:
         return min(self.referral.tumor_low, self.threshold)
 
 
-def decide(graph: Graph, data: ExperimentData) -> Decisions:
+def decide(graph: Graph, data: ExperimentData, sensitivity: float = SENSITIVITY) -> Decisions:
     """Fit everything between raw outputs and answers.
 
     Typicality comes from training features, its limit and all else from validation rows. The threshold is the highest
     with the sensitivity asked for in every dataset that has enough tumors, even where that is above even odds: in these
     sets a picture's source alone speaks for a tumor, so elsewhere less evidence than here would be a false alarm.
     """
-    typicality = Typicality.fit(run_graph(graph, data.distinct("train")).features, components=_TYPICALITY_AXES)
+    features = run_graph(graph, data.distinct("train")).features
+    typicality = Typicality.fit(features, components=_TYPICALITY_AXES, power=_TYPICALITY_POWER)
     validation = data.distinct("validation")
     output = run_graph(graph, validation)
     typicality = typicality.with_limit(output.features, _TYPICAL_SHARE)
     calibration = fit_calibration(output.logits, allowed_classes(validation.index["label"]) > 0)
     table = probability_table(validation.index, output.logits, calibration)
-    p_tumor = 1 - table[f"p_{NO_TUMOR}"].to_numpy()
-    thresholds = _thresholds(p_tumor, validation.index)
-    # Rounded down, so that rows stored with fewer digits stay on their side of it.
-    threshold = math.floor(min(thresholds.values(), default=EVEN_ODDS) * 1e6) / 1e6
+    threshold, datasets = operating_point(table, sensitivity)
     referral = fit_referral(
         table,
         threshold=threshold,
@@ -84,9 +81,21 @@ def decide(graph: Graph, data: ExperimentData) -> Decisions:
         distance_limit=typicality.limit,
     )
     referral = _widened(referral, threshold)
-    decisions = Decisions(calibration, threshold, None, referral, typicality, list(thresholds))
-    outlined = p_tumor >= decisions.doubt_from
-    return replace(decisions, map_threshold=_map_threshold(output, validation, outlined))
+    if not validation.index["label"].isin(TUMOR_CLASSES).any():
+        # Nobody knows a kind, so none can have been told wrongly.
+        referral = replace(referral, kind_confidence=0.0)
+    return Decisions(calibration, threshold, referral, typicality, datasets)
+
+
+def operating_point(validation: pd.DataFrame, sensitivity: float = SENSITIVITY) -> tuple[float, list[str]]:
+    """Choose the threshold on P(tumor), for ``decide``, from a validation table with calibrated probabilities.
+
+    Gives it with the datasets that had a say; ``EVEN_ODDS`` where none had.
+    """
+    p_tumor = 1 - validation[f"p_{NO_TUMOR}"].to_numpy()
+    thresholds = _thresholds(p_tumor, validation, sensitivity)
+    # Rounded down, so that rows stored with fewer digits stay on their side of it.
+    return math.floor(min(thresholds.values(), default=EVEN_ODDS) * 1e6) / 1e6, list(thresholds)
 
 
 def without_tumor(data: ExperimentData) -> ExperimentData:
@@ -115,12 +124,12 @@ def run_graph(graph: Graph, data: ExperimentData) -> GraphOutput:
     if not len(data.pictures):
         one = graph.run(np.zeros((1, *data.pictures.shape[1:]), np.uint8))
         tumor_map = None if one.tumor_map is None else one.tumor_map[:0]
-        return GraphOutput(one.logits[:0], one.cam[:0], one.features[:0], tumor_map)
+        return GraphOutput(one.logits[:0], None, one.features[:0], tumor_map)
     outputs = [graph.run(data.pictures[start : start + _BATCH]) for start in starts]
     maps = [output.tumor_map for output in outputs if output.tumor_map is not None]
     return GraphOutput(
         np.concatenate([output.logits for output in outputs]),
-        outputs[0].cam[:0],
+        None,
         np.concatenate([output.features for output in outputs]),
         np.concatenate(maps) if maps else None,
     )
@@ -132,32 +141,10 @@ def probability_table(index: pd.DataFrame, logits: NDArray[np.float32], calibrat
     return pd.concat([index, probabilities], axis=1)
 
 
-def mask_on_square(tumor_map: NDArray[np.float32], size: int, threshold: float) -> NDArray[np.bool_]:
+def mask_on_square(tumor_map: NDArray[np.float32], size: int) -> NDArray[np.bool_]:
     """Give the mask that an app would draw, over the prepared square itself: bool (size, size)."""
     square = Prepared(np.zeros((size, size), np.uint8), 0, 0, size)
-    return tumor_mask(tumor_map, square, (size, size), threshold)
-
-
-def _map_threshold(output: GraphOutput, data: ExperimentData, outlined: NDArray[np.bool_]) -> float | None:
-    """Choose the threshold with the highest mean Dice over the datasets that have outlines, each counting alike."""
-    if output.tumor_map is None:
-        return None
-    size = data.pictures.shape[1]
-    rows = np.flatnonzero((data.index["outline"] >= 0) & outlined)
-    if not len(rows):
-        return EVEN_ODDS
-    scores = pd.DataFrame({"dataset": data.index["dataset"].iloc[rows].to_numpy()})
-    for threshold in _MAP_THRESHOLDS:
-        found = [mask_on_square(output.tumor_map[row], size, float(threshold)) for row in rows]
-        truth = [_drawn(data, int(row)) for row in rows]
-        scores[float(threshold)] = [dice(one, other) for one, other in zip(found, truth, strict=True)]
-    return float(scores.groupby("dataset").mean().mean().idxmax())
-
-
-def _drawn(data: ExperimentData, row: int) -> NDArray[np.bool_]:
-    outline = data.outline(row)
-    assert outline is not None
-    return np.asarray(outline > 127)
+    return tumor_mask(tumor_map, square, (size, size), dice_threshold(tumor_map))
 
 
 def _widened(rule: ReferralRule, threshold: float) -> ReferralRule:
@@ -166,7 +153,7 @@ def _widened(rule: ReferralRule, threshold: float) -> ReferralRule:
     return replace(rule, tumor_low=min(rule.tumor_low, low), tumor_high=max(rule.tumor_high, high, threshold))
 
 
-def _thresholds(p_tumor: NDArray[np.float64], index: pd.DataFrame) -> dict[str, float]:
+def _thresholds(p_tumor: NDArray[np.float64], index: pd.DataFrame, sensitivity: float) -> dict[str, float]:
     """Give, for each dataset with enough tumors, the largest threshold with the sensitivity asked for.
 
     Over all rows together the largest dataset would set it and the tumors of the others be missed.
@@ -174,7 +161,7 @@ def _thresholds(p_tumor: NDArray[np.float64], index: pd.DataFrame) -> dict[str, 
     is_tumor = (index["label"] != NO_TUMOR).to_numpy()
     rows = {str(name): (index["dataset"] == name).to_numpy() for name in sorted(index["dataset"].unique())}
     return {
-        name: choose_threshold(p_tumor[chosen], is_tumor[chosen], SENSITIVITY)
+        name: choose_threshold(p_tumor[chosen], is_tumor[chosen], sensitivity)
         for name, chosen in rows.items()
         if is_tumor[chosen].sum() >= _FEWEST_TUMORS
     }

@@ -22,13 +22,12 @@ def evaluate_bundle(bundle: Bundle, root: Path) -> tuple[dict[str, Any], pd.Data
     are the card's. Other data counts in full as the split "external": the report then says that near-duplicates
     of training pictures may be among it. Raises ``DatasetError`` when the folder holds no labelled pictures.
     """
-    index, known = _split_as_trained(labelled_index(root), bundle)
+    index, known = split_as_trained(labelled_index(root), bundle)
     data = prepare_pictures(root, index, bundle.size)
-    decisions = Decisions(
-        bundle.calibration, bundle.threshold, bundle.map_threshold, bundle.referral, bundle.typicality, []
-    )
+    data = data if bundle.kinds else data.without_kinds()
+    decisions = Decisions(bundle.calibration, bundle.threshold, bundle.referral, bundle.typicality, [])
     measured = measure_splits(Graph(bundle.folder / GRAPH_FILE), data, decisions)
-    metrics = card_metrics(measured, bundle.threshold)
+    metrics = card_metrics(measured, decisions)
     note = (
         "the training run's own data and split"
         if known
@@ -40,7 +39,8 @@ def evaluate_bundle(bundle: Bundle, root: Path) -> tuple[dict[str, Any], pd.Data
     return report, measured.predictions
 
 
-def _split_as_trained(index: pd.DataFrame, bundle: Bundle) -> tuple[pd.DataFrame, bool]:
+def split_as_trained(index: pd.DataFrame, bundle: Bundle) -> tuple[pd.DataFrame, bool]:
+    """Split an index as the bundle's training run did and say True, or name all of other data "external" and False."""
     split = bundle.card["split"]
     try:
         again = split_index(index, folds=split["folds"], fold=split["fold"], seed=split["seed"])

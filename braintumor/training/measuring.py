@@ -1,5 +1,6 @@
 """What a network is worth on pictures it was not shown: the tables of a bundle, and the figures made from them."""
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,9 +8,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from braintumor.evaluation import figures, map_calibration, pixel_bins, score_masks, segmentation_figures
+from braintumor.datasets import foreign_pictures
+from braintumor.evaluation import (
+    figures,
+    foreign_figures,
+    map_calibration,
+    pixel_bins,
+    score_masks,
+    segmentation_figures,
+)
 from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.inference import Graph, GraphOutput
+from braintumor.scans import prepare
 from braintumor.taxonomy import NO_TUMOR
 from braintumor.training.deciding import Decisions, mask_on_square, probability_table, run_graph, without_tumor
 from braintumor.training.experiment import ExperimentData
@@ -20,30 +30,34 @@ MIRRORED = "mirrored_test"
 DIGITS = 8
 """Decimals of a probability in a bundle's tables."""
 
-_COLUMNS = ("split", "dataset", "group", "label", "in_training", "referred", *PROBABILITIES)
+_COLUMNS = ("split", "dataset", "group", "label", "in_training", "referred", "distance", *PROBABILITIES)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Tables without any image: ``predictions`` (a row an image), and for a network that locates tumors
-    ``segmentation`` (a row an outlined image) and ``map_bins`` (cells of maps by probability, split and dataset).
+    """Tables without any image: ``predictions`` (a row an image), ``foreign`` (a row a picture that is no brain MRI:
+    kind, distance, referred), and for a network that locates tumors ``segmentation`` (a row an outlined image) and
+    ``map_bins`` (cells of maps by probability, split and dataset).
     """
 
     predictions: pd.DataFrame
+    foreign: pd.DataFrame
     segmentation: pd.DataFrame | None
     map_bins: pd.DataFrame | None
 
 
 def measure_splits(graph: Graph, data: ExperimentData, decisions: Decisions) -> Measured:
-    """Predict validation, test and published test rows, and test slices that lost their tumor."""
+    """Predict validation, test and published test rows, test slices that lost their tumor, and foreign pictures."""
     trained = set(data.index.loc[data.index["split"] == "train", "group"])
     predictions, masks, bins = [], [], []
     for name, part in _parts(data, bool(trained)).items():
         output = run_graph(graph, part)
         # What is measured is what the table keeps.
         table = probability_table(part.index, output.logits, decisions.calibration).round(DIGITS)
-        referred = decisions.referral.refers(table[list(PROBABILITIES)], decisions.typicality.distance(output.features))
+        distance = decisions.typicality.distance(output.features)
+        referred = decisions.referral.refers(table[list(PROBABILITIES)], distance)
         table = table.assign(split=name, in_training=part.index["group"].isin(trained), referred=referred)
+        table["distance"] = distance.round(DIGITS)
         predictions.append(table[list(_COLUMNS)])
         if output.tumor_map is not None and name in ("validation", "test", "external"):
             outlined = (1 - table[f"p_{NO_TUMOR}"] >= decisions.doubt_from).to_numpy()
@@ -51,14 +65,29 @@ def measure_splits(graph: Graph, data: ExperimentData, decisions: Decisions) -> 
             bins.append(_bins(part, output).assign(split=name))
     return Measured(
         pd.concat(predictions, ignore_index=True),
+        measure_foreign(graph, data, decisions),
         pd.concat(masks, ignore_index=True) if masks else None,
         pd.concat(bins, ignore_index=True) if bins else None,
     )
 
 
-def card_metrics(measured: Measured, threshold: float) -> dict[str, Any]:
-    """Compute the figures of each split."""
-    metrics = {str(name): figures(rows, threshold=threshold) for name, rows in measured.predictions.groupby("split")}
+def measure_foreign(graph: Graph, data: ExperimentData, decisions: Decisions) -> pd.DataFrame:
+    """Tell which pictures that are no brain MRI would be referred as such: kind, distance, referred.
+
+    All are grey; that the app refers a picture in color besides is left out.
+    """
+    kinds, squares = _foreign_squares(data.pictures.shape[1])
+    output = run_graph(graph, ExperimentData(squares, squares[:0], pd.DataFrame(index=range(len(squares)))))
+    distance = decisions.typicality.distance(output.features)
+    blank = ~squares.any(axis=(1, 2))
+    referred = blank | decisions.referral.atypical(distance)
+    return pd.DataFrame({"kind": kinds, "distance": distance.round(DIGITS), "referred": referred})
+
+
+def card_metrics(measured: Measured, decisions: Decisions) -> dict[str, Any]:
+    """Compute the figures of each split, and of pictures that are no brain MRI against the distinct test scans."""
+    by_split = measured.predictions.groupby("split")
+    metrics = {str(name): figures(rows, threshold=decisions.threshold) for name, rows in by_split}
     for name, report in metrics.items():
         if measured.segmentation is None or measured.map_bins is None:
             continue
@@ -66,7 +95,9 @@ def card_metrics(measured: Measured, threshold: float) -> dict[str, Any]:
         if len(rows):
             bins = measured.map_bins[measured.map_bins["split"] == name]
             report["segmentation"] = segmentation_figures(rows) | {"map_ece": map_calibration(bins)[1]}
-    return metrics
+    real = measured.predictions["split"].isin(["test", "external"])
+    distance = measured.predictions.loc[real, "distance"]
+    return metrics | {"foreign": foreign_figures(distance, measured.foreign, decisions.referral.distance_limit)}
 
 
 def published_test(index: pd.DataFrame) -> NDArray[np.bool_]:
@@ -91,17 +122,24 @@ def _parts(data: ExperimentData, was_trained: bool) -> dict[str, ExperimentData]
     return parts
 
 
+@functools.cache
+def _foreign_squares(size: int) -> tuple[list[str], NDArray[np.uint8]]:
+    pictures = foreign_pictures()
+    kinds = [kind for kind, made in pictures.items() for _ in made]
+    squares = [prepare(one.astype(np.float32), size).image for made in pictures.values() for one in made]
+    return kinds, np.stack(squares)
+
+
 def _score(
     part: ExperimentData, output: GraphOutput, decisions: Decisions, outlined: NDArray[np.bool_]
 ) -> pd.DataFrame:
     """Score the masks as the app draws them: empty where the answer is that there is no tumor."""
     assert output.tumor_map is not None
-    assert decisions.map_threshold is not None
     size, rows = part.pictures.shape[1], []
     for row in np.flatnonzero(part.index["outline"] >= 0):
         outline = part.outline(int(row))
         assert outline is not None
-        found = mask_on_square(output.tumor_map[row], size, decisions.map_threshold) & outlined[row]
+        found = mask_on_square(output.tumor_map[row], size) & outlined[row]
         facts = part.index.iloc[row][["dataset", "group", "label", "path"]].to_dict()
         rows.append({**facts, **score_masks(found, outline > 127)})
     return pd.DataFrame(rows)

@@ -1,9 +1,12 @@
+import json
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
-from braintumor.evaluation.typicality import Typicality
+from braintumor.evaluation.typicality import Typicality, foreign_figures
 
 MIXING = np.random.default_rng(0).normal(0.0, 1.0, (3, 20)) * np.geomspace(0.5, 50, 20)
 
@@ -90,6 +93,7 @@ def test_foreign_files_are_refused(tmp_path):
         (np.array([[0, np.nan], [1, 2]]), {}, "not finite"),
         (np.eye(3), {"components": 0}, "components"),
         (np.eye(3), {"quantile": 0}, "quantile"),
+        (np.eye(3), {"power": 0}, "power"),
     ],
 )
 def test_unusable_fits_are_refused(features, options, words):
@@ -105,3 +109,61 @@ def test_another_number_of_features_is_refused(fitted):
 def test_limit_needs_features(fitted):
     with pytest.raises(ValueError, match="no features"):
         fitted.with_limit(np.zeros((0, 20)))
+
+
+def test_a_power_evens_out_long_tails_and_keeps_signs():
+    rows = scans(400, 10)
+    plain, raised = Typicality.fit(np.sign(rows) * np.sqrt(np.abs(rows))), Typicality.fit(rows, power=0.5)
+    assert raised.distance(rows) == pytest.approx(plain.distance(np.sign(rows) * np.sqrt(np.abs(rows))))
+    assert raised.distance(-rows[:1]) != pytest.approx(raised.distance(rows[:1]))
+
+
+def test_what_was_saved_before_there_was_a_power_still_loads(fitted, tmp_path):
+    fitted.save(tmp_path / "new.npz")
+    with np.load(tmp_path / "new.npz") as stored:
+        np.savez(tmp_path / "old.npz", **{name: stored[name] for name in stored if name != "power"})
+    again = Typicality.load(tmp_path / "old.npz")
+    assert again.power == 1
+    assert np.array_equal(again.distance(scans(5, 9)), fitted.distance(scans(5, 9)))
+
+
+def foreign(**distances):
+    rows = [(kind, value, value > 2) for kind, values in distances.items() for value in values]
+    return pd.DataFrame(rows, columns=["kind", "distance", "referred"])
+
+
+def test_foreign_figures_by_hand():
+    found = foreign_figures([1.0, 1.5, 2.0, 2.5], foreign(noise=[3.0, np.inf], page=[1.5, 0.5]), 2.0)
+    assert (found["real_referred"], found["foreign_referred"]) == (0.25, 0.5)
+    assert found["kinds"] == {
+        "noise": {"images": 2, "referred": 1.0, "auroc": 1.0},
+        # One lies as far as the second of four, the other nearer than all.
+        "page": {"images": 2, "referred": 0.0, "auroc": 1.5 / 8},
+    }
+    assert found["auroc"] == (1 + 1 + 1.5 / 4 + 0) / 4
+
+
+def test_the_area_is_that_of_scikit_learn():
+    random = np.random.default_rng(0)
+    real, made = random.integers(0, 20, 200) / 10, random.integers(5, 30, 90) / 10
+    found = foreign_figures(real, foreign(kind=made), 1.0)
+    expected = roc_auc_score(np.repeat([0, 1], [200, 90]), np.concatenate([real, made]))
+    assert found["auroc"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("real", "table", "expected"),
+    [
+        ([], foreign(noise=[3.0]), (None, None, 1.0)),
+        ([1.0], foreign(), (None, 1.0, None)),
+    ],
+    ids=["no scans", "no pictures"],
+)
+def test_figures_of_nothing_are_undefined(real, table, expected):
+    found = foreign_figures(real, table, 0.5)
+    assert (found["auroc"], found["real_referred"], found["foreign_referred"]) == expected
+    json.dumps(found, allow_nan=False)
+
+
+def test_without_a_limit_no_scan_is_referred():
+    assert foreign_figures([9.0], foreign(noise=[3.0]), None)["real_referred"] == 0

@@ -20,7 +20,9 @@ FACTS = {
     "split": {},
     "heatmap": {"first": 8.0, "step": 16.0},
 }
-ALWAYS = {"card.json", "graph.tflite", "model.keras", "typicality.npz", "history.csv", "predictions.csv"}
+ALWAYS = {
+    *("card.json", "graph.tflite", "model.keras", "typicality.npz", "history.csv", "predictions.csv", "foreign.csv"),
+}
 
 
 def _write(folder, name="squeeze_unet"):
@@ -41,13 +43,14 @@ def test_the_training_command_leaves_a_whole_bundle(tiny_bundle):
     card = load_bundle(tiny_bundle).card
     assert card["command"] == (
         "python -m braintumor train --data DIR --network squeeze_unet --size 48 "
-        "--name tiny --version 0.1.0 --recipe untied --epochs 1 --folds 3 --fold 0 --seed 0 --learning-rate 0.001"
+        "--name tiny --version 0.1.0 --recipe untied --loss marginal --epochs 1 --folds 3 --fold 0 --seed 0 "
+        "--learning-rate 0.001"
     )
     assert card["initial_weights"] is None
     assert card["input"]["size"] == 48
     assert card["map"]["size"] == 24
     assert card["heatmap"] == {"first": 10.5, "step": 16.0}
-    assert set(card["metrics"]) == {"validation", "test", "mirrored_test"}
+    assert set(card["metrics"]) == {"validation", "test", "mirrored_test", "foreign"}
     assert set(card["metrics"]["test"]["segmentation"]["datasets"]) == {"clinic"}
     counts = card["data"]["clinic"]["images"]
     assert sum(sum(parts.values()) for parts in counts.values()) == 60
@@ -85,7 +88,7 @@ def test_the_figures_of_a_bundle_follow_from_its_tables(tiny_bundle, split):
 def test_a_network_with_a_map_is_bundled_with_its_tables(written):
     assert {path.name for path in written.iterdir()} == ALWAYS | {"segmentation.csv", "map_bins.csv"}
     bundle = load_bundle(written)
-    assert bundle.card["map"] == {"size": 24, "threshold": bundle.map_threshold, "fitted_on": "validation"}
+    assert bundle.card["map"] == {"size": 24, "cut": "highest expected Dice"}
     assert set(bundle.card["sha256"]) == ALWAYS - {"card.json"} | {"segmentation.csv", "map_bins.csv"}
     assert (written / "history.csv").read_text() == "epoch,loss\n1,0.5\n"
     assert {"slope", "shift", "temperature", "fitted_on", "method"} == set(bundle.card["calibration"])
@@ -95,7 +98,7 @@ def test_a_network_without_a_map_is_bundled_without_them(tmp_path):
     card = _write(tmp_path / "plain", "squeezenet")
     assert {path.name for path in (tmp_path / "plain").iterdir()} == ALWAYS
     assert "map" not in card
-    assert load_bundle(tmp_path / "plain").map_threshold is None
+    assert load_bundle(tmp_path / "plain").card["network"] == "squeezenet"
 
 
 def test_the_card_holds_what_was_decided(written):

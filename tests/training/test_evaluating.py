@@ -14,7 +14,7 @@ def test_the_training_data_gives_the_figures_of_the_card_once_more(tiny_bundle, 
     report, predictions = evaluate_bundle(bundle, picture_folder)
     assert report["bundle"] == "tiny-0.1.0"
     assert report["agrees_with_card"] is True
-    assert set(report["metrics"]) == {"validation", "test", "mirrored_test"}
+    assert set(report["metrics"]) == {"validation", "test", "mirrored_test", "foreign"}
     assert flat(report["metrics"]) == pytest.approx(flat(bundle.card["metrics"]), abs=1e-6)
     assert "segmentation" in report["metrics"]["test"]
     stored = pd.read_csv(tiny_bundle / "predictions.csv")
@@ -53,7 +53,7 @@ def test_other_data_counts_in_full_as_external(change, tiny_bundle, picture_fold
     report, predictions = evaluate_bundle(load_bundle(tiny_bundle), root)
     assert "near-duplicates of training pictures are not excluded" in report["data"]
     assert "agrees_with_card" not in report
-    assert set(report["metrics"]) <= {"external", "mirrored_external"}
+    assert set(report["metrics"]) <= {"external", "mirrored_external", "foreign"}
     assert not predictions["in_training"].any()
     # Copies count once.
     pictures = [path for path in root.rglob("*.png") if path.parent.name != "masks"]

@@ -4,16 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from braintumor.evaluation import figures, map_calibration, segmentation_figures
+from braintumor.datasets import foreign_pictures
+from braintumor.datasets.foreign import PICTURES
+from braintumor.evaluation import figures, foreign_figures, map_calibration, segmentation_figures
 from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.evaluation.segmentation import dice
+from braintumor.scans import prepare
+from braintumor.segmentation import dice_threshold
 from braintumor.taxonomy import NO_TUMOR
 from braintumor.training.deciding import decide, run_graph
-from braintumor.training.measuring import MIRRORED, card_metrics, measure_splits, published_test
+from braintumor.training.measuring import MIRRORED, card_metrics, measure_foreign, measure_splits, published_test
 from tests.conftest import flat
 from tests.training.glass import ROWS, glass_data, glass_graph
 
-COLUMNS = ["split", "dataset", "group", "label", "in_training", "referred", *PROBABILITIES]
+COLUMNS = ["split", "dataset", "group", "label", "in_training", "referred", "distance", *PROBABILITIES]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +70,21 @@ def test_probabilities_are_the_calibrated_ones_and_referrals_follow_the_rule(mea
     rows = measured.predictions[measured.predictions["split"] == "test"]
     np.testing.assert_allclose(rows[list(PROBABILITIES)], decisions.calibration.apply(output.logits), atol=1e-8)
     distance = decisions.typicality.distance(output.features)
+    assert rows["distance"].to_numpy() == pytest.approx(distance, abs=1e-8)
     assert rows["referred"].tolist() == decisions.referral.refers(rows[list(PROBABILITIES)], distance).tolist()
+
+
+def test_a_foreign_picture_is_referred_where_it_lies_too_far_or_is_blank(measured, decisions, graph, data):
+    kinds = foreign_pictures(count=1)
+    rows = measured.foreign
+    assert rows["kind"].tolist() == [kind for kind in kinds for _ in range(PICTURES)]
+    first = prepare(kinds["text page"][0].astype(np.float32), 48).image[None]
+    distance = decisions.typicality.distance(graph.run(first).features)
+    assert rows.loc[rows["kind"] == "text page", "distance"].iloc[0] == pytest.approx(distance[0], rel=1e-4)
+    far = rows["distance"] > decisions.typicality.limit
+    assert rows["referred"].tolist() == (far | (rows["kind"] == "plain grey")).tolist()
+    lenient = replace(decisions, referral=replace(decisions.referral, distance_limit=None))
+    assert set(measure_foreign(graph, data, lenient).query("referred")["kind"]) == {"plain grey"}
 
 
 def test_masks_are_scored_as_the_app_draws_them(measured, data):
@@ -100,7 +118,7 @@ def test_a_score_is_that_of_the_thresholded_map(measured, graph, data, decisions
     rows = measured.segmentation[measured.segmentation["split"] == "validation"]
     for number, (_, row) in enumerate(rows.iterrows()):
         # Each cell covers two by two pixels of the picture.
-        cells = np.kron(output.tumor_map[number] >= decisions.map_threshold, np.ones((2, 2), bool))
+        cells = np.kron(output.tumor_map[number] >= dice_threshold(output.tumor_map[number]), np.ones((2, 2), bool))
         assert row["dice"] == pytest.approx(dice(cells, part.outline(number) > 127), abs=0.1)
 
 
@@ -115,13 +133,16 @@ def test_every_cell_whose_truth_is_known_is_counted(measured, data):
 
 
 def test_figures_of_the_card_follow_from_the_tables(measured, decisions, tmp_path):
-    for name in ("predictions", "segmentation", "map_bins"):
+    for name in ("predictions", "foreign", "segmentation", "map_bins"):
         getattr(measured, name).to_csv(tmp_path / f"{name}.csv", index=False)
     predictions, segmentation, bins = (
         pd.read_csv(tmp_path / f"{name}.csv") for name in ("predictions", "segmentation", "map_bins")
     )
-    metrics = card_metrics(measured, decisions.threshold)
-    assert set(metrics) == {"validation", "test", MIRRORED}
+    metrics = card_metrics(measured, decisions)
+    assert set(metrics) == {"validation", "test", MIRRORED, "foreign"}
+    real = predictions.loc[predictions["split"] == "test", "distance"]
+    again = foreign_figures(real, pd.read_csv(tmp_path / "foreign.csv"), decisions.typicality.limit)
+    assert flat(metrics.pop("foreign")) == pytest.approx(flat(again), abs=1e-6)
     for split, report in metrics.items():
         parts = [table[table["split"] == split] for table in (predictions, segmentation, bins)]
         again = figures(parts[0].reset_index(drop=True), threshold=decisions.threshold)
@@ -139,7 +160,7 @@ def test_a_network_without_a_map_leaves_no_tables_of_masks(tmp_path, data):
     assert measured.segmentation is None
     assert measured.map_bins is None
     assert set(measured.predictions["split"]) == {"validation", "test", MIRRORED}
-    assert not any("segmentation" in report for report in card_metrics(measured, decisions.threshold).values())
+    assert not any("segmentation" in report for report in card_metrics(measured, decisions).values())
 
 
 @pytest.mark.parametrize(
@@ -157,7 +178,7 @@ def test_other_data_counts_in_full(graph, decisions, rows, splits, masks):
     assert set(measured.predictions["split"]) == splits
     assert len(measured.segmentation) == masks
     assert not measured.predictions["in_training"].any()
-    metrics = card_metrics(measured, decisions.threshold)
+    metrics = card_metrics(measured, decisions)
     assert metrics["external"]["images"] == len(rows)
     assert ("segmentation" in metrics["external"]) == bool(masks)
 
