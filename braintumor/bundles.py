@@ -10,6 +10,7 @@ from typing import Any
 
 from braintumor.errors import InputError
 from braintumor.evaluation.calibration import Calibration
+from braintumor.evaluation.faithfulness import MEASURES
 from braintumor.evaluation.operating_point import ReferralRule
 from braintumor.evaluation.typicality import Typicality
 from braintumor.heatmaps import CellGrid
@@ -24,6 +25,9 @@ HISTORY_FILE = "history.csv"
 PREDICTIONS_FILE = "predictions.csv"
 SEGMENTATION_FILE = "segmentation.csv"
 MAP_BINS_FILE = "map_bins.csv"
+FOREIGN_FILE = "foreign.csv"
+HEATMAPS_FILE = "heatmaps.csv"
+HEATMAP_FIGURES_FILE = "heatmaps.json"
 
 _HASHED = (GRAPH_FILE, KERAS_FILE, TYPICALITY_FILE, HISTORY_FILE, PREDICTIONS_FILE)
 _HASHED_WITH_MAP = (*_HASHED, SEGMENTATION_FILE, MAP_BINS_FILE)
@@ -74,21 +78,20 @@ class Bundle:
         return CellGrid(self.size, float(self.card["heatmap"]["first"]), float(self.card["heatmap"]["step"]))
 
     @property
+    def feature_map(self) -> bool:
+        """Whether the network has a last feature map, which Grad-CAM and its kin need."""
+        return bool(self.card["heatmap"].get("feature_map", True))
+
+    @property
+    def kinds(self) -> bool:
+        """Whether the network tells kinds of tumors apart, and not tumor or not alone."""
+        return bool(self.card.get("kinds", True))
+
+    @property
     def calibration(self) -> Calibration:
         """What turns logits into probabilities."""
         given = self.card["calibration"]
         return Calibration(*(float(given[name]) for name in ("slope", "shift", "temperature")))
-
-    @property
-    def map_threshold(self) -> float | None:
-        """Probability from which a cell of the tumor map counts as tumor; None for a network that has no map."""
-        given = self.card.get("map")
-        if not given:
-            return None
-        threshold = float(given["threshold"])
-        if not 0 < threshold < 1:
-            raise ValueError(f"the map's threshold is {threshold}; it must be above 0 and below 1")
-        return threshold
 
     @property
     def threshold(self) -> float:
@@ -136,7 +139,7 @@ def load_bundle(folder: Path) -> Bundle:
             "train it again."
         )
     try:
-        _ = bundle.size, bundle.grid, bundle.calibration, bundle.map_threshold, bundle.threshold, bundle.referral
+        _ = bundle.size, bundle.grid, bundle.calibration, bundle.threshold, bundle.referral
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(
             f"The card of {folder.name} holds a value that cannot be used ({error}); restore it."
@@ -173,6 +176,21 @@ def write_card(folder: Path, card: Mapping[str, Any]) -> None:
     draft.replace(folder / CARD_FILE)
 
 
+def read_heatmap_figures(folder: Path) -> dict[str, Any] | None:
+    """Read what ``python -m braintumor heatmaps`` measured; None where it did not yet, or of another model's weights.
+
+    None, too, where the file is broken or of a version that measured something else.
+
+    No card names the file: a model is whole without it, and the file itself names the weights that it was made with.
+    """
+    try:
+        found: dict[str, Any] = json.loads((folder / HEATMAP_FIGURES_FILE).read_text(encoding="utf-8"))
+        _check_heatmap_figures(found)
+        return found if found["model_sha256"] == sha256_of(folder / KERAS_FILE) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
 def sha256_of(path: Path) -> str:
     """Give a file's SHA-256 in hexadecimal digits."""
     with path.open("rb") as file:
@@ -180,7 +198,24 @@ def sha256_of(path: Path) -> str:
 
 
 def _files(card: Mapping[str, Any]) -> tuple[str, ...]:
-    return _HASHED_WITH_MAP if card.get("map") else _HASHED
+    metrics = card.get("metrics")
+    # Models made before the pictures that are no brain MRI were measured have no table of them.
+    measured = (FOREIGN_FILE,) if isinstance(metrics, dict) and "foreign" in metrics else ()
+    return (_HASHED_WITH_MAP if card.get("map") else _HASHED) + measured
+
+
+def _check_heatmap_figures(found: Mapping[str, Any]) -> None:
+    """Walk through all that is read later; what this raises, ``ValueError`` where no other, tells of another shape."""
+    numbers = [found["images"], found["groups"], *(found.get("share") or [])]
+    for curves in (found.get("curves") or {}).values():
+        numbers += [score for curve in curves.values() for score in curve]
+    unless_none = [(found.get("chance") or {}).get("inside")]
+    for measured in found["methods"].values():
+        unless_none += [measured[name].get(key) for name in MEASURES for key in ("value", "low", "high")]
+        unless_none.append(measured.get("seconds"))
+    numbers += [number for number in unless_none if number is not None]
+    if not all(isinstance(number, (int, float)) for number in numbers):
+        raise ValueError(f"{HEATMAP_FIGURES_FILE} holds something else where a number belongs")
 
 
 def _check_hash(path: Path, expected: str | None) -> None:

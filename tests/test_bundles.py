@@ -4,8 +4,17 @@ import shutil
 import pandas as pd
 import pytest
 
-from braintumor.bundles import BundleError, list_bundles, load_bundle, read_card, sha256_of, write_card
-from braintumor.evaluation import Calibration, figures, map_calibration, segmentation_figures
+from braintumor.bundles import (
+    BundleError,
+    list_bundles,
+    load_bundle,
+    read_card,
+    read_heatmap_figures,
+    sha256_of,
+    write_card,
+)
+from braintumor.evaluation import Calibration, figures, foreign_figures, map_calibration, segmentation_figures
+from braintumor.evaluation.faithfulness import MEASURES
 from braintumor.taxonomy import CLASSES
 from tests.conftest import SHIPPED, flat
 
@@ -41,9 +50,6 @@ WARM = {"slope": 1.0, "shift": 0.0, "temperature": "warm"}
         (lambda folder: _edit_card(folder, calibration={"temperature": 1.2}), "a value that cannot be used"),
         (lambda folder: _edit_card(folder, calibration=WARM), "a value that cannot be used"),
         (lambda folder: _edit_card(folder, calibration={**WARM, "temperature": 0}), "must be finite"),
-        (lambda folder: _edit_card(folder, map={"size": 24}), "a value that cannot be used"),
-        (lambda folder: _edit_card(folder, map={"threshold": "high"}), "a value that cannot be used"),
-        (lambda folder: _edit_card(folder, map=3), "a value that cannot be used"),
         (lambda folder: (folder / "predictions.csv").open("a").write("x"), "predictions.csv .* is not the file"),
         (lambda folder: (folder / "segmentation.csv").open("a").write("x"), "segmentation.csv .* is not the file"),
         (lambda folder: (folder / "segmentation.csv").unlink(), "segmentation.csv .* is missing"),
@@ -60,11 +66,10 @@ def test_a_damaged_bundle_is_refused_with_what_is_wrong(copied, damage, sentence
         load_bundle(copied)
 
 
-def test_a_bundle_reads_its_calibration_and_map_threshold_from_the_card(copied):
-    _edit_card(copied, calibration={"slope": 0.5, "shift": -1, "temperature": 2}, map={"threshold": 0.35})
+def test_a_bundle_reads_its_calibration_from_the_card(copied):
+    _edit_card(copied, calibration={"slope": 0.5, "shift": -1, "temperature": 2})
     bundle = load_bundle(copied)
     assert bundle.calibration == Calibration(0.5, -1.0, 2.0)
-    assert bundle.map_threshold == 0.35
 
 
 def test_a_bundle_without_a_map_needs_no_tables_of_masks(copied):
@@ -73,7 +78,6 @@ def test_a_bundle_without_a_map_needs_no_tables_of_masks(copied):
     card = {key: value for key, value in read_card(copied).items() if key != "map"}
     write_card(copied, card)
     bundle = load_bundle(copied)
-    assert bundle.map_threshold is None
     assert not {"segmentation.csv", "map_bins.csv"} & set(bundle.card["sha256"])
 
 
@@ -81,6 +85,45 @@ def test_a_card_is_written_with_the_hashes_of_the_files_beside_it(copied):
     (copied / "graph.tflite").write_bytes(b"another graph")
     write_card(copied, read_card(copied))
     assert load_bundle(copied).card["sha256"]["graph.tflite"] == sha256_of(copied / "graph.tflite")
+
+
+HALF = {"value": 0.5, "low": None, "high": None}
+MEASURED = dict.fromkeys(MEASURES, HALF)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_read"),
+    [
+        ({}, True),
+        ({"methods": {"gradcam": MEASURED | {"seconds": None}}, "chance": {"inside": None}}, True),
+        ({"model_sha256": "0" * 64}, False),
+        ({"images": None}, False),
+        ({"groups": "4"}, False),
+        ({"methods": None}, False),
+        ({"methods": [MEASURED]}, False),
+        ({"methods": {"gradcam": {"inside": HALF}}}, False),
+        ({"methods": {"gradcam": MEASURED | {"pointing": 0.5}}}, False),
+        ({"methods": {"gradcam": MEASURED | {"inside": {"value": "half"}}}}, False),
+        ({"methods": {"gradcam": MEASURED | {"seconds": "long"}}}, False),
+        ({"curves": {"gradcam": [1, 0]}}, False),
+        ({"curves": {"gradcam": {"deletion": [None, 0]}}}, False),
+        ({"share": 3}, False),
+        ({"chance": [0.03]}, False),
+    ],
+)
+def test_measured_heatmaps_are_read_whole_or_not_at_all(tmp_path, changes, is_read):
+    (tmp_path / "model.keras").write_bytes(b"weights")
+    report = {"model_sha256": sha256_of(tmp_path / "model.keras"), "images": 12, "groups": 4}
+    report |= {"methods": {"gradcam": MEASURED}, "curves": {"gradcam": {"deletion": [1, 0]}}, "share": [0, 1]}
+    (tmp_path / "heatmaps.json").write_text(json.dumps(report | changes))
+    assert read_heatmap_figures(tmp_path) == (report | changes if is_read else None)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "3", "{}", "\0"])
+def test_a_broken_file_of_measured_heatmaps_is_none(tmp_path, content):
+    (tmp_path / "model.keras").write_bytes(b"weights")
+    (tmp_path / "heatmaps.json").write_text(content)
+    assert read_heatmap_figures(tmp_path) is None
 
 
 def test_bundles_are_found_by_their_cards(copied):
@@ -107,6 +150,40 @@ def test_the_shipped_figures_follow_from_the_shipped_tables(split):
         again["segmentation"] = segmentation_figures(masks) | {"map_ece": map_calibration(bins)[1]}
     assert flat(again) == pytest.approx(flat(card["metrics"][split]), abs=1e-6)
     assert len(masks) or split not in ("validation", "test")
+
+
+@pytest.fixture(params=["tiny", "shipped"])
+def with_foreign(request, tiny_bundle):
+    folder = {"tiny": tiny_bundle, "shipped": SHIPPED}[request.param]
+    if "foreign" not in read_card(folder)["metrics"]:
+        pytest.skip("this model was made before pictures that are no brain MRI were measured")
+    return folder
+
+
+def test_the_figures_of_foreign_pictures_follow_from_the_tables(with_foreign):
+    card = read_card(with_foreign)
+    tables = [pd.read_csv(with_foreign / f"{name}.csv") for name in ("predictions", "foreign")]
+    real = tables[0].loc[tables[0]["split"] == "test", "distance"]
+    again = foreign_figures(real, tables[1], card["operating_point"]["referral"]["distance_limit"])
+    assert flat(again) == pytest.approx(flat(card["metrics"]["foreign"]), abs=1e-6)
+    assert again["real_referred"] == pytest.approx((real > load_bundle(with_foreign).typicality.limit).mean())
+    if with_foreign == SHIPPED:
+        assert again["auroc"] >= 0.99
+        assert again["real_referred"] <= 0.03
+
+
+def test_a_changed_table_of_foreign_pictures_is_refused(copied):
+    (copied / "foreign.csv").open("a").write("x")
+    with pytest.raises(BundleError, match=r"foreign.csv .* is not the file"):
+        load_bundle(copied)
+
+
+def test_a_bundle_that_was_not_tried_on_foreign_pictures_needs_no_table_of_them(copied):
+    card = read_card(copied)
+    del card["metrics"]["foreign"]
+    (copied / "foreign.csv").unlink()
+    write_card(copied, card)
+    assert "foreign.csv" not in load_bundle(copied).card["sha256"]
 
 
 def test_no_test_group_was_trained_on_or_chosen_by():
