@@ -94,7 +94,7 @@ class MaskFolder:
         """
         from braintumor.reports import mask_ending, mask_file
 
-        if prediction.map_threshold is None:
+        if not prediction.locates:
             return None
         path = self._free_path(Path(prediction.source), mask_ending(prediction))
         path.write_bytes(mask_file(prediction))
@@ -129,22 +129,69 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--out", type=Path, help="write the predictions there as CSV")
     evaluate.set_defaults(run=_evaluate)
 
+    heatmaps = verbs.add_parser("heatmaps", help="measure a model's heatmaps on held-out pictures with an outline")
+    heatmaps.add_argument("--bundle", type=Path, required=True, help="folder of the model; takes the results too")
+    heatmaps.add_argument("--data", type=Path, required=True, help="the data that the model was trained on")
+    heatmaps.add_argument("--images", type=int, default=60, help="how many pictures to take")
+    heatmaps.add_argument("--seed", type=int, default=0)
+    heatmaps.set_defaults(run=_heatmaps)
+
     train = verbs.add_parser("train", help="train a network and write its bundle; goes on after a stop")
     train.add_argument("--data", type=Path, required=True, help="folder with pictures in class folders or an index.csv")
-    train.add_argument("--network", default="squeeze_unet")
-    train.add_argument("--weights", type=Path, help="ImageNet weights, or a model.keras, to start from")
+    train.add_argument("--network", default="squeeze_unet", help="see docs/model-bundles.md")
+    train.add_argument(
+        "--weights",
+        type=_weights,
+        help="file of ImageNet weights, or a model.keras, to start from; imagenet: fetch them",
+    )
+    train.add_argument("--task", default="four_class", help="four_class or binary: tumor or not")
+    train.add_argument("--loss", help="marginal, categorical, sparse_categorical or binary (default: the network's)")
     train.add_argument("--name", help="name of the bundle (default: the network's)")
     train.add_argument("--version", default="1.0.0")
     train.add_argument("--size", type=int, help="side of the input in pixels (default: the network's)")
-    train.add_argument("--epochs", type=int, default=40)
+    train.add_argument("--epochs", type=int, help="default: the network's")
     train.add_argument("--folds", type=int, default=5)
     train.add_argument("--fold", type=int, default=0)
     train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--learning-rate", type=float, default=1e-3)
-    train.add_argument("--recipe", default="untied", help="how pictures are drawn; see docs/model-bundles.md")
+    train.add_argument("--learning-rate", type=float, help="default: the network's")
+    train.add_argument("--recipe", help="how pictures are drawn; see docs/model-bundles.md (default: the network's)")
     train.add_argument("--bfloat16", action="store_true", help="compute in bfloat16: faster on processors that can")
+    train.add_argument("--sensitivity", type=float, default=0.95, help="share of tumors the operating point must find")
     train.add_argument("--runs", type=Path, default=settings.ROOT / "runs", help="folder for checkpoints")
     train.set_defaults(run=_train)
+
+    compare = verbs.add_parser("compare", help="train networks on the same folds and write one results file")
+    compare.add_argument("--data", type=Path, required=True, help="as for train")
+    compare.add_argument(
+        "--networks", nargs="+", default=[], help="those to train; without, write the results of finished ones anew"
+    )
+    compare.add_argument("--folds", type=int, default=5)
+    compare.add_argument(
+        "--run-folds", type=int, nargs="*", default=[0], help="numbers of the folds to train, from 0; or no number"
+    )
+    compare.add_argument("--published", action="store_true", help="also on the split as published, which leaks")
+    compare.add_argument("--epochs", type=int, help="default: each network's own")
+    compare.add_argument(
+        "--weights",
+        type=_weights_of,
+        action="append",
+        default=[],
+        metavar="NETWORK=FILE",
+        help="file of ImageNet weights to start from; NETWORK=imagenet: fetch them",
+    )
+    compare.add_argument("--bfloat16", action="store_true", help="compute in bfloat16: faster on processors that can")
+    compare.add_argument("--close", action="store_true", help="take stopped runs as they are, instead of going on")
+    compare.add_argument("--bundle", type=Path, help="a bundle that stands for the default network on its own fold")
+    compare.add_argument("--seed", type=int, default=0)
+    compare.add_argument("--sensitivity", type=float, default=0.95, help="share of tumors to choose each threshold for")
+    compare.add_argument("--runs", type=Path, default=settings.ROOT / "runs", help="folder for checkpoints and results")
+    compare.add_argument("--out", type=Path, default=settings.ROOT / "models" / "comparison")
+    compare.set_defaults(run=_compare)
+
+    export = verbs.add_parser("export", help="write a bundle's network as .keras, .h5 or .tflite")
+    export.add_argument("--bundle", type=Path, required=True)
+    export.add_argument("--to", type=Path, required=True, metavar="FILE")
+    export.set_defaults(run=_export)
 
     account = verbs.add_parser("account", help="help out on the server").add_subparsers(required=True, metavar="WHAT")
     recover = account.add_parser("recover", help="lift a lock and print a temporary password")
@@ -245,6 +292,17 @@ def _evaluate(options: argparse.Namespace) -> int:
     return OK
 
 
+def _heatmaps(options: argparse.Namespace) -> int:
+    from braintumor.bundles import load_bundle
+    from braintumor.training.explaining import question_bundle, write_heatmap_figures
+
+    bundle = load_bundle(options.bundle)
+    report, table = question_bundle(bundle, options.data, options.images, options.seed)
+    write_heatmap_figures(report, table, bundle.folder)
+    _print_json({name: value for name, value in report.items() if name not in ("curves", "share")})
+    return OK
+
+
 def _train(options: argparse.Namespace) -> int:
     from braintumor.training.run import RunOptions, run
 
@@ -262,11 +320,61 @@ def _train(options: argparse.Namespace) -> int:
         learning_rate=options.learning_rate,
         recipe=options.recipe,
         bfloat16=options.bfloat16,
+        sensitivity=options.sensitivity,
+        task=options.task,
+        loss=options.loss,
         runs=options.runs,
         models=settings.load().models_dir,
     )
     card = run(wanted)
     _print_json(card["metrics"]["test"])
+    return OK
+
+
+def _weights(text: str) -> Path | str:
+    return text if text == "imagenet" else Path(text)
+
+
+def _weights_of(text: str) -> tuple[str, Path | str]:
+    network, given, weights = text.partition("=")
+    if not given:
+        raise argparse.ArgumentTypeError(f"{text!r} names no network; write NETWORK=FILE")
+    return network, _weights(weights)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from braintumor.training.comparing import CompareOptions, compare
+
+    wanted = CompareOptions(
+        data=options.data,
+        runs=options.runs,
+        out=options.out,
+        networks=tuple(options.networks),
+        folds=options.folds,
+        run_folds=tuple(options.run_folds),
+        published=options.published,
+        epochs=options.epochs,
+        weights=dict(options.weights),
+        bfloat16=options.bfloat16,
+        close=options.close,
+        bundle=options.bundle,
+        seed=options.seed,
+        sensitivity=options.sensitivity,
+    )
+    report, skipped = compare(wanted)
+    for trial, reason in skipped.items():
+        sys.stderr.write(f"{trial}: {reason}\n")
+    accuracies = {name: facts["leak_free"] for name, facts in report["networks"].items() if facts.get("leak_free")}
+    _print_json({name: figures["accuracy"] for name, figures in accuracies.items()})
+    return SOME_FAILED if skipped else OK
+
+
+def _export(options: argparse.Namespace) -> int:
+    from braintumor.bundles import load_bundle
+    from braintumor.training.export import export_bundle
+
+    export_bundle(load_bundle(options.bundle), options.to)
+    sys.stdout.write(f"{options.to}\n")
     return OK
 
 

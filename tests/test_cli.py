@@ -140,12 +140,16 @@ def test_no_mask_is_written_over_a_file_that_is_there(tmp_path, capsys):
         (["evaluate", "--data", "."], 2),
         (["train", "--data", "nowhere"], 2),
         (["train", "--data", ".", "--network", "nothing"], 2),
+        (["compare"], 2),
+        (["compare", "--data", "nowhere"], 2),
+        (["compare", "--data", ".", "--networks", "nothing"], 2),
+        (["compare", "--data", ".", "--weights", "vgg16.h5"], 2),
     ],
 )
 def test_exit_status_tells_what_kind_of_failure(arguments, status, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     try:
-        found = main([*arguments, *(["--runs", str(tmp_path)] if "train" in arguments else [])])
+        found = main([*arguments, *(["--runs", str(tmp_path)] if {"train", "compare"} & set(arguments) else [])])
     except SystemExit as stop:
         found = stop.code
     assert found == status
@@ -173,7 +177,7 @@ def test_a_second_fold_under_the_same_name_is_refused(tiny_bundle, picture_folde
     settings.load.cache_clear()
     runs = tiny_bundle.parent.parent / "runs"
     call = ["train", "--data", str(picture_folder), "--size", "48", "--name", "tiny", "--version", "0.1.0"]
-    call += ["--epochs", "1", "--folds", "3", "--runs", str(runs)]
+    call += ["--epochs", "1", "--folds", "3", "--recipe", "untied", "--runs", str(runs)]
     try:
         assert main([*call, "--fold", "1"]) == 2
         assert "holds a run on other data" in capsys.readouterr().err
@@ -220,6 +224,15 @@ def test_evaluate_says_so_when_the_data_is_other_data(step, tiny_bundle, picture
     assert "near-duplicates of training pictures are not excluded" in report["data"]
     assert report["metrics"]["external"]["images"] == len(range(0, 60, step))
     assert "agrees_with_card" not in report
+
+
+def test_compare_writes_one_file_and_tells_what_was_left_out(picture_folder, tmp_path, capsys):
+    call = ["compare", "--data", str(picture_folder), "--networks", "logistic", "ensemble", "--folds", "3"]
+    assert main([*call, "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == 1
+    out, err = capsys.readouterr()
+    report = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert json.loads(out) == {"logistic": report["networks"]["logistic"]["leak_free"]["accuracy"]}
+    assert "ensemble on leak_free fold 0: It averages what is not trained yet: vgg16" in err
 
 
 def test_recover_prints_a_password_that_opens_the_account_once(tmp_path, capsys, monkeypatch):

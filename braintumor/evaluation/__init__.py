@@ -1,6 +1,6 @@
 """How good a model is, how sure it may be, and when it should not answer."""
 
-from braintumor.evaluation.bootstrap import GroupBootstrap, interval
+from braintumor.evaluation.bootstrap import GroupBootstrap, exact_at_ends, interval, mean_by_groups
 from braintumor.evaluation.calibration import (
     Calibration,
     apply_temperature,
@@ -9,6 +9,7 @@ from braintumor.evaluation.calibration import (
     fit_temperature,
     reliability,
 )
+from braintumor.evaluation.faithfulness import faithfulness_figures
 from braintumor.evaluation.metrics import by_dataset_and_class, check, figures
 from braintumor.evaluation.operating_point import (
     ReferralRule,
@@ -19,7 +20,7 @@ from braintumor.evaluation.operating_point import (
     wrong_answers,
 )
 from braintumor.evaluation.segmentation import map_calibration, pixel_bins, score_masks, segmentation_figures
-from braintumor.evaluation.typicality import Typicality
+from braintumor.evaluation.typicality import Typicality, foreign_figures
 
 __all__ = [
     "Calibration",
@@ -30,13 +31,17 @@ __all__ = [
     "by_dataset_and_class",
     "check",
     "choose_threshold",
+    "exact_at_ends",
     "expected_calibration_error",
+    "faithfulness_figures",
     "figures",
     "fit_calibration",
     "fit_referral",
     "fit_temperature",
+    "foreign_figures",
     "interval",
     "map_calibration",
+    "mean_by_groups",
     "pixel_bins",
     "rates_at",
     "reliability",

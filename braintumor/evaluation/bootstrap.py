@@ -1,5 +1,6 @@
 """Intervals that treat a group of near-identical scans as one draw."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -64,3 +65,23 @@ def interval(samples: Floats) -> dict[str, float | None]:
         return {"value": value, "low": None, "high": None}
     low, high = np.percentile(draws, [2.5, 97.5])
     return {"value": value, "low": float(low), "high": float(high)}
+
+
+def mean_by_groups(values: Floats, bootstrap: GroupBootstrap) -> dict[str, float | None]:
+    """Give the mean of ``values`` (n,) with its interval; None for no rows, and no bounds for a single group."""
+    totals = bootstrap.totals(np.column_stack([values, np.ones(len(values))]))
+    with np.errstate(invalid="ignore"):
+        result = interval(totals[:, 0] / totals[:, 1])
+    # Every draw of a single group is the same, which would pass for certainty.
+    return result if bootstrap.count > 1 else {"value": result["value"], "low": None, "high": None}
+
+
+def exact_at_ends(result: dict[str, float | None], groups: int) -> dict[str, float | None]:
+    """Replace the bounds of a share of all or none by the exact binomial one, with ``groups`` as the trials.
+
+    There every draw says the same, which would pass for certainty. Source: Clopper and Pearson, Biometrika 26, 1934.
+    """
+    bound = math.pow(0.025, 1 / max(1, groups))
+    if result["value"] == 1:
+        return {"value": 1.0, "low": bound, "high": 1.0}
+    return {"value": 0.0, "low": 0.0, "high": 1 - bound} if result["value"] == 0 else result

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import ndimage
 
-from braintumor.evaluation.bootstrap import GroupBootstrap, interval
+from braintumor.evaluation.bootstrap import GroupBootstrap, mean_by_groups
 from braintumor.evaluation.calibration import BINS, bin_numbers
 
 Bools = npt.NDArray[np.bool_]
@@ -206,11 +206,12 @@ def _check_table(table: pd.DataFrame) -> None:
 def _figures(rows: pd.DataFrame, seed: int, resamples: int) -> dict[str, Any]:
     apart = rows["hausdorff95_percent"].to_numpy(dtype=np.float64)
     defined = np.isfinite(apart)
+    bootstrap = GroupBootstrap(rows["group"].astype(str).to_numpy(), resamples, seed)
     lesions, hits, false = (int(rows[name].sum()) for name in ("lesions", "lesions_found", "lesions_false"))
     return {
         "images": len(rows),
-        "groups": int(rows["group"].nunique()),
-        "dice": _mean_by_groups(rows["dice"].to_numpy(dtype=np.float64), rows["group"], seed, resamples),
+        "groups": bootstrap.count,
+        "dice": mean_by_groups(rows["dice"].to_numpy(dtype=np.float64), bootstrap),
         "dice_median": float(rows["dice"].median()),
         "dice_quartiles": [float(rows["dice"].quantile(share)) for share in (0.25, 0.75)],
         "iou": float(rows["iou"].mean()),
@@ -221,11 +222,3 @@ def _figures(rows: pd.DataFrame, seed: int, resamples: int) -> dict[str, Any]:
         "lesion_sensitivity": hits / lesions if lesions else None,
         "false_lesions_per_image": false / len(rows),
     }
-
-
-def _mean_by_groups(values: Floats, groups: pd.Series, seed: int, resamples: int) -> dict[str, float | None]:
-    bootstrap = GroupBootstrap(groups.astype(str).to_numpy(), resamples, seed)
-    totals = bootstrap.totals(np.column_stack([values, np.ones(len(values))]))
-    result = interval(totals[:, 0] / totals[:, 1])
-    # Every draw of a single group is the same, which would pass for certainty.
-    return result if bootstrap.count > 1 else {"value": result["value"], "low": None, "high": None}

@@ -10,6 +10,7 @@ from sklearn import metrics as reference
 
 from braintumor.evaluation.calibration import expected_calibration_error
 from braintumor.evaluation.metrics import by_dataset_and_class, figures
+from braintumor.evaluation.samples import Sample, areas
 from braintumor.taxonomy import CLASSES, NO_TUMOR
 
 PROBABILITIES = [f"p_{name}" for name in CLASSES]
@@ -131,15 +132,11 @@ def test_agrees_with_scikit_learn(seed):
 
 
 def test_auc_in_a_draw_is_the_weighted_one_of_scikit_learn():
-    from braintumor.evaluation import metrics
-    from braintumor.evaluation.bootstrap import GroupBootstrap
-
     frame = random_rows(120)
     chances = frame[PROBABILITIES].to_numpy().round(1)  # many ties
-    bootstrap = GroupBootstrap(frame["group"], resamples=5)
-    sample = metrics._Rows(frame["label"].to_numpy(str), frame["dataset"].to_numpy(str), chances, bootstrap)
-    weights = np.concatenate(list(bootstrap.row_weights(np.arange(120))))
-    found = metrics._areas(sample, np.ones(120, dtype=bool))
+    sample = Sample.of(frame.assign(**dict(zip(PROBABILITIES, chances.T, strict=True))), resamples=5, seed=0)
+    weights = np.concatenate(list(sample.bootstrap.row_weights(np.arange(120))))
+    found = areas(sample, sample.p_tumor, sample.is_tumor, sample.everything)
     for draw in range(6):
         expected = reference.roc_auc_score(sample.is_tumor, sample.p_tumor, sample_weight=weights[draw])
         assert found[draw] == pytest.approx(expected)
@@ -179,6 +176,8 @@ def test_answered_by_hand():
     assert found["answered"]["share"]["value"] == pytest.approx(5 / 8)
     assert found["answered"]["accuracy"]["value"] == 1.0
     assert found["answered"]["sensitivity"]["value"] == 1.0
+    assert found["answered"]["error"]["value"] == 0.0
+    assert found["answered"]["error_of_referred"]["value"] == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize("label", ["glioma", "notumor", "tumor"])

@@ -1,0 +1,265 @@
+"""One network on one split: trained, calibrated, its operating point chosen, and its answers to the test pictures."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from braintumor.bundles import GRAPH_FILE, HISTORY_FILE, KERAS_FILE, PREDICTIONS_FILE, SEGMENTATION_FILE, Bundle
+from braintumor.errors import InputError
+from braintumor.evaluation import fit_calibration, fit_referral
+from braintumor.evaluation.comparison import LEAK_FREE, PUBLISHED, ROW_COLUMNS
+from braintumor.evaluation.metrics import PROBABILITIES
+from braintumor.evaluation.segmentation import dice
+from braintumor.inference import Graph, GraphOutput
+from braintumor.networks import NETWORKS
+from braintumor.networks.ensemble import joined
+from braintumor.taxonomy import NO_TUMOR
+from braintumor.training.deciding import (
+    LEAST_BAND,
+    SENSITIVITY,
+    mask_on_square,
+    operating_point,
+    probability_table,
+    run_graph,
+)
+from braintumor.training.experiment import ExperimentData, index_digest, split_index
+from braintumor.training.export import export_graph, without_optimizer
+from braintumor.training.fitting import NOT_RECORDED, FitOptions, best_so_far, trained_on
+from braintumor.training.measuring import DIGITS, published_test
+from braintumor.training.profiling import device, operations
+from braintumor.training.run import RunOptions, train_network
+from braintumor.training.sampling import allowed_classes
+from braintumor.training.writing import write_whole
+
+SPLITS = (LEAK_FREE, PUBLISHED)
+PUBLISHED_DATASET = "masoud"
+"""Its authors name a training and a test part with all four classes."""
+
+FACTS_FILE = "trial.json"
+
+_VALIDATION_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A network, a split of ``SPLITS`` and the number of its fold; the published split has fold 0 alone."""
+
+    network: str
+    split: str
+    fold: int
+
+    def __str__(self) -> str:
+        return f"{self.network} on {self.split} fold {self.fold}"
+
+    def folder(self, runs: Path) -> Path:
+        """Where its states and results lie under the folder of all runs."""
+        return runs / "compare" / self.network / f"{self.split}-{self.fold}"
+
+    def facts(self, runs: Path) -> dict[str, Any] | None:
+        """What a finished trial says of itself; None of one that is not."""
+        path = self.folder(runs) / FACTS_FILE
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def split_rows(index: pd.DataFrame, trial: Trial, *, folds: int, seed: int) -> pd.DataFrame:
+    """Add the column ``split`` as the trial has it, "" for a row that has no part in it.
+
+    Leak-free folds keep every group in one part. The published split is that of ``PUBLISHED_DATASET``, copies and all,
+    with a random tenth of its training part for validation, as its users have it. Raises ``DatasetError`` when the data
+    cannot be split, and ``InputError`` when it has no published one.
+    """
+    if trial.split == LEAK_FREE:
+        return split_index(index, folds=folds, fold=trial.fold, seed=seed)
+    own = (index["dataset"] == PUBLISHED_DATASET).to_numpy()
+    train = np.flatnonzero(own & (index["published_split"] == "train"))
+    test = own & published_test(index)
+    if not len(train) or not test.any():
+        raise InputError(f"The data has no published split of {PUBLISHED_DATASET}; leave --published away.")
+    splits = np.where(test, "test", "").astype(object)
+    splits[train] = "train"
+    held = np.random.default_rng(seed).permutation(train)[: max(1, round(_VALIDATION_SHARE * len(train)))]
+    splits[held] = "validation"
+    return index.assign(split=splits)
+
+
+def measured_part(data: ExperimentData, trial: Trial) -> ExperimentData:
+    """Give the pictures that the trial is measured on: distinct ones where nothing may leak, else all of them."""
+    return data.distinct("test") if trial.split == LEAK_FREE else data.part("test")
+
+
+def train_trial(trial: Trial, options: RunOptions, data: ExperimentData, facts: Mapping[str, Any], close: bool) -> None:
+    """Train the network, or go on where it stopped, and leave its results in ``options.runs``.
+
+    ``data`` is split as ``split_rows`` has it, its index with the column ``row``. ``facts`` go into the file of facts,
+    which is written last. With ``close`` a run that was stopped is taken as it is; one that never started is not
+    started. Raises ``InputError`` where that leaves nothing, and like ``train_network``.
+    """
+    (options,) = options.parts()
+    folder = trial.folder(options.runs)
+    identity = f"{trial} {index_digest(data.index)} {options.weights_identity()}"
+    if close:
+        best = best_so_far(folder, f"{options.network} {options.size} {identity}")
+        if best is None:
+            raise InputError("No epoch of it is whole, so there is nothing to close; leave --close away.")
+    else:
+        best = train_network(options, data, folder, identity)
+    run = {
+        **_of_history(folder / HISTORY_FILE, NETWORKS[trial.network].epochs),
+        "asked_epochs": options.epochs,
+        "initial_weights": options.initial_weights,
+        "recipe": options.recipe,
+        # A run keeps the precision that it began with, whatever the call that ends it asks for.
+        "bfloat16": any(layer.compute_dtype == "bfloat16" for layer in best.layers),
+        # What leaves no state was trained just now.
+        "device": trained_on(folder) or device(),
+    }
+    _finish(trial, best, data, options, {**run, **facts})
+
+
+def join_trial(trial: Trial, options: RunOptions, data: ExperimentData, facts: Mapping[str, Any]) -> None:
+    """Join the trained members of an ensemble and leave its results; arguments as for ``train_trial``.
+
+    Nothing is trained beyond the members, whose seconds count. Raises ``InputError`` when one is not there yet.
+    """
+    members = [replace(trial, network=name) for name in NETWORKS[trial.network].members]
+    found = [(member, member.facts(options.runs)) for member in members]
+    missing = [str(member) for member, of_member in found if of_member is None]
+    if missing:
+        raise InputError(f"It averages what is not trained yet: {' and '.join(missing)}.")
+    models = [keras.saving.load_model(member.folder(options.runs) / KERAS_FILE) for member in members]
+    known = [of_member for _, of_member in found if of_member is not None]
+    run = {
+        **dict.fromkeys(("planned_epochs", "epochs", "best_epoch"), 0),
+        "ended": "planned",
+        "seconds": sum(one["seconds"] for one in known),
+        "initial_weights": " and ".join(sorted({one["initial_weights"] for one in known if one["initial_weights"]}))
+        or None,
+        "device": " and ".join(sorted({one.get("device", NOT_RECORDED) for one in known})),
+    }
+    _finish(trial, joined(models), data, options, {**run, **facts})
+
+
+def take_bundle(trial: Trial, runs: Path, bundle: Bundle, data: ExperimentData, facts: Mapping[str, Any]) -> None:
+    """Let a bundle that was trained on this very split stand for the trial, with its predictions and history.
+
+    Raises ``InputError`` when its network, its split, its test rows or the sensitivity it was made for are others.
+    """
+    network = bundle.card["network"]
+    if network != trial.network:
+        raise InputError(
+            f"The bundle {bundle.folder.name} is of {network}, not of {trial.network}; leave --bundle away."
+        )
+    chosen_for = bundle.card["operating_point"].get("chosen_for_sensitivity", SENSITIVITY)
+    if chosen_for != facts["sensitivity"]:
+        raise InputError(
+            f"The threshold of the bundle {bundle.folder.name} was chosen for a sensitivity of {chosen_for:g}; give it "
+            "as --sensitivity, or leave --bundle away."
+        )
+    if bundle.card["split"]["index_sha256"] != index_digest(data.index):
+        raise InputError(
+            f"The bundle {bundle.folder.name} was trained on other data or another split than {trial}; "
+            "leave --bundle away."
+        )
+    test = measured_part(data, trial).index
+    rows = pd.read_csv(bundle.folder / PREDICTIONS_FILE)
+    rows = rows[rows["split"] == "test"].reset_index(drop=True)
+    same = ["dataset", "group", "label"]
+    if not test[same].astype(str).equals(rows[same].astype(str)):
+        raise InputError(f"The test rows of the bundle {bundle.folder.name} are not those of {trial}; train it again.")
+    folder = trial.folder(runs)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (GRAPH_FILE, KERAS_FILE, HISTORY_FILE):
+        shutil.copyfile(bundle.folder / name, folder / name)
+    model = keras.saving.load_model(folder / KERAS_FILE, compile=False)
+    words = str(bundle.card["command"]).split()
+    planned = int(words[words.index("--epochs") + 1]) if "--epochs" in words else NETWORKS[trial.network].epochs
+    run = {
+        **_of_history(folder / HISTORY_FILE, planned),
+        "initial_weights": bundle.card.get("initial_weights"),
+        "device": NOT_RECORDED,
+        "bundle": bundle.name,
+    }
+    table = pd.concat([test, rows[list(PROBABILITIES)]], axis=1).assign(dice=np.nan)
+    if (bundle.folder / SEGMENTATION_FILE).is_file():
+        masks = pd.read_csv(bundle.folder / SEGMENTATION_FILE)
+        table.loc[test["outline"] >= 0, "dice"] = masks.loc[masks["split"] == "test", "dice"].to_numpy()
+    decided = {"threshold": bundle.threshold, "doubt_from": bundle.doubt_from}
+    _write(trial, folder, model, data, table, {**run, **facts, **decided})
+
+
+def _of_history(path: Path, planned: int) -> dict[str, Any]:
+    """Say how long a run was, and why it was over: "ended" is "planned", "patience" or, when stopped, "shortened"."""
+    history = pd.read_csv(path)
+    epochs, best = len(history), int(history.loc[history["val_loss"].idxmin(), "epoch"])
+    in_vain = epochs - best >= FitOptions().patience
+    return {
+        "planned_epochs": planned,
+        "epochs": epochs,
+        "best_epoch": best,
+        "ended": "planned" if epochs >= planned else "patience" if in_vain else "shortened",
+        "seconds": float(history["seconds"].sum()),
+    }
+
+
+def _finish(
+    trial: Trial, best: keras.Model, data: ExperimentData, options: RunOptions, facts: Mapping[str, Any]
+) -> None:
+    """Export, calibrate and choose the operating point on validation, and predict the test pictures.
+
+    Where no tumor is to be outlined is fitted as ``decide`` does, but for the pictures that a bundle refers as atypical
+    first: that would take the features of all training pictures.
+    """
+    folder = trial.folder(options.runs)
+    folder.mkdir(parents=True, exist_ok=True)
+    plain = without_optimizer(best)
+    plain.save(folder / KERAS_FILE)
+    export_graph(plain, folder / GRAPH_FILE)
+    graph = Graph(folder / GRAPH_FILE)
+    validation, test = data.distinct("validation"), measured_part(data, trial)
+    logits = run_graph(graph, validation).logits
+    calibration = fit_calibration(logits, allowed_classes(validation.index["label"]) > 0)
+    chances = probability_table(validation.index, logits, calibration)
+    threshold, _ = operating_point(chances, options.sensitivity)
+    doubt_from = min(fit_referral(chances, threshold=threshold).tumor_low, LEAST_BAND[0])
+    output = run_graph(graph, test)
+    table = probability_table(test.index, output.logits, calibration)
+    table["dice"] = _dice(output, test, table, doubt_from)
+    _write(trial, folder, plain, data, table, {**facts, "threshold": threshold, "doubt_from": doubt_from})
+
+
+def _dice(output: GraphOutput, test: ExperimentData, table: pd.DataFrame, doubt_from: float) -> NDArray[np.float64]:
+    """Score each outlined picture's mask as the app would draw it, (n,); NaN without a map or an outline."""
+    scores = np.full(len(table), np.nan)
+    if output.tumor_map is None:
+        return scores
+    size, drawn = test.pictures.shape[1], (1 - table[f"p_{NO_TUMOR}"] >= doubt_from).to_numpy()
+    for row in np.flatnonzero(test.index["outline"] >= 0):
+        outline = test.outline(int(row))
+        assert outline is not None
+        scores[row] = dice(mask_on_square(output.tumor_map[row], size) & drawn[row], outline > 127)
+    return scores
+
+
+def _write(
+    trial: Trial, folder: Path, model: keras.Model, data: ExperimentData, table: pd.DataFrame, facts: Mapping[str, Any]
+) -> None:
+    table[list(ROW_COLUMNS)].to_csv(folder / PREDICTIONS_FILE, index=False, float_format=f"%.{DIGITS}f")
+    whole = {
+        "network": trial.network,
+        "split": trial.split,
+        "fold": trial.fold,
+        "size": int(model.input.shape[1]),
+        "images": int((data.index["split"] == "train").sum()),
+        "parameters": int(model.count_params()),
+        "flops": operations(model),
+        **facts,
+    }
+    write_whole(folder / FACTS_FILE, json.dumps(whole, indent=2) + "\n")
