@@ -14,6 +14,8 @@ COPY .streamlit/config.toml .streamlit/config.toml
 COPY pages pages
 COPY braintumor braintumor
 COPY models models
+# The page on leakage shows it.
+COPY docs/audit.json docs/audit.json
 
 ENV PYTHONUNBUFFERED=1 \
     BRAINTUMOR_DATA_DIR=/data \

@@ -17,6 +17,8 @@ sections = {
         st.Page("pages/home.py", title="Home", icon=":material/home:", url_path=gate.FRONT_PAGE, default=True),
         st.Page("pages/prediction.py", title="Prediction", icon=":material/neurology:"),
         st.Page("pages/training_metrics.py", title="Training metrics", icon=":material/monitoring:"),
+        st.Page("pages/networks.py", title="Networks", icon=":material/compare_arrows:"),
+        st.Page("pages/leakage.py", title="Leakage", icon=":material/water_drop:"),
         st.Page("pages/about.py", title="About", icon=":material/info:"),
     ]
 }

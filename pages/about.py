@@ -1,17 +1,17 @@
-"""About: the tumor kinds, what to do after a result, how the model was made, and its limits."""
+"""About: what the answers mean, what to do after one, and the model's card."""
 
-from collections.abc import Mapping
-from typing import Any
+from itertools import groupby
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
 from braintumor import settings
-from braintumor.bundles import BundleError, read_card
+from braintumor.bundles import BundleError
 from braintumor.dashboard import gate
-from braintumor.dashboard.escaping import plain
-from braintumor.reports import DECISION_WORDS
-from braintumor.taxonomy import CLASSES, FINDINGS, TITLES
+from braintumor.dashboard.bundle_tables import bundle_stamp, bundle_tables
+from braintumor.reports import DECISION_WORDS, model_card
+from braintumor.taxonomy import CLASSES, FINDINGS
 
 
 def main() -> None:
@@ -29,11 +29,9 @@ def main() -> None:
             st.markdown(f"{finding.summary}\n\n{finding.course}")
             st.caption(f"Source: {finding.source}")
     _show_next_steps()
+    _show_limits()
     configured = settings.load()
-    try:
-        _show_model(read_card(configured.models_dir / configured.model))
-    except BundleError as error:
-        st.warning(str(error))
+    _show_model_card(configured.models_dir / configured.model)
 
 
 def _show_next_steps() -> None:
@@ -49,17 +47,7 @@ def _show_next_steps() -> None:
     )
 
 
-def _show_model(card: Mapping[str, Any]) -> None:
-    st.header("How the model was made", anchor=False)
-    split = card["split"]
-    st.markdown(
-        f"**{plain(card['name'])} {plain(card['version'])}** ({plain(card['network_source'])}), "
-        f"{card['parameters']:,} parameters, made on {card['created']}. Images that are near-duplicates of each other, "
-        "rotated or mirrored included, and neighboring slices of the figshare set form groups; each group lies in one "
-        f"of the parts alone: {split['groups']['train']} groups to train, {split['groups']['validation']} to choose "
-        f"and calibrate, {split['groups']['test']} to test."
-    )
-    st.code(card["command"], language="bash", wrap_lines=True)
+def _show_limits() -> None:
     st.header("Limits", anchor=False)
     st.markdown(
         "- In the public collections nearly all contrast-enhanced T1 slices show a tumor and most tumor-free pictures "
@@ -71,26 +59,45 @@ def _show_model(card: Mapping[str, Any]) -> None:
         "- The outline, and every size measured from it, is the model's own. The heatmap shows where the network "
         "looked to tell the kind, not where the tumor's edge runs."
     )
-    st.header("Data and licenses", anchor=False)
-    link = st.column_config.LinkColumn(display_text="open")
-    st.dataframe(_data_table(card["data"]), hide_index=True, height="content", column_config={"Source": link})
-    st.caption("Images used, by the part they went to. Copies of the same picture are counted each time.")
 
 
-def _data_table(data: Mapping[str, Any]) -> pd.DataFrame:
-    rows = []
-    for name, facts in data.items():
-        for label, parts in facts["images"].items():
-            rows.append(
-                {
-                    "Dataset": facts.get("title", name),
-                    "Label": TITLES[label],
-                    **{part.capitalize(): parts.get(part, 0) for part in ("train", "validation", "test")},
-                    "License": facts.get("license", ""),
-                    "Source": facts.get("source", ""),
-                }
-            )
-    return pd.DataFrame(rows)
+@st.cache_data(max_entries=2, show_spinner="Writing the model card")
+def _model_card(folder: Path, stamp: tuple[float, ...]) -> str:
+    tables = bundle_tables(folder)
+    return model_card(tables.card, tables.predictions, tables.segmentation, tables.heatmaps)
+
+
+def _show_model_card(folder: Path) -> None:
+    st.header("Model card", anchor=False)
+    try:
+        title, *sections = _model_card(folder, bundle_stamp(folder)).split("\n## ")
+    except BundleError as error:
+        st.warning(str(error))
+        return
+    heading, _, introduction = title.partition("\n")
+    st.markdown(f"**{heading.removeprefix('# Model card: ')}**. {introduction.strip()}")
+    for section in sections:
+        name, _, text = section.partition("\n")
+        with st.expander(name):
+            _show_section(text)
+    st.download_button(
+        "Model card (Markdown)",
+        "\n## ".join([title, *sections]).encode(),
+        f"{folder.name}-model-card.md",
+        "text/markdown",
+        on_click="ignore",
+    )
+
+
+def _show_section(text: str) -> None:
+    """Show a section; its tables scroll in their own box, where those of a text would push a phone's page aside."""
+    for is_table, blocks in groupby(text.strip().split("\n\n"), lambda block: block.startswith("| ")):
+        if not is_table:
+            st.markdown("\n\n".join(blocks).replace("### ", "##### "))
+            continue
+        for block in blocks:
+            head, _, *rows = (line[2:-2].split(" | ") for line in block.splitlines())
+            st.table(pd.DataFrame(rows, columns=head).set_index(head[0]))
 
 
 main()

@@ -12,15 +12,13 @@ from braintumor.bundles import BundleError
 from braintumor.dashboard import charts, gate
 from braintumor.dashboard.bundle_tables import (
     FIRST,
-    HEADLINES,
     BundleTables,
-    bounds,
     bundle_stamp,
     bundle_tables,
     training_overlap,
 )
 from braintumor.dashboard.escaping import plain
-from braintumor.reports import figure, interval, percent
+from braintumor.reports import HEADLINES, bounds, figure, interval, percent
 
 
 @st.cache_data(max_entries=2, show_spinner=False)

@@ -51,6 +51,10 @@ def _take_desktop(browser: Browser, url: str) -> None:
     _go_to(page, "Training metrics")
     expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=_PATIENCE)
     _save(page, "training-metrics")
+    for title in ("Networks", "Leakage"):
+        _go_to(page, title)
+        expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=_PATIENCE)
+        _save(page, title.lower())
     _go_to(page, "Prediction")
     _answer_sample(page)
     _save(page, "prediction")

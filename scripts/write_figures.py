@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 # Called by its path, Python would look for modules beside this file only.
@@ -11,22 +12,25 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from braintumor.bundles import CARD_FILE
 from braintumor.dashboard.bundle_tables import (
-    HEADLINES,
-    TEST,
     BundleTables,
-    bounds,
     bundle_tables,
     kept_figures,
     training_overlap,
 )
-from braintumor.reports import in_words
+from braintumor.dashboard.comparison_tables import FIGURES
+from braintumor.evaluation.comparison import LEAK_FREE
+from braintumor.reports import HEADLINES, TEST, bounds, in_words, model_card
+from braintumor.reports.numbers import spread
+from braintumor.taxonomy import CLASSES, TITLES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+MODEL_CARD = ROOT / "docs" / "model-card.md"
 BUNDLE = ROOT / "models" / "squeeze_unet"
 AUDIT = ROOT / "docs" / "audit.json"
 BENCHMARKS = ROOT / "docs" / "benchmarks.json"
 IDEAS = ROOT / "docs" / "ideas.json"
+COMPARISON = ROOT / "models" / "comparison" / "comparison.json"
 START, END = "<!-- figures:start -->", "<!-- figures:end -->"
 
 NOT_YET = "They stand here once `models/squeeze_unet` holds a trained model and `scripts/write_figures.py` has run."
@@ -76,7 +80,7 @@ def main() -> None:
 
 def documents() -> dict[Path, str]:
     """Give what belongs between the marks of each document that has them and whose source is at hand."""
-    found = {README: block(BUNDLE)}
+    found = {README: block(BUNDLE), MODEL_CARD: card_block(BUNDLE)}
     for document, (source, write) in _REPORTED.items():
         if source.is_file():
             found[document] = write(json.loads(source.read_text(encoding="utf-8")))
@@ -101,6 +105,14 @@ def block(folder: Path) -> str:
     if clean is None:
         return NOT_YET
     return "\n".join([_introduction(tables, clean, leaking), "", *_table(clean, leaking)])
+
+
+def card_block(folder: Path) -> str:
+    """Give a bundle's model card, or say that there is no bundle."""
+    if not (folder / CARD_FILE).is_file():
+        return NOT_YET
+    tables = bundle_tables(folder)
+    return model_card(tables.card, tables.predictions, tables.segmentation, tables.heatmaps).rstrip("\n")
 
 
 def leakage_block(report: Mapping[str, Any]) -> str:
@@ -153,6 +165,117 @@ def ideas_block(report: Mapping[str, Any]) -> str:
     return "\n".join([_how_trained(report), "", *head, *rows])
 
 
+def networks_block(report: Mapping[str, Any]) -> str:
+    """Lay out what each network is worth without leaks and with them, what it costs, and why one has no figures."""
+    trained = {name: row for name, row in report["networks"].items() if not row["not_trained"]}
+    clean = {name: row for name, row in trained.items() if row["leak_free"]}
+    worth = [
+        [
+            row["title"],
+            *(_told(row["leak_free"][key], figure.is_share) for key, figure in FIGURES.items()),
+            _against(row),
+        ]
+        for row in clean.values()
+    ]
+    titles = [f"{figure.title} ↓" if figure.less_is_better else figure.title for figure in FIGURES.values()]
+    costs = [[row["title"], *_costs(row)] for row in trained.values()]
+    leaks = [[row["title"], *_both(row), row["reported"] or "–"] for row in trained.values()]
+    missing = [f"- {row['title']}: {row['not_trained']}" for row in report["networks"].values() if row["not_trained"]]
+    lines = [_how_compared(report), "", "Leak-free folds, no picture with a near-duplicate in training:", ""]
+    lines += _markdown(["Network", *titles, "Against the default"], worth)
+    lines += ["", "Class by class, on the same folds:", ""]
+    lines += _markdown(_class_titles(), [[row["title"], *_of_classes(row)] for row in clean.values()])
+    lines += ["", _how_it_leaks(report), ""]
+    lines += _markdown(["Network", "Leak-free", "Published split (inflated)", "What its authors report"], leaks)
+    costly = f"latency on {report['measured_on']}, one picture at a time; training as a mean of the leak-free folds"
+    lines += ["", f"What each costs; {costly}:", ""]
+    lines += _markdown([*_COSTS], costs)
+    return "\n".join([*lines, "", "Without figures:", "", *missing] if missing else lines)
+
+
+_COSTS = (
+    "Network",
+    "Input",
+    "Parameters",
+    "Operations",
+    "On disk",
+    "Latency",
+    "Epochs of those planned, by run",
+    "Training",
+    "Initial weights",
+    "Trained on",
+)
+
+
+def _class_titles() -> list[str]:
+    return ["Network", *(f"{TITLES[name]}: {rate}" for name in CLASSES for rate in ("recall", "F1"))]
+
+
+def _of_classes(row: Mapping[str, Any]) -> list[str]:
+    classes = row["leak_free"]["classes"]
+    return [_told(classes[name][rate], True) for name in CLASSES for rate in ("recall", "f1")]
+
+
+def _how_compared(report: Mapping[str, Any]) -> str:
+    protocol = report["protocol"]
+    folds = {name: len(run) for name, run in protocol["folds_run"].items()}
+    most = max(folds.values(), default=0)
+    fewer = [f"{report['networks'][name]['title']} {count}" for name, count in folds.items() if count != most]
+    words = f"{most} of {protocol['folds']} folds were run"
+    words += f" ({', '.join(fewer)})." if fewer else " of each network."
+    return f"{words} In brackets: 95% intervals from drawing whole groups again and again."
+
+
+def _how_it_leaks(report: Mapping[str, Any]) -> str:
+    share = report["protocol"]["published_test_in_training"]
+    if share is None:
+        return "Accuracy of the four classes:"
+    return (
+        "Accuracy of the four classes, leak-free and on the split of the Masoud set as it was published, of whose test "
+        f"pictures {share:.0%} have a near-duplicate in its training part. That figure is inflated:"
+    )
+
+
+def _told(figure: Mapping[str, Any] | None, is_share: bool) -> str:
+    return "–" if figure is None else in_words(*spread(figure), is_share)
+
+
+def _both(row: Mapping[str, Any]) -> list[str]:
+    return [_told(row[split] and row[split]["accuracy"], True) for split in ("leak_free", "published")]
+
+
+def _against(row: Mapping[str, Any]) -> str:
+    """Tell the difference of accuracies in percentage points, and McNemar's p; a dash for the default itself."""
+    against = row["against_default"]
+    if against is None:
+        return "–"
+    found = against["accuracy_difference"]
+    value, low, high = (f"{100 * bound:+.1f}".replace("-", "−") for bound in spread(found))
+    p = against["mcnemar"]["p"]
+    return f"{value} points ({low} to {high}), p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"
+
+
+def _costs(row: Mapping[str, Any]) -> list[str]:
+    runs = row["runs"]
+    epochs = ", ".join(f"{run['epochs']} of {run['planned_epochs']}" for run in runs if run["planned_epochs"])
+    seconds = [run["seconds"] for run in runs if run["split"] == LEAK_FREE]
+    return [
+        f"{row['size']} × {row['size']}",
+        f"{row['parameters']:,}",
+        f"{row['flops'] / 1e6:,.1f} M",
+        f"{row['bytes_on_disk'] / 1e6:.1f} MB",
+        f"{row['latency_ms']:.1f} ms",
+        epochs or "–",
+        f"{fmean(seconds) / 60:,.1f} min" if seconds else "–",
+        row["initial_weights"] or "none",
+        row["device"],
+    ]
+
+
+def _markdown(head: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+
+
 def _how_trained(report: Mapping[str, Any]) -> str:
     epochs, size, images, groups = (
         " or ".join(f"{value:,}" for value in sorted({row[key] for row in report.values()}))
@@ -203,6 +326,7 @@ _REPORTED: Mapping[Path, tuple[Path, Callable[[Mapping[str, Any]], str]]] = {
     ROOT / "docs" / "leakage.md": (AUDIT, leakage_block),
     ROOT / "docs" / "benchmarks.md": (BENCHMARKS, benchmark_block),
     ROOT / "docs" / "ideas.md": (IDEAS, ideas_block),
+    ROOT / "docs" / "networks.md": (COMPARISON, networks_block),
 }
 """Documents with the report that each takes its figures from, and how it is put in words."""
 

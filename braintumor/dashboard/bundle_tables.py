@@ -4,13 +4,15 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from braintumor.bundles import (
     CARD_FILE,
+    FOREIGN_FILE,
+    HEATMAP_FIGURES_FILE,
     HISTORY_FILE,
     MAP_BINS_FILE,
     PREDICTIONS_FILE,
@@ -18,11 +20,12 @@ from braintumor.bundles import (
     BundleError,
     list_bundles,
     read_card,
+    read_heatmap_figures,
 )
 from braintumor.evaluation import check, figures, map_calibration, segmentation_figures
-from braintumor.evaluation.metrics import PROBABILITIES
-from braintumor.reports import percent
-from braintumor.taxonomy import CLASSES, LABELS
+from braintumor.evaluation.samples import right_answers
+from braintumor.reports import HEADLINES, MIRRORED, TEST, bounds, percent, spread
+from braintumor.taxonomy import LABELS
 
 HISTORY_COLUMNS: tuple[str, ...] = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 """Columns that every history has; that of a network with a map has ``val_dice`` too."""
@@ -32,47 +35,8 @@ SCORE_COLUMNS: tuple[str, ...] = (
     *("tumor_share", "found_share"),
 )
 SEGMENTATION_COLUMNS: tuple[str, ...] = ("split", "dataset", "group", "label", "path", *SCORE_COLUMNS)
+FOREIGN_COLUMNS: tuple[str, ...] = ("kind", "distance", "referred")
 MAP_BIN_COLUMNS: tuple[str, ...] = ("split", "dataset", "bin", "pixels", "confidence_sum", "tumor_pixels")
-
-TEST = "test"
-MIRRORED = "mirrored_test"
-"""Split of test slices beside the same slices without their tumor."""
-
-
-class Headline(NamedTuple):
-    """Title of a figure, and the keys that lead to it in what ``BundleTables.figures`` gives.
-
-    ``is_share`` tells a share, best read in percent, from an area, an overlap or an error without a unit.
-    """
-
-    title: str
-    path: tuple[str, ...]
-    is_share: bool = True
-
-
-HEADLINES: tuple[Headline, ...] = (
-    Headline("Accuracy, four classes", ("four_class", "accuracy")),
-    Headline("Balanced accuracy, four classes", ("four_class", "balanced_accuracy")),
-    Headline("Macro F1, four classes", ("four_class", "macro_f1")),
-    Headline("Accuracy, Cheng scans", ("cheng_three_class", "accuracy")),
-    Headline("Kind of tumor, Cheng scans", ("cheng_three_class", "accuracy_given_tumor")),
-    Headline("Dice, Cheng scans", ("segmentation", "datasets", "cheng", "dice"), False),
-    Headline("Dice, Cheng scans: median", ("segmentation", "datasets", "cheng", "dice_median"), False),
-    Headline("Dice, Br35H", ("segmentation", "datasets", "br35h", "dice"), False),
-    Headline("Dice, Br35H: median", ("segmentation", "datasets", "br35h", "dice_median"), False),
-    Headline("Tumor or not: ROC AUC", ("detection", "roc_auc"), False),
-    Headline("Tumor or not: sensitivity", ("detection", "sensitivity")),
-    Headline("Tumor or not: specificity", ("detection", "specificity")),
-    Headline("Web images: ROC AUC", ("web_detection", "roc_auc"), False),
-    Headline("Web images: sensitivity", ("web_detection", "sensitivity")),
-    Headline("Web images: specificity", ("web_detection", "specificity")),
-    Headline("Same slices without their tumor: ROC AUC", ("mirrored", "detection", "roc_auc"), False),
-    Headline("Calibration error (ECE), four classes", ("calibration", "ece"), False),
-    Headline("Calibration error (ECE), tumor or not", ("calibration", "detection_ece"), False),
-    Headline("Share answered, not referred", ("answered", "share")),
-    Headline("Accuracy of what is answered", ("answered", "accuracy")),
-)
-"""Every figure worth a line; pages and documents pick from these by title."""
 
 FIRST: Mapping[str, str] = {
     "Accuracy, four classes": "Accuracy",
@@ -101,6 +65,7 @@ Source of the 0.7, called excellent agreement: Zijdenbos et al., IEEE Trans. Med
 """
 
 _GOOD_DICE = 0.7
+_IF_MEASURED = (FOREIGN_FILE, HEATMAP_FIGURES_FILE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +75,8 @@ class BundleTables:
     ``history`` has ``HISTORY_COLUMNS`` (one row an epoch), ``predictions`` the columns that
     ``braintumor.evaluation.check`` asks for (one row an image), ``segmentation`` has ``SEGMENTATION_COLUMNS`` (one row
     an outlined image) and ``map_bins`` ``MAP_BIN_COLUMNS``. Each is None where ``problems`` says why, the last two
-    also where the network has no map.
+    also where the network has no map. ``foreign`` has ``FOREIGN_COLUMNS`` (one row a picture that is no brain MRI) and
+    ``heatmaps`` what measuring the heatmaps gave; both are None where that was not done.
     """
 
     card: dict[str, Any]
@@ -119,11 +85,18 @@ class BundleTables:
     segmentation: pd.DataFrame | None
     map_bins: pd.DataFrame | None
     problems: tuple[str, ...]
+    foreign: pd.DataFrame | None = None
+    heatmaps: dict[str, Any] | None = None
 
     @property
     def has_map(self) -> bool:
         """Whether the network says where the tumor is."""
         return bool(self.card.get("map"))
+
+    @property
+    def tells_kinds(self) -> bool:
+        """Whether the network tells kinds of tumors apart, and not tumor or not alone."""
+        return bool(self.card.get("kinds", True))
 
     @property
     def threshold(self) -> float | None:
@@ -132,6 +105,25 @@ class BundleTables:
         value = point.get("threshold") if isinstance(point, dict) else None
         usable = isinstance(value, (int, float)) and 0 <= value <= 1
         return float(value) if usable and value is not None else None
+
+    @property
+    def distance_limit(self) -> float | None:
+        """Distance from the training scans beyond which a scan is referred, or None where the card names none."""
+        point = self.card.get("operating_point")
+        referral = point.get("referral") if isinstance(point, dict) else None
+        value = referral.get("distance_limit") if isinstance(referral, dict) else None
+        return float(value) if isinstance(value, (int, float)) and value > 0 else None
+
+    @property
+    def foreign_figures(self) -> dict[str, Any] | None:
+        """What the card says of pictures that are no brain MRI, or None."""
+        return kept_figures(self.card, "foreign")
+
+    @property
+    def real_distances(self) -> pd.Series | None:
+        """Distances of the scans of the test from the training scans, or None where they were not kept."""
+        rows = self.split(TEST)
+        return rows["distance"] if rows is not None and "distance" in rows else None
 
     def split(self, name: str) -> pd.DataFrame | None:
         """Rows of the predictions of one split, or None where there are none."""
@@ -174,7 +166,7 @@ def bundle_folders(models_dir: Path) -> dict[Path, str]:
 
 def bundle_stamp(folder: Path) -> tuple[float, ...]:
     """Times of the last change of the bundle's files, in seconds; 0 for a missing one."""
-    names = (CARD_FILE, HISTORY_FILE, PREDICTIONS_FILE, SEGMENTATION_FILE, MAP_BINS_FILE)
+    names = (CARD_FILE, HISTORY_FILE, PREDICTIONS_FILE, SEGMENTATION_FILE, MAP_BINS_FILE, *_IF_MEASURED)
     paths = [folder / name for name in names]
     return tuple(path.stat().st_mtime if path.is_file() else 0.0 for path in paths)
 
@@ -192,7 +184,10 @@ def bundle_tables(folder: Path) -> BundleTables:
     if card.get("map"):
         segmentation = _table(folder / SEGMENTATION_FILE, problems, _check_segmentation)
         map_bins = _table(folder / MAP_BINS_FILE, problems, _check_map_bins)
-    return BundleTables(card, history, predictions, segmentation, map_bins, tuple(problems))
+    # Few models were tried on these, so that they were not is no problem.
+    foreign = _table(folder / FOREIGN_FILE, problems, _check_foreign) if (folder / FOREIGN_FILE).is_file() else None
+    heatmaps = read_heatmap_figures(folder)
+    return BundleTables(card, history, predictions, segmentation, map_bins, tuple(problems), foreign, heatmaps)
 
 
 def kept_figures(card: Mapping[str, Any], name: str) -> dict[str, Any] | None:
@@ -216,23 +211,6 @@ def headline_table(by_split: Mapping[str, Mapping[str, Any] | None]) -> pd.DataF
         if any(math.isfinite(values[0]) for values in found.values()):
             rows += [(headline.title, name, *values, headline.is_share) for name, values in found.items()]
     return pd.DataFrame(rows, columns=["figure", "split", "value", "low", "high", "is_share"])
-
-
-def bounds(report: Mapping[str, Any] | None, headline: Headline) -> tuple[float, float, float]:
-    """Give a headline figure's value, low and high from what ``figures`` gave; NaN for what is not there."""
-    found: Any = report
-    for key in headline.path:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    # A median stands there as a plain number, without an interval.
-    return spread(found if isinstance(found, Mapping) else {"value": found})
-
-
-def spread(figure: Mapping[str, float | None]) -> tuple[float, float, float]:
-    """Take a figure {"value", "low", "high"} apart; NaN for what is None or not there."""
-    value, low, high = (
-        math.nan if (found := figure.get(key)) is None else float(found) for key in ("value", "low", "high")
-    )
-    return value, low, high
 
 
 def segmentation_table(report: Mapping[str, Any]) -> pd.DataFrame:
@@ -317,9 +295,10 @@ def training_overlap(rows: pd.DataFrame | None, report: Mapping[str, Any]) -> st
     said = f"{share:.0%} of these {report['images']:,} images were themselves in this model's training set"
     if rows is None or not 0 < share < 1:
         return f"{said}."
-    known = rows[rows["label"].isin(CLASSES)]
-    right = pd.Series(CLASSES)[known[list(PROBABILITIES)].to_numpy().argmax(axis=1)].to_numpy() == known["label"]
-    trained = known["in_training"].astype(bool)
+    right = pd.Series(right_answers(rows), index=rows.index).dropna()
+    if right.empty:
+        return f"{said}."
+    trained = rows.loc[right.index, "in_training"].astype(bool)
     return (
         f"{said}. Of those it gets {percent(right[trained].mean())} right, "
         f"of the {int((~trained).sum()):,} others {percent(right[~trained].mean())}."
@@ -364,6 +343,11 @@ def _check_columns(table: pd.DataFrame, columns: tuple[str, ...]) -> None:
     missing = [name for name in columns if name not in table]
     if missing:
         raise ValueError(f"it lacks the column {', '.join(missing)}")
+
+
+def _check_foreign(table: pd.DataFrame) -> None:
+    _check_columns(table, FOREIGN_COLUMNS)
+    table[["distance", "referred"]].astype(float)
 
 
 def _check_history(table: pd.DataFrame) -> None:

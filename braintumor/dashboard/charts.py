@@ -1,6 +1,7 @@
 """Charts as plotly figures: pure functions of tables, one look for every page."""
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from braintumor.evaluation.metrics import PROBABILITIES
-from braintumor.reports import in_words, stated
-from braintumor.taxonomy import ANY_TUMOR, CLASSES, LABELS, NO_TUMOR, TITLES
+from braintumor.reports import in_words, source, stated
+from braintumor.taxonomy import ANY_TUMOR, CLASSES, FINDING_TITLES, LABELS, NO_TUMOR, TITLES
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -50,9 +51,6 @@ CLASS_SYMBOLS: Mapping[str, str] = {
 CURVE_TITLES: Mapping[str, str] = {**TITLES, ANY_TUMOR: "Tumor or not"}
 """Title of each curve: a class against the rest, or any tumor against none."""
 
-SOURCES: Mapping[str, str] = {"br35h": "Br35H", "cheng": "Cheng", "masoud": "Masoud", "navoneel": "Navoneel"}
-"""Short names of the public datasets; another one is called as it is."""
-
 CARD_PIXELS = 165
 """Width of a card with one figure; two of them fit side by side on a phone."""
 
@@ -63,7 +61,15 @@ _LEARNED: Mapping[str, tuple[str, str]] = {
     "loss": ("Loss", "Loss (no unit)"),
     "dice": ("Dice of the outlines", "Mean Dice (0 to 1)"),
 }
+_RIGHT = ("Share right", "right")
 _SIZE_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
+_ERASING: Mapping[str, tuple[str, str]] = {
+    "deletion": ("Deletion", "taken away"),
+    "insertion": ("Insertion", "brought back"),
+}
+_MOST_DOTS = 300
+"""Pictures up to which a box shows each as a dot."""
+
 _FEWEST_FOR_A_LINE = 20
 """Images from which on medians by tumor size say something."""
 
@@ -200,17 +206,19 @@ def operating_curve(p_tumor: npt.ArrayLike, is_tumor: npt.ArrayLike, threshold: 
     return _unit_square(figure)
 
 
-def reliability_diagram(table: pd.DataFrame, error: float | None) -> go.Figure:
-    """Draw how often the model was right against how sure it was.
+def reliability_diagram(table: pd.DataFrame, error: float | None, of_tumor: bool = False) -> go.Figure:
+    """Draw how often the model was right against how sure it was, or how often there was a tumor against P(tumor).
 
     ``table`` is what ``braintumor.evaluation.reliability`` gives; ``error`` the expected calibration error in [0, 1].
     """
     used = table[table["count"] > 0]
     figure = go.Figure()
-    _add_reliability(figure, used, "Share right", "Stated %{customdata[0]:.3f}, right %{y:.3f}", "images")
+    x, y, word = ("Stated P(tumor)", "Share with a tumor", "tumor") if of_tumor else ("Stated confidence", *_RIGHT)
+    _add_reliability(figure, used, y, f"Stated %{{customdata[0]:.3f}}, {word} %{{y:.3f}}", "images")
     said = "not defined" if error is None else f"{error:.3f}"
     alt = f"Reliability diagram over {int(used['count'].sum())} images; expected calibration error {said}"
-    _finish(figure, f"Reliability (ECE {said})", "Stated confidence", "Share right", alt)
+    title = "Reliability of P(tumor)" if of_tumor else "Reliability"
+    _finish(figure, f"{title} (ECE {said})", x, y, alt)
     return _unit_square(figure)
 
 
@@ -241,10 +249,11 @@ def map_reliability_diagram(table: pd.DataFrame, error: float) -> go.Figure:
     return figure.update_layout(yaxis={"domain": [0.28, 1]}, yaxis2=lower, xaxis={"anchor": "y2"}, height=500)
 
 
-def risk_coverage_curve(table: pd.DataFrame) -> go.Figure:
+def risk_coverage_curve(table: pd.DataFrame, kept: tuple[float, float] | None = None) -> go.Figure:
     """Draw the error among the answers given against the share of scans answered, the surest first.
 
-    ``table`` is what ``braintumor.evaluation.risk_coverage`` gives.
+    ``table`` is what ``braintumor.evaluation.risk_coverage`` gives. ``kept`` (share answered, share of that wrong, both
+    in [0, 1]) marks what the model's own referral keeps.
     """
     figure = go.Figure()
     figure.add_scatter(
@@ -259,9 +268,20 @@ def risk_coverage_curve(table: pd.DataFrame) -> go.Figure:
     alt = "Risk–coverage curve without any answer"
     if len(table):
         alt = f"Risk–coverage curve; with every scan answered {100 * table['risk'].iloc[-1]:.1f}% are wrong"
+    if kept is not None:
+        share, wrong = (100 * value for value in kept)
+        figure.add_scatter(
+            x=[share],
+            y=[wrong],
+            mode="markers",
+            name="The model's own referral",
+            marker={"color": VERMILION, "size": 14, "symbol": "diamond", "line": {"color": "white", "width": 2}},
+            hovertemplate="%{x:.1f}% answered, %{y:.1f}% wrong<extra></extra>",
+        )
+        alt += f"; the model's own referral keeps {share:.1f}%, of which {wrong:.1f}% are wrong"
     _finish(figure, "Risk and coverage", "Scans answered (%)", "Wrong among the answered (%)", alt)
     figure.update_xaxes(range=[0, 101])
-    return figure.update_yaxes(rangemode="tozero").update_layout(showlegend=False)
+    return figure.update_yaxes(rangemode="tozero").update_layout(showlegend=kept is not None)
 
 
 def overlap_boxes(rows: pd.DataFrame, quantity: str) -> go.Figure:
@@ -365,10 +385,10 @@ def distance_curves(rows: pd.DataFrame) -> go.Figure:
 
 
 def probability_bars(probabilities: Mapping[str, float]) -> go.Figure:
-    """Draw one bar a class from calibrated probabilities, {class: 0 to 1}, in the order of ``CLASSES``."""
-    names = list(CLASSES)[::-1]
+    """Draw one bar a class from calibrated probabilities, {label: 0 to 1}, as ``CLASSES``, "tumor" first."""
+    names = sorted(probabilities, key=(ANY_TUMOR, *CLASSES).index, reverse=True)
     values = [probabilities[name] for name in names]
-    labels = [TITLES[name] for name in names]
+    labels = [FINDING_TITLES[name] if name == ANY_TUMOR else TITLES[name] for name in names]
     figure = go.Figure(
         go.Bar(
             x=values,
@@ -394,38 +414,163 @@ def headline_intervals(table: pd.DataFrame) -> go.Figure:
     ``table`` has figure, split, value, low, high (in [0, 1]) and is_share, as ``headline_table`` gives it.
     """
     figure = go.Figure()
-    looks = ((BLUE, "circle"), (ORANGE, "x"))
-    titles = list(dict.fromkeys(table["figure"]))
-    splits = list(dict.fromkeys(table["split"]))
-    for number, split in enumerate(splits):
-        color, symbol = looks[number % len(looks)]
-        rows = table[(table["split"] == split) & table["value"].notna()]
-        place = np.array([titles.index(title) for title in rows["figure"]], dtype=np.float64)
-        figure.add_scatter(
-            x=100 * rows["value"],
-            # A little above and below the line, so that intervals never cover each other.
-            y=place + 0.22 * (number - (len(splits) - 1) / 2),
-            mode="markers",
-            name=split,
-            marker={"color": color, "symbol": symbol, "size": 10},
-            error_x={
-                "type": "data",
-                "array": 100 * (rows["high"] - rows["value"]).fillna(0),
-                "arrayminus": 100 * (rows["value"] - rows["low"]).fillna(0),
-                "symmetric": False,
-                "thickness": 2,
-            },
-            customdata=[
-                (row.figure, in_words(row.value, row.low, row.high, row.is_share)) for row in rows.itertuples()
-            ],
-            hovertemplate="%{customdata[0]}: %{customdata[1]}<extra>" + split + "</extra>",
-        )
+    titles, splits = _add_interval_dots(figure, table, 100)
     alt = f"{len(titles)} headline figures with 95% intervals for {' and '.join(splits)}"
-    _finish(figure, "Figures with 95% intervals", "Percent (areas and Dice × 100)", "", alt)
+    return _finish_intervals(figure, "Figures with 95% intervals", "Percent (areas and Dice × 100)", alt, titles)
+
+
+def distance_boxes(distances: Mapping[str, npt.ArrayLike], limit: float | None) -> go.Figure:
+    """Draw how far kinds of pictures lie from the training scans, a row a kind with a box and its dots.
+
+    ``distances`` maps a title to its pictures' distances (n,), above 0; one that is not finite is left out. Beyond
+    ``limit`` a picture is referred.
+    """
+    figure = go.Figure()
+    titles, said = [], []
+    for place, (title, values) in enumerate(distances.items()):
+        known = np.asarray(values, dtype=np.float64)
+        known = known[np.isfinite(known) & (known > 0)]
+        figure.add_box(
+            x=known,
+            y=np.full(len(known), place),
+            orientation="h",
+            name=title,
+            width=0.3,
+            boxpoints="all" if len(known) <= _MOST_DOTS else "outliers",
+            pointpos=0,
+            jitter=0.8,
+            marker={"color": BLUE if place == 0 else VERMILION, "size": 4, "opacity": 0.5},
+            line={"width": 2},
+            fillcolor=_CLEAR,
+            hoveron="points",
+            hovertemplate=f"{title}: %{{x:.2f}}<extra></extra>",
+        )
+        titles.append(f"{title} ({len(known):,})")
+        said += [f"{title} {np.median(known):.2f}"] if len(known) else []
+    alt = f"Distance from the training scans by kind of picture; median: {', '.join(said) or 'no picture'}"
+    if limit is not None:
+        figure.add_vline(x=limit, line={"color": GRAY, "width": 2, "dash": "dash"})
+        alt += f"; referred beyond {limit:.2f}, the dashed line"
+    _finish(figure, "Distance from the training scans", "Distance (1 is usual, log scale)", "", alt)
     _titles_above(figure, titles)
-    figure.update_xaxes(showgrid=True)
-    top = {"orientation": "h", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"}
-    return figure.update_layout(height=190 + 50 * len(titles), legend=top, margin={"t": 104})
+    figure.update_xaxes(type="log", dtick="D2")
+    return figure.update_layout(height=max(300, 130 + 48 * len(titles)), showlegend=False)
+
+
+def erasing_curves(share: Sequence[float], curves: Mapping[str, Sequence[float]], kind: str) -> go.Figure:
+    """Draw what a network makes of a picture as its hottest pixels are taken away or brought back, a line a method.
+
+    ``share`` is (n,), the share of pixels changed in [0, 1]; ``curves`` maps a title to (n,) mean scores in [0, 1];
+    ``kind`` is "deletion" or "insertion". Source: Petsiuk et al., RISE, BMVC 2018.
+    """
+    title, change = _ERASING[kind]
+    colors, dashes = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GRAY), ("solid", "dash", "dot", "dashdot")
+    figure = go.Figure()
+    said = []
+    for number, (name, values) in enumerate(curves.items()):
+        figure.add_scatter(
+            x=[100 * one for one in share],
+            y=list(values),
+            mode="lines",
+            # A chart reads its labels as HTML, and a template what stands in braces as well.
+            name=escape(name),
+            line={"color": colors[number % len(colors)], "dash": dashes[number % len(dashes)], "width": 2.5},
+            hovertemplate="%{fullData.name}: %{y:.3f} at %{x:.0f}%<extra></extra>",
+        )
+        if len(values) == len(share) > 1:
+            said.append(f"{name} {float(np.trapezoid(values, share)):.3f}")
+    alt = f"{title} curves; area under each: {', '.join(said) or 'none can be drawn'}"
+    _finish(figure, title, f"Hottest pixels {change} (%)", "Mean score of the class", alt)
+    # A legend of as many lines as there are methods must not squeeze the curves.
+    figure.update_layout(height=400 + 20 * len(curves), legend={"y": -0.3})
+    return figure.update_yaxes(range=[-0.02, 1.03])
+
+
+def network_intervals(table: pd.DataFrame, name: str, is_share: bool) -> go.Figure:
+    """Draw one figure of every network as dots with 95% intervals, a line joining what leaks to what does not.
+
+    ``table`` has title, split, value, low and high in [0, 1], up to two splits a network, the leak-free one first;
+    ``name`` is what the figure is called. A share is drawn in percent.
+    """
+    # Plotly reads titles and hover text as HTML, but not what is said to those who do not see the chart.
+    rows = table.assign(figure=table["title"].map(escape), is_share=is_share)
+    scale = 100 if is_share else 1
+    figure = go.Figure()
+    for place, (_, pair) in enumerate(rows.groupby("figure", sort=False)):
+        known = scale * pair["value"].dropna()
+        if len(known) > 1:
+            line = {"color": GRAY, "width": 1.5, "dash": "dot"}
+            # Joins the dots where they stand, a little above and below the middle of the row.
+            ends = [place - 0.11, place + 0.11]
+            figure.add_scatter(x=known, y=ends, mode="lines", line=line, showlegend=False, hoverinfo="skip")
+    titles, _ = _add_interval_dots(figure, rows, scale)
+    said = [
+        f"{row.title}, {row.split.lower()} {in_words(row.value, row.low, row.high, is_share)}"
+        for row in rows.dropna(subset="value").itertuples()
+    ]
+    alt = f"{name} of {len(titles)} networks with 95% intervals: {'; '.join(said) or 'none is known'}"
+    unit = f"{name} (%)" if is_share else name
+    return _finish_intervals(figure, f"{name}, with 95% intervals", unit, alt, titles)
+
+
+def size_bars(table: pd.DataFrame, title: str, unit: str, counted: str) -> go.Figure:
+    """Draw how many things have each size: ``table`` has size (in words), number and images.
+
+    ``unit`` says what a size counts, ``counted`` what is counted, both in the plural.
+    """
+    figure = go.Figure(
+        go.Bar(
+            x=table["size"],
+            y=table["number"],
+            marker={"color": BLUE},
+            text=[f"{number:,}" for number in table["number"]],
+            textposition="outside",
+            cliponaxis=False,
+            customdata=table["images"],
+            hovertemplate=f"%{{x}} {unit}: %{{y:,}} {counted}, %{{customdata:,}} images in all<extra></extra>",
+        )
+    )
+    pairs = ", ".join(f"{row.size} {unit} {row.number:,}" for row in table[["size", "number"]].itertuples(index=False))
+    _finish(figure, title, unit.capitalize(), counted.capitalize(), f"{title}: {pairs}")
+    # Words such as "3" would else be read as numbers.
+    return figure.update_xaxes(type="category", showgrid=False)
+
+
+def copies_matrix(titles: Sequence[str], shares: npt.ArrayLike) -> go.Figure:
+    """Draw what share of the images of each part (row) has a copy in each part (column).
+
+    ``titles`` are those of n parts, ``shares`` is (n, n) in [0, 1]. In its own part an image needs another copy.
+    Raises ``ValueError`` for shapes that do not fit.
+    """
+    table = np.asarray(shares, dtype=np.float64)
+    if table.shape != (len(titles), len(titles)):
+        raise ValueError(f"shares are {table.shape}; they must be {(len(titles), len(titles))}")
+    percent = 100 * table
+    figure = go.Figure(
+        go.Heatmap(
+            z=percent,
+            x=[escape(title) for title in titles],
+            y=[escape(title) for title in titles],
+            text=[[f"{value:.0f}" if value >= 0.5 else ("<1" if value else "") for value in row] for row in percent],
+            texttemplate="%{text}",
+            hovertemplate="%{z:.1f}% of the images of %{y} have a copy in %{x}<extra></extra>",
+            colorscale=[[0, "#F2F7FB"], [1, VERMILION]],
+            zmin=0,
+            zmax=100,
+            showscale=False,
+            xgap=2,
+            ygap=2,
+        )
+    )
+    apart = [
+        f"{100 * table[row, column]:.0f}% of {titles[row]} in {titles[column]}"
+        for row, column in zip(*np.nonzero(table), strict=True)
+        if row != column
+    ]
+    alt = f"Share of the images with a copy elsewhere: {', '.join(apart) or 'none'}"
+    _finish(figure, "Where the copies lie (% of the images of a row)", "Have a copy in", "Images of", alt)
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    return figure.update_xaxes(showgrid=False, tickangle=-45).update_layout(height=200 + 40 * len(titles))
 
 
 def alt_text(figure: go.Figure) -> str:
@@ -449,7 +594,7 @@ def _questions(predictions: pd.DataFrame) -> list[tuple[str, Bools, Floats]]:
 def _by_class_and_source(rows: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     """Part outlined images by label and dataset: title, label and rows, in the order of the labels."""
     parts = [
-        (f"{TITLES[label]}, {SOURCES.get(dataset, dataset)}", str(label), some)
+        (f"{TITLES[label]}, {source(str(dataset))}", str(label), some)
         for (label, dataset), some in rows.groupby(["label", "dataset"])
     ]
     return sorted(parts, key=lambda part: LABELS.index(part[1]))
@@ -525,6 +670,49 @@ def _add_curve(figure: go.Figure, name: str, note: str, x: Floats, y: Floats, ho
 def _add_diagonal(figure: go.Figure, name: str) -> None:
     line = {"color": GRAY, "width": 1.5, "dash": "dot"}
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", name=name, line=line, hoverinfo="skip")
+
+
+def _add_interval_dots(figure: go.Figure, table: pd.DataFrame, scale: float) -> tuple[list[str], list[str]]:
+    """Draw a dot with its interval for each row, a line a figure and a color a split; gives the titles of both.
+
+    ``table`` is as for ``headline_intervals``; ``scale`` is what its values are multiplied by.
+    """
+    looks = ((BLUE, "circle"), (ORANGE, "x"))
+    titles = list(dict.fromkeys(table["figure"]))
+    splits = list(dict.fromkeys(table["split"]))
+    for number, split in enumerate(splits):
+        color, symbol = looks[number % len(looks)]
+        rows = table[(table["split"] == split) & table["value"].notna()]
+        place = np.array([titles.index(title) for title in rows["figure"]], dtype=np.float64)
+        figure.add_scatter(
+            x=scale * rows["value"],
+            # A little above and below the line, so that intervals never cover each other.
+            y=place + 0.22 * (number - (len(splits) - 1) / 2),
+            mode="markers",
+            name=split,
+            marker={"color": color, "symbol": symbol, "size": 10},
+            error_x={
+                "type": "data",
+                "array": scale * (rows["high"] - rows["value"]).fillna(0),
+                "arrayminus": scale * (rows["value"] - rows["low"]).fillna(0),
+                "symmetric": False,
+                "thickness": 2,
+            },
+            customdata=[
+                (row.figure, in_words(row.value, row.low, row.high, row.is_share)) for row in rows.itertuples()
+            ],
+            hovertemplate="%{customdata[0]}: %{customdata[1]}<extra>" + split + "</extra>",
+        )
+    return titles, splits
+
+
+def _finish_intervals(figure: go.Figure, title: str, x: str, alt: str, titles: Sequence[str]) -> go.Figure:
+    """Give dots with intervals their place, the title of each row above it."""
+    _finish(figure, title, x, "", alt)
+    _titles_above(figure, titles)
+    figure.update_xaxes(showgrid=True)
+    top = {"orientation": "h", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"}
+    return figure.update_layout(height=190 + 50 * len(titles), legend=top, margin={"t": 104})
 
 
 def _unit_square(figure: go.Figure) -> go.Figure:

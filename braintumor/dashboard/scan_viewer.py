@@ -14,12 +14,12 @@ from plotly.colors import get_colorscale, sample_colorscale, unlabel_rgb
 from braintumor.dashboard import charts, gate
 from braintumor.dashboard.answers import MOST_SLICES_KEPT, Answer, predictor
 from braintumor.dashboard.escaping import plain
-from braintumor.explanation import METHODS, ExplanationError, explain_apart
+from braintumor.explanation import METHODS, ExplanationError, explain_apart, methods_for
 from braintumor.inference import Prediction
 from braintumor.reports import DECISION_WORDS, mask_file, mask_name, percent, stated
 from braintumor.scans import Prepared, place_on_scan
-from braintumor.segmentation import Measurements, draw_outline, tumor_mask
-from braintumor.taxonomy import FINDINGS, NO_TUMOR, TITLES
+from braintumor.segmentation import Measurements, draw_outline
+from braintumor.taxonomy import ANY_TUMOR, FINDING_TITLES, NO_TUMOR, TITLES
 
 _Made = TypeVar("_Made")
 _Slot = tuple[str, str, str]
@@ -70,12 +70,14 @@ def answer_sentence(prediction: Prediction) -> str:
     """Say a prediction in one plain sentence."""
     if prediction.finding is None:
         return "No answer is given for this picture."
-    title = FINDINGS[prediction.finding].title.lower()
+    title = FINDING_TITLES[prediction.finding].lower()
     if prediction.decision == "refer":
         best = "no tumor" if prediction.finding == NO_TUMOR else title
         return f"The model leans towards {best}, but not surely enough to answer."
     if prediction.decision == "no_tumor":
         return f"The model sees no tumor on {'this' if len(prediction.slices) == 1 else 'any'} slice."
+    if prediction.finding == ANY_TUMOR:
+        return "The model sees a tumor; it does not tell which kind."
     return f"The model sees a tumor, most likely a {title}."
 
 
@@ -113,6 +115,15 @@ def outline_words(prediction: Prediction, number: int, drawn: bool) -> str:
     if prediction.slices[number].p_tumor >= prediction.outlined_from:
         return "No outline: the model suspects a tumor on this slice but cannot place it."
     return "No outline: the model sees no tumor on this slice."
+
+
+def heatmap_words(finding: str) -> str:
+    """Say what the heatmap of a finding shows, and that it is no outline."""
+    explained = "It is" if finding in (NO_TUMOR, ANY_TUMOR) else "It explains the kind and is"
+    return (
+        f"Heatmap: where the network looked to score “{FINDING_TITLES[finding].lower()}”, dark little, bright much. "
+        f"{explained} no outline of a tumor."
+    )
 
 
 def slice_words(answer: Answer, number: int) -> str:
@@ -162,7 +173,8 @@ def _show_pictures(answer: Answer, finding: str) -> None:
     with left:
         _show_outline(answer, number)
     with right:
-        if number == prediction.slice_number and prediction.explains(finding):
+        # A network that does not locate has nothing else to show, and may compute a heatmap where none is at hand.
+        if number == prediction.slice_number and (prediction.explains(finding) or not prediction.locates):
             _show_heatmap(answer, finding)
         else:
             _show_tumor_map(answer, number)
@@ -241,27 +253,30 @@ def _amount(value: float, unit: str) -> str:
 
 
 def _show_heatmap(answer: Answer, finding: str) -> None:
+    at_hand = answer.prediction.explains(finding)
     place = st.container()
-    method = st.segmented_control(
+    method: str | None = st.segmented_control(
         "Heatmap method",
-        list(METHODS),
-        default="gradcam",
-        required=True,
+        methods_for(predictor().bundle),
+        default="gradcam" if at_hand else None,
+        required=at_hand,
         wrap=True,
         format_func=METHODS.__getitem__,
         key=f"method-{answer.key}",
-        help="Grad-CAM is at hand at once; the others take some seconds.",
+        help="Grad-CAM is at hand at once; the others take some seconds." if at_hand else "Each takes some seconds.",
     )
+    if method is None:
+        place.caption("No heatmap yet: choose a method below.")
+        return
     opacity = _heatmap_opacity(answer)
-    heat = _heatmap(answer, finding, method or "gradcam")
-    looked_for = FINDINGS[finding].title.lower()
-    explained = "It is" if finding == NO_TUMOR else "It explains the kind and is"
+    heat = _heatmap(answer, finding, method)
+    if heat is None:
+        return
     place.image(
         _packed(overlay(_view(answer, answer.prediction.slice_number), heat, opacity)),
-        caption=f"Heatmap: where the network looked to score “{looked_for}”, dark little, bright much. "
-        f"{explained} no outline of a tumor.",
+        caption=heatmap_words(finding),
         width="stretch",
-        alt=f"Heatmap over the scan for the class {looked_for}",
+        alt=f"Heatmap over the scan for the class {FINDING_TITLES[finding].lower()}",
     )
 
 
@@ -285,13 +300,17 @@ def _heatmap_opacity(answer: Answer) -> float:
     return st.slider("Heatmap opacity", 0, 100, 60, 5, format="%d%%", key=f"opacity-{answer.key}") / 100
 
 
-def _heatmap(answer: Answer, name: str, method: str) -> NDArray[np.float32]:
+def _heatmap(answer: Answer, name: str, method: str) -> NDArray[np.float32] | None:
+    """Give the map asked for over the view, else the Grad-CAM at hand and a warning; None where there is neither."""
     prediction = answer.prediction
-    square = None if method == "gradcam" else _computed_map(prediction, name, method)
+    at_hand = prediction.explains(name)
+    square = None if method == "gradcam" and at_hand else _computed_map(prediction, name, method)
     if isinstance(square, str):
         st.warning(square)
         # What keeps a map from being made may pass, as when others keep the one process busy.
         st.button("Try again", key=f"again-{answer.key}", on_click=_forget, args=(_slot(prediction, name, method),))
+    if not isinstance(square, np.ndarray) and not at_hand:
+        return None
     found = square if isinstance(square, np.ndarray) else prediction.class_map(name)
     return _on_picture(found, answer, prediction.slice_number)
 
@@ -320,17 +339,16 @@ def _computed_map(prediction: Prediction, name: str, method: str) -> NDArray[np.
 def _outlined(answer: Answer, number: int) -> NDArray[np.bool_] | None:
     """Give what the outline on a slice encloses on its view, made once a session; None where nothing locates."""
     prediction = answer.prediction
-    found, map_threshold = prediction.slices[number], prediction.map_threshold
-    if found.tumor_map is None or map_threshold is None:
+    found = prediction.slices[number]
+    if not prediction.locates:
         return None
-    tumor_map = found.tumor_map
     shape = _view_shape(answer, number)
     if found.p_tumor < prediction.outlined_from:
         return np.zeros(shape, dtype=bool)
     return _once(
         _OUTLINES,
         (prediction.sha256, number, shape),
-        lambda: tumor_mask(tumor_map, _square_on_view(answer, number), shape, map_threshold),
+        lambda: found.outlined(_square_on_view(answer, number), shape),
     )
 
 

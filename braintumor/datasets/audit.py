@@ -16,8 +16,9 @@ def audit(index: pd.DataFrame) -> dict[str, Any]:
     """Count what leaks in a grouped index (columns ``picture`` and ``group`` from ``assign_groups``).
 
     Gives images, distinct pictures, the share of images with a near-duplicate, per dataset the share of published
-    test images with a near-duplicate in the published training part, pictures shared between datasets, and
-    pictures whose copies carry labels that cannot both be true.
+    test images with a near-duplicate in the published training part, pictures shared between datasets and between
+    their published parts, how many pictures have how many copies and groups how many images, and pictures whose copies
+    carry labels that cannot both be true.
     """
     conflicts = label_conflicts(index)
     return {
@@ -27,6 +28,9 @@ def audit(index: pd.DataFrame) -> dict[str, Any]:
         "share_with_near_duplicate": _share(index["picture"].duplicated(keep=False)),
         "datasets": {str(name): _audit_dataset(rows) for name, rows in index.groupby("dataset")},
         "shared_between_datasets": _overlap(index),
+        "shared_between_parts": _parts(index),
+        "copies_of_a_picture": _sizes(index["picture"]),
+        "images_of_a_group": _sizes(index["group"]),
         "label_conflicts": {"pictures": len(conflicts), "paths": conflicts},
     }
 
@@ -91,6 +95,35 @@ def _overlap(index: pd.DataFrame) -> list[dict[str, Any]]:
             if other != name and (share := _share(own.isin(held[other]))):
                 rows.append({"dataset": name, "contained_in": other, "share_of_images": share})
     return rows
+
+
+def _parts(index: pd.DataFrame) -> list[dict[str, Any]]:
+    """For each published part of each dataset, the share of its images that have a copy in each part, in order.
+
+    In its own part an image needs another copy besides itself.
+    """
+    # A picture of no published split is in the part "" of its dataset.
+    parts = list(index.groupby(["dataset", "published_split"])["picture"])
+    held = [set(pictures) for _, pictures in parts]
+    return [
+        {
+            "dataset": str(dataset),
+            "published_split": str(split),
+            "images": len(own),
+            "distinct_pictures": int(own.nunique()),
+            "shares_with_copy_in": [
+                _share(own.duplicated(keep=False) if other == number else own.isin(pictures))
+                for other, pictures in enumerate(held)
+            ],
+        }
+        for number, ((dataset, split), own) in enumerate(parts)
+    ]
+
+
+def _sizes(names: pd.Series) -> dict[str, int]:
+    """Count how many names occur how often: {times: names}."""
+    counts = names.value_counts().value_counts().sort_index()
+    return {str(size): int(number) for size, number in counts.items()}
 
 
 def _pairs(sizes: pd.Series) -> int:

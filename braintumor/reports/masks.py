@@ -13,7 +13,7 @@ MANIFEST = "masks.csv"
 
 def has_mask(prediction: Prediction) -> bool:
     """Tell whether there is a mask to take away; of what is no scan an empty one would pass for an answer."""
-    return prediction.map_threshold is not None and prediction.finding is not None
+    return prediction.locates and prediction.finding is not None
 
 
 def mask_name(prediction: Prediction) -> str:

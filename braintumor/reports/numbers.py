@@ -1,16 +1,17 @@
 """Figures in words, one way for pages, charts and documents."""
 
 import math
+from collections.abc import Mapping, Sequence
 
 
 def percent(share: float | None) -> str:
     """Write a share in [0, 1] as ``91.3%``; a dash where undefined."""
-    return "–" if share is None else figure(share)
+    return figure(share)
 
 
-def figure(value: float, is_share: bool = True) -> str:
+def figure(value: float | None, is_share: bool = True) -> str:
     """Write a share in [0, 1] as ``91.3%``, and what is no share as ``0.982``; a dash where undefined."""
-    if not math.isfinite(value):
+    if value is None or not math.isfinite(value):
         return "–"
     return f"{_number(value, is_share)}%" if is_share else _number(value, is_share)
 
@@ -33,6 +34,19 @@ def stated(probability: float) -> str:
     if probability > 0.99:
         return "over 99%"
     return "under 1%" if probability < 0.01 else f"{probability:.0%}"
+
+
+def spread(figure: Mapping[str, float | None]) -> tuple[float, float, float]:
+    """Take a figure {"value", "low", "high"} apart; NaN for what is None or not there."""
+    value, low, high = (
+        math.nan if (found := figure.get(key)) is None else float(found) for key in ("value", "low", "high")
+    )
+    return value, low, high
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join names as ``a, b and c``."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _number(value: float, is_share: bool) -> str:

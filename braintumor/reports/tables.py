@@ -8,12 +8,12 @@ from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.inference import Prediction
 from braintumor.scans import ScanError
 from braintumor.segmentation import Measurements
-from braintumor.taxonomy import CLASSES, FINDINGS, NO_TUMOR
+from braintumor.taxonomy import CLASSES, FINDING_TITLES, NO_TUMOR
 
 Answered = tuple[Prediction, Measurements | None]
 """A scan's answer and what its mask measures, which nothing here measures again."""
 
-DECISION_WORDS = {"tumor": "Tumor", "no_tumor": FINDINGS[NO_TUMOR].title, "refer": "Refer to a reader"}
+DECISION_WORDS = {"tumor": "Tumor", "no_tumor": FINDING_TITLES[NO_TUMOR], "refer": "Refer to a reader"}
 MEASURES = ("lesions", "area_mm2", "head_share", "largest_diameter_mm", "volume_ml")
 COLUMNS = (
     "source",
@@ -78,10 +78,10 @@ def _answered(prediction: Prediction, measured: Measurements | None) -> dict[str
         "source": guarded(prediction.source),
         "status": "ok",
         "decision": DECISION_WORDS[prediction.decision],
-        "finding": FINDINGS[prediction.finding].title if answered and prediction.finding else "",
+        "finding": FINDING_TITLES[prediction.finding] if answered and prediction.finding else "",
         "p_tumor": prediction.p_tumor if given else None,
         **{
-            column: prediction.probabilities[name] if given else None
+            column: prediction.probabilities.get(name) if given else None
             for column, name in zip(PROBABILITIES, CLASSES, strict=True)
         },
         **{name: getattr(measured, name) if given and measured else None for name in MEASURES},

@@ -8,9 +8,7 @@ import pytest
 
 from braintumor.bundles import BundleError
 from braintumor.dashboard.bundle_tables import (
-    HEADLINES,
     OUTCOMES,
-    bounds,
     bundle_folders,
     bundle_stamp,
     bundle_tables,
@@ -23,6 +21,7 @@ from braintumor.dashboard.bundle_tables import (
     training_overlap,
 )
 from braintumor.evaluation import map_calibration, pixel_bins, score_masks, segmentation_figures
+from braintumor.reports import HEADLINES, bounds
 from braintumor.taxonomy import CLASSES
 
 ROWS = "split,dataset,group,label,in_training,referred,p_glioma,p_meningioma,p_pituitary,p_notumor\n"
@@ -256,6 +255,12 @@ def test_overlap_says_that_the_images_themselves_were_trained_on_and_what_that_d
         "50% of these 6 images were themselves in this model's training set. "
         "Of those it gets 100.0% right, of the 2 others 50.0%."
     )
+
+
+def test_overlap_of_a_model_that_tells_no_kinds_says_no_share_of_right_answers():
+    rows = mixed(("tumor", "glioma", True), ("notumor", "notumor", False))
+    said = training_overlap(rows, {"in_training_share": 0.5, "images": 2})
+    assert said == "50% of these 2 images were themselves in this model's training set."
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,18 @@ def cells(seed=0):
     return pixel_bins(stated, random.random(stated.shape) < stated)
 
 
+NETWORKS = pd.DataFrame(
+    {
+        "title": ["LeNet", "LeNet", "<b>Net", "<b>Net"],
+        "split": ["Clean", "Leaky"] * 2,
+        "value": [0.8, 0.95, 0.9, np.nan],
+        "low": [0.7, 0.9, 0.85, np.nan],
+        "high": [0.85, 0.99, np.nan, np.nan],
+    }
+)
+SIZES = pd.DataFrame({"size": ["1", "2–4"], "number": [1200, 3], "images": [1200, 8]})
+
+
 def every_chart():
     rows = table()
     p_tumor, is_tumor = 1 - rows["p_notumor"], rows["label"] != "notumor"
@@ -74,11 +86,18 @@ def every_chart():
         "reliability": charts.reliability_diagram(reliability(p_tumor, is_tumor), 0.1),
         "risk": charts.risk_coverage_curve(risk_coverage(p_tumor, is_tumor)),
         "headlines": charts.headline_intervals(HEADLINES),
+        "networks": charts.network_intervals(NETWORKS, "Accuracy", True),
+        "sizes": charts.size_bars(SIZES, "Copies of a picture", "copies", "pictures"),
+        "copies": charts.copies_matrix(["train", "test"], [[0, 0.25], [0.5, 1]]),
         "overlap": charts.overlap_boxes(outlined(), "dice"),
         "iou": charts.overlap_boxes(outlined(), "iou"),
         "size": charts.overlap_by_size(outlined()),
         "distance": charts.distance_curves(outlined()),
         "map": charts.map_reliability_diagram(*map_calibration(cells())),
+        "reliability of P(tumor)": charts.reliability_diagram(reliability(p_tumor, is_tumor), 0.1, of_tumor=True),
+        "risk with a rule": charts.risk_coverage_curve(risk_coverage(p_tumor, is_tumor), (0.8, 0.05)),
+        "foreign": charts.distance_boxes({"Real scans": [0.9, 1.1], "Noise": [5.0, np.inf, 7.0]}, 2.0),
+        "deletion": charts.erasing_curves([0, 0.5, 1], {"Grad-CAM": [1, 0.2, 0]}, "deletion"),
     }
 
 
@@ -86,7 +105,7 @@ def every_chart():
 def test_every_chart_fits_both_themes_and_is_told_in_words(name, figure):
     assert figure.layout.title.text
     assert figure.layout.xaxis.title.text
-    assert figure.layout.yaxis.title.text or name in ("headlines", "overlap", "iou")
+    assert figure.layout.yaxis.title.text or name in ("headlines", "networks", "overlap", "iou", "foreign")
     assert len(charts.alt_text(figure)) > 20
     assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
     assert figure.layout.dragmode is False
@@ -255,3 +274,55 @@ def test_map_reliability_counts_its_cells_by_log():
 def test_map_reliability_of_no_cell_is_not_defined():
     figure = charts.map_reliability_diagram(*map_calibration(pixel_bins([], [])))
     assert "not defined" in figure.layout.title.text
+
+
+@pytest.mark.parametrize(("is_share", "scale"), [(True, 100), (False, 1)])
+def test_networks_are_joined_from_clean_to_leaky(is_share, scale):
+    figure = charts.network_intervals(NETWORKS, "Brier score", is_share)
+    line, clean, leaky = figure.data
+    assert list(line.x) == pytest.approx([scale * 0.8, scale * 0.95])
+    assert list(clean.x) == pytest.approx([scale * 0.8, scale * 0.9])
+    assert list(leaky.x) == pytest.approx([scale * 0.95])
+    assert list(line.y) == pytest.approx([clean.y[0], leaky.y[0]])
+    assert [note.text for note in figure.layout.annotations] == ["LeNet", "&lt;b&gt;Net"]
+    assert [title for title, _ in clean.customdata] == ["LeNet", "&lt;b&gt;Net"]
+    assert "<b>Net, clean" in charts.alt_text(figure)
+    assert ("(%)" in figure.layout.xaxis.title.text) is is_share
+
+
+def test_sizes_are_words_with_their_numbers():
+    figure = charts.size_bars(SIZES, "Copies of a picture", "copies", "pictures")
+    assert figure.layout.xaxis.type == "category"
+    assert list(figure.data[0].text) == ["1,200", "3"]
+    assert "2–4 copies 3" in charts.alt_text(figure)
+
+
+def test_copies_are_in_percent_of_a_row():
+    figure = charts.copies_matrix(["train", "test"], [[0, 0.25], [0.5, 0.001]])
+    assert [list(row) for row in figure.data[0].text] == [["", "25"], ["50", "<1"]]
+    assert "25% of train in test, 50% of test in train" in charts.alt_text(figure)
+    with pytest.raises(ValueError, match="2, 2"):
+        charts.copies_matrix(["train"], [[0, 0.25], [0.5, 1]])
+
+
+def test_the_models_own_referral_is_marked_on_the_risk_coverage_curve():
+    figure = charts.risk_coverage_curve(risk_coverage([0.9, 0.5], [True, False]), (0.75, 0.125))
+    assert (figure.data[-1].x, figure.data[-1].y) == ((75.0,), (12.5,))
+    assert "keeps 75.0%, of which 12.5% are wrong" in charts.alt_text(figure)
+
+
+def test_distances_that_are_not_finite_are_left_out_and_the_limit_is_told():
+    figure = charts.distance_boxes({"Real scans": [0.9, 1.1], "Noise": [5.0, np.inf, 7.0]}, 2.0)
+    assert [list(box.x) for box in figure.data] == [[0.9, 1.1], [5.0, 7.0]]
+    assert "Noise 6.00; referred beyond 2.00" in charts.alt_text(figure)
+
+
+def test_the_area_under_an_erasing_curve_is_told():
+    figure = charts.erasing_curves([0, 0.5, 1], {"Grad-CAM": [1, 0.5, 0], "Random": [1, 1, 1]}, "insertion")
+    assert "Grad-CAM 0.500, Random 1.000" in charts.alt_text(figure)
+
+
+def test_a_name_on_an_erasing_curve_is_neither_markup_nor_template():
+    (line,) = charts.erasing_curves([0, 1], {"<a href='x'>%{x}</a>": [1, 0]}, "deletion").data
+    assert line.name == "&lt;a href=&#x27;x&#x27;&gt;%{x}&lt;/a&gt;"
+    assert line.hovertemplate.startswith("%{fullData.name}: %{y")

@@ -7,7 +7,14 @@ from scipy import ndimage
 
 from braintumor.dashboard import scan_viewer
 from braintumor.dashboard.answers import Answer, _picture
-from braintumor.dashboard.scan_viewer import answer_sentence, measured_words, outline_words, overlay, slice_words
+from braintumor.dashboard.scan_viewer import (
+    answer_sentence,
+    heatmap_words,
+    measured_words,
+    outline_words,
+    overlay,
+    slice_words,
+)
 from braintumor.explanation import ExplanationError
 from braintumor.heatmaps import CellGrid
 from braintumor.inference import DECISIONS, Prediction, SliceAnswer
@@ -48,7 +55,6 @@ def answer(decision="tumor", finding="glioma", sha256="0" * 64, pixels=None, p_t
         grid=CellGrid(192, 15.5, 16.0),
         threshold=0.5,
         doubt_from=0.25,
-        map_threshold=None if tumor_map is None else 0.3,
     )
     return Answer(
         "key",
@@ -179,24 +185,26 @@ def test_a_network_that_does_not_locate_has_no_outline(session):
 
 @pytest.fixture
 def made(session, monkeypatch):
-    """Thresholds of the masks really made, in order."""
-    thresholds = []
-    original = scan_viewer.tumor_mask
+    """Shapes of the masks really made, in order."""
+    shapes = []
+    original = SliceAnswer.outlined
 
-    def counting(tumor_map, prepared, shape, threshold):
-        thresholds.append(threshold)
-        return original(tumor_map, prepared, shape, threshold)
+    def counting(found, square, shape):
+        shapes.append(shape)
+        return original(found, square, shape)
 
-    monkeypatch.setattr(scan_viewer, "tumor_mask", counting)
-    return thresholds
+    monkeypatch.setattr(SliceAnswer, "outlined", counting)
+    return shapes
 
 
 def test_an_outline_is_made_once_for_each_slice_and_the_latest_are_kept(made):
     volume = answer(p_tumors=(0.9,) * 40, tumor_map=spot(16), kept=range(40))
+    # An answer is measured when it is made, which takes a mask of every slice.
+    made.clear()
     for _ in range(3):
         for number in (0, 1, 2):
             scan_viewer._outlined(volume, number)
-    assert made == [0.3] * 3
+    assert len(made) == 3
     for number in range(40):
         scan_viewer._outlined(volume, number)
     assert len(st.session_state[scan_viewer._OUTLINES]) == 32
@@ -247,6 +255,13 @@ def test_every_decision_has_its_sentence_word_and_badge():
 )
 def test_the_outline_is_named_and_so_is_its_absence(decision, p_tumors, number, drawn, words):
     assert outline_words(answer(decision, p_tumors=p_tumors).prediction, number, drawn) == words
+
+
+@pytest.mark.parametrize(
+    ("finding", "tells_the_kind"), [("glioma", True), ("pituitary", True), ("notumor", False), ("tumor", False)]
+)
+def test_only_the_heatmap_of_a_kind_is_said_to_explain_one(finding, tells_the_kind):
+    assert ("explains the kind" in heatmap_words(finding)) is tells_the_kind
 
 
 OWN = "Slice 2 of 4, the most suspicious: the answer is that of this slice."

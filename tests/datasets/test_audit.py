@@ -49,6 +49,23 @@ def test_audit_counts_what_leaks():
             {"dataset": "a", "contained_in": "b", "share_of_images": round(3 / 7, 4)},
             {"dataset": "b", "contained_in": "a", "share_of_images": round(1 / 3, 4)},
         ],
+        "shared_between_parts": [
+            {
+                "dataset": dataset,
+                "published_split": split,
+                "images": images,
+                "distinct_pictures": distinct,
+                "shares_with_copy_in": shares,
+            }
+            for dataset, split, images, distinct, shares in (
+                ("a", "test", 4, 3, [0.5, 0.75, 0.25, 0.0]),
+                ("a", "train", 3, 2, [1.0, round(2 / 3, 4), round(2 / 3, 4), 0.0]),
+                ("b", "", 2, 2, [0.5, 0.5, 0.0, 0.0]),
+                ("b", "test", 1, 1, [0.0, 0.0, 0.0, 0.0]),
+            )
+        ],
+        "copies_of_a_picture": {"1": 3, "3": 1, "4": 1},
+        "images_of_a_group": {"1": 1, "2": 1, "3": 1, "4": 1},
         "label_conflicts": {"pictures": 1, "paths": {"p2": ["a/3: notumor", "a/6: meningioma"]}},
     }
 

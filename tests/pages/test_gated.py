@@ -7,7 +7,7 @@ import pytest
 from braintumor.settings import ROOT
 
 PAGES = sorted((ROOT / "pages").glob("*.py"))
-DASHBOARD = sorted((ROOT / "braintumor" / "dashboard").glob("*.py"))
+DASHBOARD = sorted((ROOT / "braintumor" / "dashboard").rglob("*.py"))
 RUN_ON_THEIR_OWN = {"fragment", "dialog"}
 DEFINITIONS = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 

@@ -9,8 +9,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from braintumor import settings
-from braintumor.dashboard import gate, scan_viewer
-from braintumor.inference import Prediction, Predictor
+from braintumor.dashboard import gate
+from braintumor.inference import Predictor, SliceAnswer
 from braintumor.scans import phantom
 from tests.conftest import SHIPPED, png_bytes
 
@@ -56,7 +56,7 @@ def models(guest_app, tmp_path, monkeypatch):
 
     def write(calibration=CERTAIN, referral=TRUSTING):
         point = {**card["operating_point"], "threshold": 0.5, "referral": referral}
-        changed = {**card, "calibration": calibration, "operating_point": point, "map": {"threshold": 1e-6}}
+        changed = {**card, "calibration": calibration, "operating_point": point}
         (folder / "card.json").unlink()
         (folder / "card.json").write_text(json.dumps(changed))
 
@@ -99,20 +99,15 @@ def estranged(models):
 
 @pytest.fixture
 def masked(monkeypatch):
-    """One entry for each mask that was really made, on the scan or on the picture shown."""
+    """The height and width of each mask that was really made, on the scan or on the picture shown."""
     made = []
-    original, drawn = Prediction.mask, scan_viewer.tumor_mask
+    original = SliceAnswer.outlined
 
-    def counting(self):
-        made.append("scan")
-        return original(self)
+    def counting(self, square, shape):
+        made.append(shape)
+        return original(self, square, shape)
 
-    def drawing(*arguments):
-        made.append("picture")
-        return drawn(*arguments)
-
-    monkeypatch.setattr(Prediction, "mask", counting)
-    monkeypatch.setattr(scan_viewer, "tumor_mask", drawing)
+    monkeypatch.setattr(SliceAnswer, "outlined", counting)
     return made
 
 
@@ -210,7 +205,8 @@ def test_a_volume_is_looked_through_slice_by_slice(seeing, scored):
 def test_no_click_makes_a_mask_again(seeing, masked):
     files = [(f"{number}.png", png_bytes(phantom(96, seed=number))) for number in range(5)]
     page = _upload(seeing, *files)
-    assert masked.count("scan") == masked.count("picture") == 5
+    # A picture is shown six times as large, and its mask made once for either size.
+    assert masked.count((96, 96)) == masked.count((576, 576)) == 5
     page.slider[0].set_value(35).run()
     page.toggle[0].set_value(False).run()
     page.run()

@@ -1,18 +1,16 @@
+import hashlib
 import json
-from pathlib import Path
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from braintumor import settings
-from braintumor.dashboard import gate
 from braintumor.dashboard.bundle_tables import OUTCOMES
 from braintumor.evaluation import figures, pixel_bins, rates_at, score_masks, segmentation_figures
 from braintumor.taxonomy import CLASSES, NO_TUMOR
+from tests.pages.guest import opened, texts
 
-PAGE = Path(__file__).parents[2] / "pages" / "training_metrics.py"
 THRESHOLD = 0.437
 PUBLISHED = "Published test (inflated)"
 
@@ -95,27 +93,10 @@ def write_bundle(folder, name="Tiny net", rows=80, epochs=6, **changes):
 
 
 @pytest.fixture
-def models(tmp_path, monkeypatch):
+def models(guest_app, tmp_path, monkeypatch):
     monkeypatch.setenv("BRAINTUMOR_MODELS_DIR", str(tmp_path))
     monkeypatch.setenv("BRAINTUMOR_MODEL", "second")
-    monkeypatch.setenv("BRAINTUMOR_DEMO", "1")
-    monkeypatch.setenv("BRAINTUMOR_DATA_DIR", str(tmp_path / "data"))
-    settings.load.cache_clear()
-    yield tmp_path
-    settings.load.cache_clear()
-
-
-def opened():
-    page = AppTest.from_file(str(PAGE), default_timeout=60)
-    page.session_state[gate.GUEST] = True
-    page.run()
-    assert not page.exception
-    return page
-
-
-def texts(page):
-    kinds = (page.markdown, page.caption, page.warning, page.info, page.error)
-    return " ".join(element.value for kind in kinds for element in kind)
+    return tmp_path
 
 
 def metric(page, label):
@@ -124,7 +105,7 @@ def metric(page, label):
 
 def test_shows_the_figures_of_the_files(models):
     folder = write_bundle(models / "second")
-    page = opened()
+    page = opened("training_metrics.py")
     rows = pd.read_csv(folder / "predictions.csv")
     expected = {
         split: figures(rows[rows["split"] == split], threshold=THRESHOLD) for split in ("test", "published_test")
@@ -154,7 +135,7 @@ def test_published_test_is_called_inflated_with_the_accuracy_of_both_parts(model
     right = np.array(CLASSES)[rows[[f"p_{name}" for name in CLASSES]].to_numpy().argmax(axis=1)] == rows["label"]
     seen, unseen = right[rows["in_training"]], right[~rows["in_training"]]
     assert unseen.mean() < seen.mean()
-    warning = " ".join(element.value for element in opened().warning)
+    warning = " ".join(element.value for element in opened("training_metrics.py").warning)
     assert "figures of the published test are inflated" in warning
     assert "75% of these 80 images were themselves in this model's training set" in warning
     assert (
@@ -168,12 +149,12 @@ def test_a_leak_in_the_clean_split_is_called_out(models):
     rows = pd.read_csv(folder / "predictions.csv")
     rows.loc[:7, "in_training"] = True
     rows.to_csv(folder / "predictions.csv", index=False)
-    assert "do not trust these figures" in texts(opened())
+    assert "do not trust these figures" in texts(opened("training_metrics.py"))
 
 
 def test_threshold_starts_at_the_operating_point_and_moves_the_rates(models):
     folder = write_bundle(models / "second")
-    page = opened()
+    page = opened("training_metrics.py")
     rows = pd.read_csv(folder / "predictions.csv").query("split == 'test'")
     p_tumor, is_tumor = 1 - rows["p_notumor"], rows["label"] != NO_TUMOR
     slider = page.slider[0]
@@ -192,7 +173,7 @@ def test_threshold_starts_at_the_operating_point_and_moves_the_rates(models):
 
 def test_the_other_split_can_be_looked_at(models):
     write_bundle(models / "second")
-    page = opened()
+    page = opened("training_metrics.py")
     before = page.dataframe[0].value
     page = page.button_group[0].set_value("published_test").run()
     assert not page.exception
@@ -204,13 +185,13 @@ def test_all_bundles_are_offered_and_the_default_one_is_open(models):
     write_bundle(models / "first", "Alpha")
     write_bundle(models / "second", "Beta")
     write_bundle(models / "third", "Beta")
-    page = opened()
+    page = opened("training_metrics.py")
     assert page.selectbox[0].options == ["Alpha", "Beta (second)", "Beta (third)"]
     assert page.selectbox[0].value == models / "second"
 
 
 def test_no_bundle_says_what_to_do(models):
-    page = opened()
+    page = opened("training_metrics.py")
     assert "no trained model yet" in page.info[0].value
     assert "BRAINTUMOR_MODELS_DIR" in page.info[0].value
 
@@ -219,7 +200,7 @@ def test_no_bundle_says_what_to_do(models):
 def test_a_missing_table_is_named_and_the_rest_is_shown(models, name):
     folder = write_bundle(models / "second")
     (folder / name).unlink()
-    page = opened()
+    page = opened("training_metrics.py")
     assert f"{name} is missing" in texts(page)
     assert len(page.get("plotly_chart")) > 0
 
@@ -229,18 +210,18 @@ def test_a_missing_table_is_named_and_the_rest_is_shown(models, name):
 def test_a_broken_table_is_one_sentence(models, name, content):
     folder = write_bundle(models / "second")
     (folder / name).write_text(content)
-    assert name in " ".join(element.value for element in opened().warning)
+    assert name in " ".join(element.value for element in opened("training_metrics.py").warning)
 
 
 def test_a_broken_card_is_one_sentence(models):
     folder = write_bundle(models / "second")
     (folder / "card.json").write_text("{")
-    assert "The card of second cannot be read" in opened().error[0].value
+    assert "The card of second cannot be read" in opened("training_metrics.py").error[0].value
 
 
 def test_a_card_without_operating_point_starts_at_one_half(models):
     write_bundle(models / "second", operating_point=None)
-    page = opened()
+    page = opened("training_metrics.py")
     assert page.slider[0].value == 0.5
     assert "names no operating point" in texts(page)
 
@@ -248,14 +229,14 @@ def test_a_card_without_operating_point_starts_at_one_half(models):
 @pytest.mark.parametrize("calibration", [None, "high", {}, {"slope": "steep", "shift": None, "temperature": []}])
 def test_a_calibration_that_makes_no_sense_is_left_out(models, calibration):
     write_bundle(models / "second", calibration=calibration)
-    said = texts(opened())
+    said = texts(opened("training_metrics.py"))
     assert "network squeezenet" in said
     assert "calibrated" not in said.split("trained 2025-01-02")[1][:60]
 
 
 def test_a_model_without_a_map_says_so_in_one_sentence(models):
     write_bundle(models / "second")
-    page = opened()
+    page = opened("training_metrics.py")
     assert "no outlines to measure" in texts(page)
     assert "Where is the tumor?" not in [element.value for element in page.header]
     assert [toggle.label for toggle in page.toggle] == ["Show shares of each true class"]
@@ -263,7 +244,7 @@ def test_a_model_without_a_map_says_so_in_one_sentence(models):
 
 def test_outlines_are_measured_from_the_files(models):
     folder = add_map(write_bundle(models / "second"))
-    page = opened()
+    page = opened("training_metrics.py")
     assert "Where is the tumor?" in [element.value for element in page.header]
     expected = segmentation_figures(pd.read_csv(folder / "segmentation.csv"))
     shown = {
@@ -288,8 +269,8 @@ def test_outlines_are_measured_from_the_files(models):
 def test_cases_are_told_in_words(models):
     folder = add_map(write_bundle(models / "second"))
     rows = pd.read_csv(folder / "segmentation.csv")
-    page = opened()
-    counts = page.table[1].value
+    page = opened("training_metrics.py")
+    counts = next(element.value for element in page.table if "Outlined well" in element.value.index)
     assert counts.index.tolist() == list(OUTCOMES)
     assert counts[["Br35H", "Cheng"]].sum().sum() == len(rows)
     worst, best = page.dataframe[1].value, page.dataframe[2].value
@@ -302,7 +283,7 @@ def test_cases_are_told_in_words(models):
 
 def test_iou_can_be_looked_at_instead(models):
     add_map(write_bundle(models / "second"))
-    page = opened()
+    page = opened("training_metrics.py")
     before = len(page.get("plotly_chart"))
     page = next(toggle for toggle in page.toggle if "IoU" in toggle.label).set_value(True).run()
     assert not page.exception
@@ -313,7 +294,7 @@ def test_the_same_slices_without_their_tumor_have_their_own_figures(models):
     folder = add_map(write_bundle(models / "second"))
     rows = pd.read_csv(folder / "predictions.csv").query("split == 'mirrored_test'")
     detection = figures(rows, threshold=THRESHOLD)["detection"]
-    page = opened()
+    page = opened("training_metrics.py")
     assert "The same slices without their tumor" in [element.value for element in page.header]
     # The last one: the headline figures show a ROC AUC, too.
     area = [element for element in page.metric if element.label == "ROC AUC"][-1]
@@ -324,10 +305,10 @@ def test_the_same_slices_without_their_tumor_have_their_own_figures(models):
 
 def test_a_map_adds_its_charts(models):
     folder = write_bundle(models / "second")
-    before = len(opened().get("plotly_chart"))
+    before = len(opened("training_metrics.py").get("plotly_chart"))
     add_map(folder)
     # Two of overlap, one of distance, one of the map, one of learning.
-    assert len(opened().get("plotly_chart")) == before + 5
+    assert len(opened("training_metrics.py").get("plotly_chart")) == before + 5
 
 
 @pytest.mark.parametrize("content", [None, "", "a,b\n1,2\n"])
@@ -337,7 +318,7 @@ def test_a_map_without_its_table_is_one_sentence_and_the_rest_is_shown(models, n
     (folder / name).unlink()
     if content is not None:
         (folder / name).write_text(content)
-    page = opened()
+    page = opened("training_metrics.py")
     assert name in " ".join(element.value for element in page.warning)
     assert "How did it learn?" in [element.value for element in page.header]
     assert ("Mean Dice" in [element.label for element in page.metric]) == (name == "map_bins.csv")
@@ -346,6 +327,130 @@ def test_a_map_without_its_table_is_one_sentence_and_the_rest_is_shown(models, n
 def test_test_pictures_without_outlines_are_said_to_have_none(models):
     folder = add_map(write_bundle(models / "second"))
     segmentation().assign(split="validation").to_csv(folder / "segmentation.csv", index=False)
-    page = opened()
+    page = opened("training_metrics.py")
     assert "has an outline drawn by hand" in page.info[0].value
     assert page.header[0].value == "How good is it?"
+
+
+def test_the_slider_says_what_the_operating_point_was_chosen_for(models):
+    point = {"threshold": THRESHOLD, "chosen_for_sensitivity": 0.9, "datasets": ["br35h", "cheng"]}
+    write_bundle(models / "second", operating_point=point)
+    page = opened("training_metrics.py")
+    assert page.slider[0].value == THRESHOLD
+    assert "operating point, 0.437, chosen to find at least 90% of the tumors of Br35H and Cheng each" in texts(page)
+
+
+def test_referral_is_measured_by_the_errors_it_withholds(models):
+    rule = {"tumor_low": 0.3, "tumor_high": 0.6, "kind_confidence": 0.5, "distance_limit": 2.0}
+    folder = write_bundle(models / "second", operating_point={"threshold": THRESHOLD, "referral": rule})
+    rows = pd.read_csv(folder / "predictions.csv").query("split == 'test' and label != 'tumor'")
+    wrong = np.array(CLASSES)[rows[[f"p_{name}" for name in CLASSES]].to_numpy().argmax(axis=1)] != rows["label"]
+    page = opened("training_metrics.py")
+    for label, chosen in (("Wrong if answered", ~rows["referred"]), ("Wrong if referred", rows["referred"])):
+        assert metric(page, label).value == f"{100 * wrong[chosen].mean():.1f}%"
+    reasons = page.table[1].value
+    assert reasons["Images"].sum() == pd.read_csv(folder / "predictions.csv").query("split == 'test'")["referred"].sum()
+
+
+def test_foreign_pictures_are_shown_where_the_model_was_tried_on_some(models):
+    folder = write_bundle(models / "second")
+    assert "Does it notice what is no brain MRI?" not in [
+        element.value for element in opened("training_metrics.py").header
+    ]
+    kinds = {
+        "noise": {"images": 2, "referred": 1.0, "auroc": 1.0},
+        "text": {"images": 2, "referred": 0.5, "auroc": 0.9},
+    }
+    found = {"auroc": 0.95, "real_referred": 0.02, "foreign_referred": 0.75, "kinds": kinds}
+    card = json.loads((folder / "card.json").read_text()) | {"metrics": {"foreign": found}}
+    (folder / "card.json").write_text(json.dumps(card))
+    rows = [("noise", 5.0, True), ("noise", 6.0, True), ("text", 4.0, True), ("text", 1.0, False)]
+    pd.DataFrame(rows, columns=["kind", "distance", "referred"]).to_csv(folder / "foreign.csv", index=False)
+    page = opened("training_metrics.py")
+    assert "Does it notice what is no brain MRI?" in [element.value for element in page.header]
+    assert metric(page, "Foreign referred").value == "75.0%"
+    table = next(element.value for element in page.table if "noise" in element.value.index)
+    assert table.loc["text"].tolist() == [2, "50.0%", "0.900"]
+
+
+def test_foreign_pictures_without_scans_beside_them_are_dashes(models):
+    found = {"auroc": None, "real_referred": None, "foreign_referred": 1.0, "kinds": {"noise": {"auroc": None}}}
+    folder = write_bundle(models / "second", metrics={"foreign": found})
+    pd.DataFrame({"kind": ["noise"], "distance": [5.0], "referred": [True]}).to_csv(folder / "foreign.csv", index=False)
+    page = opened("training_metrics.py")
+    shown = {element.label: element.value for element in page.metric}
+    assert (shown["Foreign referred"], shown["Real referred"]) == ("100.0%", "–")
+    (table,) = [element.value for element in page.table if "noise" in element.value.index]
+    assert table.loc["noise"].tolist() == [1, "100.0%", "–"]
+
+
+def test_a_model_of_tumor_or_not_is_measured_by_that_alone(models):
+    rule = {"tumor_low": 0.3, "tumor_high": 0.6, "kind_confidence": 0.5, "distance_limit": 2.0}
+    point = {"threshold": THRESHOLD, "referral": rule}
+    folder = write_bundle(models / "second", kinds=False, operating_point=point)
+    rows = pd.read_csv(folder / "predictions.csv")
+    kinds = [f"p_{name}" for name in CLASSES[:3]]
+    rows[kinds] = np.repeat(rows[kinds].sum(axis=1).to_numpy()[:, None] / 3, 3, axis=1)
+    rows["label"] = rows["label"].where(rows["label"] == NO_TUMOR, "tumor")
+    rows.to_csv(folder / "predictions.csv", index=False)
+    page = opened("training_metrics.py")
+    said, labels = texts(page), [element.label for element in page.metric]
+    assert said.count("tells tumor or not alone") == 2
+    assert "temperature of the kinds" not in said
+    assert not {"Accuracy", "Wrong if answered", "Wrong if referred", "Ratio"} & set(labels)
+    answered = rows[(rows["split"] == "test") & ~rows["referred"]]
+    expected = rates_at(1 - answered["p_notumor"], answered["label"] == "tumor", THRESHOLD)
+    # The card of all scans comes first, that of the answered ones next.
+    shown = [element.value for element in page.metric if element.label == "Sensitivity"][1]
+    assert shown == f"{100 * expected['sensitivity']:.1f}%"
+    reasons = next(element.value for element in page.table if element.value.index.name == "Reason")
+    assert list(reasons.columns) == ["Images", "Of all"]
+    titles = [json.loads(chart.proto.spec)["layout"]["title"]["text"] for chart in page.get("plotly_chart")]
+    assert any(title.startswith("Reliability of P(tumor)") for title in titles)
+    assert not [title for title in titles if title.startswith(("Reliability (", "Risk and", "Truth and"))]
+
+
+def measured_heatmaps(folder, **methods):
+    """A report on heatmaps for the weights of a bundle."""
+    (folder / "model.keras").write_bytes(b"weights")
+    inside = {"value": 0.5, "low": 0.4, "high": 0.6}
+    measured = dict.fromkeys(("inside", "pointing", "deletion", "insertion", "randomized_correlation"), inside)
+    return {
+        "model_sha256": hashlib.sha256(b"weights").hexdigest(),
+        "images": 12,
+        "groups": 4,
+        "methods": {name: measured | {"seconds": seconds} for name, seconds in methods.items()},
+        "curves": {name: {"deletion": [1, 0], "insertion": [0, 1]} for name in methods},
+        "share": [0, 1],
+        "chance": {"inside": 0.03},
+    }
+
+
+def test_the_name_of_a_heatmap_is_shown_and_never_run(models):
+    folder = write_bundle(models / "second")
+    report = measured_heatmaps(folder, **{"<b>x</b> [y](http://z)": 0.1})
+    (folder / "heatmaps.json").write_text(json.dumps(report))
+    page = opened("training_metrics.py")
+    (name,) = next(element.value for element in page.table if "Points at it" in element.value).index
+    assert not re.search(r"(?<!\\)[<>\[\]():]", name)
+    specs = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
+    curves = [spec for spec in specs if spec["layout"]["title"]["text"] in ("Deletion", "Insertion")]
+    assert len(curves) == 2
+    assert all(spec["data"][0]["name"] == "&lt;b&gt;x&lt;/b&gt; [y](http://z)" for spec in curves)
+
+
+@pytest.mark.parametrize("same_model", [True, False])
+def test_heatmaps_are_shown_of_the_same_weights_only(models, same_model):
+    folder = write_bundle(models / "second")
+    (folder / "heatmaps.json").write_text(json.dumps(measured_heatmaps(folder, gradcam=0.1, random=0.0)))
+    if not same_model:
+        (folder / "model.keras").write_bytes(b"others")
+    page = opened("training_metrics.py")
+    said = texts(page)
+    assert ("python -m braintumor heatmaps" in said) is not same_model
+    assert ("12 held-out pictures" in said) is same_model
+    shown = [element.value for element in page.table if "Grad-CAM" in element.value.index]
+    assert bool(shown) is same_model
+    if same_model:
+        assert shown[0].loc["Grad-CAM", "Inside the tumor"] == "50.0% (40.0 to 60.0)".replace(" ", "\u00a0")
+        assert shown[0].index[1].endswith("(floor)")

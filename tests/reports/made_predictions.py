@@ -41,5 +41,4 @@ def prediction(
         grid=CellGrid(8, 1.5, 4.0),
         threshold=0.5,
         doubt_from=0.25,
-        map_threshold=0.3 if located else None,
     )

@@ -26,6 +26,7 @@ def test_in_words(values, words):
 
 def test_figure_and_interval_stand_apart():
     assert (figure(0.5), figure(0.5, False)) == ("50.0%", "0.500")
+    assert figure(None) == figure(None, False) == figure(math.nan) == "–"
     assert (interval(0.4, 0.6), interval(0.4, 0.6, False)) == ("40.0 to 60.0", "0.400 to 0.600")
     assert interval(math.nan, 0.6) == "no interval"
 

@@ -1,0 +1,85 @@
+"""Whether heatmaps show what the network used, measured method by method."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from braintumor.dashboard import charts
+from braintumor.dashboard.bundle_tables import BundleTables
+from braintumor.dashboard.escaping import plain
+from braintumor.dashboard.metric_sections import elements
+from braintumor.evaluation.faithfulness import FLOORS, MAP
+from braintumor.explanation import METHODS
+from braintumor.reports import figure, in_words, spread
+
+COMMAND = "python -m braintumor heatmaps --bundle DIR --data DIR"
+
+TITLES: Mapping[str, str] = {
+    **METHODS,
+    MAP: "Tumor map",
+    **{name: f"{title} (floor)" for name, title in FLOORS.items()},
+}
+
+MEASURES: Mapping[str, tuple[str, bool]] = {
+    "inside": ("Inside the tumor", True),
+    "pointing": ("Points at it", True),
+    "deletion": ("Deletion ↓", False),
+    "insertion": ("Insertion ↑", False),
+    "randomized_correlation": ("Random weights ↓", False),
+}
+"""What is measured of a method: title, and whether it is a share."""
+
+
+def show(tables: BundleTables) -> None:
+    """Show how faithful each method's heatmaps are, or which command measures it."""
+    st.header("Does the heatmap look at the tumor?", divider="gray")
+    report = tables.heatmaps
+    if report is None:
+        st.info(f"The heatmaps of this model have not been measured yet; run `{COMMAND}`.")
+        return
+    st.markdown(
+        f"Heatmaps of {report['images']:,} held-out pictures with a tumor outlined by hand, in {report['groups']:,} "
+        f"groups. {_chance(report)}Floors know nothing of the network: heat at random, and heat in the middle of the "
+        "picture."
+    )
+    methods: Mapping[str, Any] = report["methods"]
+    st.table(_table(methods))
+    st.caption(
+        "In brackets the 95% interval from drawing whole groups. Inside the tumor: share of the heat that is. Points "
+        "at it: share of the pictures whose hottest pixel is inside. Deletion and insertion: area under the curves "
+        "below. Random weights: correlation with the heatmap of the same network with its weights drawn at random; a "
+        "method that shows what was learned changes, so it should be near 0."
+    )
+    _curves(report)
+
+
+def _chance(report: Mapping[str, Any]) -> str:
+    share = (report.get("chance") or {}).get("inside")
+    return f"Heat spread evenly over the head would be inside the tumor by {share:.1%}. " if share is not None else ""
+
+
+def _table(methods: Mapping[str, Any]) -> pd.DataFrame:
+    rows = {}
+    for name, found in methods.items():
+        words = {
+            title: in_words(*spread(found.get(key) or {}), is_share).replace(" ", "\u00a0")
+            for key, (title, is_share) in MEASURES.items()
+        }
+        rows[TITLES.get(name) or plain(name)] = words | {"Seconds": figure(found.get("seconds"), False)}
+    return pd.DataFrame(rows).T.rename_axis("Method")
+
+
+def _curves(report: Mapping[str, Any]) -> None:
+    curves, share = report.get("curves") or {}, report.get("share") or []
+    captions = {
+        "deletion": "The sooner it falls, the more the pixels called hot were what the answer rested on.",
+        "insertion": "The sooner it rises, the more the hottest pixels alone suffice for the answer.",
+    }
+    for column, (kind, caption) in zip(st.columns(2), captions.items(), strict=True):
+        found = {TITLES.get(name, name): pair[kind] for name, pair in curves.items() if kind in pair}
+        if found and share:
+            with column:
+                elements.chart(charts.erasing_curves(share, found, kind), f"heatmap-{kind}")
+                st.caption(caption)

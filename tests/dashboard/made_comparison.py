@@ -1,0 +1,126 @@
+"""A comparison of made-up networks, its figures computed from their predictions as the command does."""
+
+import json
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from braintumor.evaluation.comparison import against_default, comparison_figures
+from braintumor.evaluation.metrics import PROBABILITIES
+from braintumor.taxonomy import CLASSES, NO_TUMOR
+
+SHARPNESS = {"squeeze_unet": 2.6, "lenet": 1.2, "logistic": 0.6}
+THRESHOLD = 0.4
+PLANNED = 9
+TITLES = {"squeeze_unet": "SqueezeNet U-Net", "lenet": "LeNet-5", "logistic": "Logistic regression", "vgg16": "VGG16"}
+
+
+def predictions(count=160, seed=0):
+    """Answers of each network on two of five folds, and on a published split of which half the rows are among them."""
+    random = np.random.default_rng(seed)
+    dataset = random.choice(["masoud", "br35h", "cheng"], count, p=[0.6, 0.2, 0.2])
+    kind = random.choice(CLASSES, count).astype(object)
+    kind[(dataset == "cheng") & (kind == NO_TUMOR)] = "glioma"
+    label = np.where((dataset == "br35h") & (kind != NO_TUMOR), "tumor", kind)
+    facts = pd.DataFrame({"row": np.arange(count), "dataset": dataset, "label": label})
+    facts["group"] = [f"g{number}" for number in random.integers(0, count // 3, count)]
+    facts["fold"] = np.arange(count) % 2
+    facts["dice"] = np.where(dataset == "cheng", random.uniform(0, 1, count), np.nan)
+    tables = []
+    for name, sharpness in SHARPNESS.items():
+        for split, extra in (("leak_free", 0.0), ("published", 2.0)):
+            logits = random.normal(0, 1, (count, 4)) + (sharpness + extra) * (kind[:, None] == np.array(CLASSES))
+            chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+            table = facts.join(pd.DataFrame(chances, columns=list(PROBABILITIES))).assign(network=name, split=split)
+            tables.append(table if split == "leak_free" else table[table["dataset"] == "masoud"].assign(fold=0))
+    return pd.concat(tables, ignore_index=True)
+
+
+def report(rows):
+    """What ``comparison.json`` says of such predictions; one more network was not trained."""
+    networks = {}
+    rows = rows.assign(threshold=THRESHOLD)
+    default = rows[(rows["network"] == "squeeze_unet") & (rows["split"] == "leak_free")]
+    for number, name in enumerate(SHARPNESS):
+        own = rows[rows["network"] == name]
+        run = {"planned_epochs": PLANNED, "best_epoch": 2, "images": 300, "threshold": THRESHOLD, "ended": "patience"}
+        runs = [
+            {"split": "leak_free", "fold": fold, "epochs": 3 + fold, "seconds": 60 * (fold + 1), **run}
+            for fold in (0, 1)
+        ]
+        runs.append({"split": "published", "fold": 0, "epochs": 3, "seconds": 30, **run})
+        networks[name] = {
+            "title": TITLES[name],
+            "source": "Somebody 2020",
+            "reported": "90% on the data of its authors." if name == "lenet" else "",
+            "not_trained": None,
+            "size": 64,
+            "parameters": 1000 * (number + 1),
+            "flops": 2.5e9,
+            "bytes_on_disk": 4_000_000,
+            "latency_ms": 3.25,
+            "initial_weights": "none",
+            "device": "CPU",
+            "runs": runs,
+            **{
+                split: comparison_figures(own[own["split"] == split], resamples=60)
+                for split in ("leak_free", "published")
+            },
+            "against_default": None
+            if name == "squeeze_unet"
+            else against_default(own[own["split"] == "leak_free"], default, resamples=60),
+        }
+    networks["vgg16"] = {
+        "title": TITLES["vgg16"],
+        "source": "Others 2014",
+        "reported": "",
+        "not_trained": "It starts from ImageNet weights, and there is no connection.",
+    }
+    return {
+        "created": "2025-01-02",
+        "command": "python -m braintumor compare",
+        "index_sha256": "0",
+        "default": "squeeze_unet",
+        "measured_on": "A *small* CPU",
+        "protocol": {
+            "folds": 5,
+            "folds_run": {name: [0, 1] for name in SHARPNESS},
+            "seed": 0,
+            "task": "four_class",
+            "published": "masoud",
+            "published_test_in_training": 0.75,
+        },
+        "networks": networks,
+    }
+
+
+def histories():
+    """Epochs of every run; ``logistic`` has none."""
+    tables = []
+    for name in ("squeeze_unet", "lenet"):
+        for split, fold in (("leak_free", 0), ("leak_free", 1), ("published", 0)):
+            epoch = np.arange(1, 4 + (fold == 1))
+            table = pd.DataFrame({"epoch": epoch, "loss": 1.4 / epoch, "accuracy": 1 - 0.6 / epoch})
+            table = table.assign(val_loss=1.5 / epoch + fold, val_accuracy=1 - 0.7 / epoch, seconds=2.0)
+            tables.append(table.assign(network=name, split=split, fold=fold))
+    return pd.concat(tables, ignore_index=True)
+
+
+@cache
+def _files(count):
+    rows = predictions(count)
+    return {
+        "predictions.csv": rows.to_csv(index=False, float_format="%.5f"),
+        "histories.csv": histories().to_csv(index=False),
+        "comparison.json": json.dumps(report(rows)),
+    }
+
+
+def write_comparison(models, count=160):
+    """Write the three files among the models, and give their folder."""
+    folder = models / "comparison"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in _files(count).items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder

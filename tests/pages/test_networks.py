@@ -1,0 +1,175 @@
+import base64
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from braintumor.dashboard.comparison_tables import FIGURES
+from braintumor.evaluation import figures
+from tests.dashboard.made_comparison import SHARPNESS, THRESHOLD, write_comparison
+from tests.pages.guest import opened, texts
+
+HEADERS = [
+    "How good is each?",
+    "How much of it is leakage?",
+    "All figures",
+    "Look closer",
+    "What their authors reported",
+    "Not trained",
+    "Take the numbers with you",
+]
+
+
+@pytest.fixture
+def models(guest_app, tmp_path, monkeypatch):
+    monkeypatch.setenv("BRAINTUMOR_MODELS_DIR", str(tmp_path / "models"))
+    return tmp_path / "models"
+
+
+def drawn(page):
+    return [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
+
+
+def chart(page, title):
+    return next(one for one in drawn(page) if one["layout"]["title"]["text"].startswith(title))
+
+
+def test_without_a_comparison_it_names_the_command(models):
+    page = opened("networks.py")
+    assert "python -m braintumor compare" in page.info[0].value
+    assert not page.header
+
+
+def test_shows_the_figures_of_the_predictions(models):
+    folder = write_comparison(models)
+    page = opened("networks.py")
+    assert [header.value for header in page.header] == HEADERS
+    assert not page.warning
+    rows = pd.read_csv(folder / "predictions.csv")
+    table = page.dataframe[0].value
+    for title, name in (("SqueezeNet U-Net (default)", "squeeze_unet"), ("LeNet-5", "lenet")):
+        own = rows[rows["network"] == name].assign(in_training=False)
+        clean, leaking = (
+            figures(own[own["split"] == split], threshold=THRESHOLD, resamples=0)
+            for split in ("leak_free", "published")
+        )
+        shown = table.loc[title]
+        assert shown["Accuracy"] == pytest.approx(100 * clean["four_class"]["accuracy"]["value"], abs=0.01)
+        assert shown["Published (inflated)"] == pytest.approx(
+            100 * leaking["four_class"]["accuracy"]["value"], abs=0.01
+        )
+        assert shown["ROC AUC, tumor or not"] == pytest.approx(clean["detection"]["roc_auc"]["value"], abs=1e-4)
+        assert shown["Calibration error (ECE)"] == pytest.approx(clean["calibration"]["ece"]["value"], abs=1e-3)
+        assert shown["Sensitivity"] == pytest.approx(100 * clean["detection"]["sensitivity"]["value"], abs=0.01)
+    confusion = chart(page, "Truth and answer")["data"][0]["customdata"]
+    own = rows.query("network == 'squeeze_unet' and split == 'leak_free'").assign(in_training=False)
+    expected = figures(own, threshold=THRESHOLD, resamples=0)["four_class"]["confusion_matrix"]["counts"]
+    assert decoded(confusion) == expected
+
+
+def decoded(cells):
+    """Plotly keeps arrays of numbers as base64."""
+    shape = [int(number) for number in cells["shape"].split(", ")]
+    return np.frombuffer(base64.b64decode(cells["bdata"]), cells["dtype"]).reshape(shape).tolist()
+
+
+def test_says_how_many_folds_were_run_and_what_is_inflated(models):
+    write_comparison(models)
+    said = texts(opened("networks.py"))
+    assert "2 of 5 folds were run" in said
+    assert "75.0% of Masoud's test images have a copy in the training set" in said
+    assert ":orange-badge[Inflated]" in said
+    assert "on the published split (inflated)" in said
+
+
+def test_costs_say_on_what_they_were_measured(models):
+    write_comparison(models)
+    page = opened("networks.py")
+    assert r"Latency on A \*small\* CPU, one image at a time." in texts(page)
+    costs = page.dataframe[1].value
+    assert set(costs["Trained on"]) == {"CPU"}
+    # Of the two leak-free folds, of a minute and two, and not of the published split.
+    assert set(costs["Training"]) == {1.5}
+
+
+def test_fewer_folds_of_a_network_are_told(models):
+    folder = write_comparison(models)
+    report = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+    report["protocol"]["folds_run"]["lenet"] = [1]
+    (folder / "comparison.json").write_text(json.dumps(report), encoding="utf-8")
+    assert r"(fewer of LeNet\-5 1)" in texts(opened("networks.py"))
+
+
+def test_a_network_that_was_not_trained_has_its_reason_and_no_figure(models):
+    write_comparison(models)
+    page = opened("networks.py")
+    assert r"**VGG16**: It starts from ImageNet weights, and there is no connection\." in texts(page)
+    assert "VGG16" not in page.dataframe[0].value.index
+    assert page.multiselect[0].options == ["SqueezeNet U-Net (default)", "LeNet-5", "Logistic regression"]
+
+
+def test_any_figure_can_be_drawn(models):
+    write_comparison(models)
+    page = opened("networks.py")
+    assert page.selectbox[0].options == [about.title for about in FIGURES.values()]
+    for key in ("Sensitivity", "Brier score"):
+        page = page.selectbox[0].select(key).run()
+        assert not page.exception
+        assert drawn(page)[0]["layout"]["title"]["text"].startswith(key)
+
+
+def test_two_networks_stand_side_by_side(models):
+    write_comparison(models)
+    page = opened("networks.py")
+    alone = len(drawn(page))
+    page = page.multiselect[0].set_value(["lenet", "logistic"]).run()
+    assert not page.exception
+    # The logistic regression has no epochs, and so neither of the two curves.
+    assert len(drawn(page)) == alone + 3
+    assert "no curve of its epochs" in texts(page)
+    page = page.multiselect[0].set_value([]).run()
+    assert "Choose a network" in texts(page)
+
+
+def test_another_fold_and_split_can_be_looked_at(models):
+    write_comparison(models)
+    page = opened("networks.py")
+    before = chart(page, "Loss by epoch")
+    folds = next(one for one in page.button_group if one.label == "Fold of the loss")
+    page = folds.set_value(1).run()
+    assert not page.exception
+    assert chart(page, "Loss by epoch") != before
+    images = next(one for one in page.button_group if one.label == "Images")
+    page = images.set_value("published").run()
+    assert not page.exception
+    assert "Everything below is about images of which copies were trained on" in texts(page)
+
+
+@pytest.mark.parametrize("name", ["predictions.csv", "histories.csv"])
+def test_a_missing_table_is_one_sentence_and_the_rest_is_shown(models, name):
+    (write_comparison(models) / name).unlink()
+    page = opened("networks.py")
+    assert f"{name} is missing" in texts(page)
+    assert len(drawn(page)) > 1
+
+
+def test_a_broken_report_is_one_sentence(models):
+    (write_comparison(models) / "comparison.json").write_text("{", encoding="utf-8")
+    page = opened("networks.py")
+    assert "cannot be used" in page.error[0].value
+    assert not page.header
+
+
+def test_texts_of_the_file_are_shown_as_they_are(models):
+    folder = write_comparison(models)
+    report = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+    report["networks"]["vgg16"]["not_trained"] = "**No** [link](https://example.org) <b>"
+    (folder / "comparison.json").write_text(json.dumps(report), encoding="utf-8")
+    assert r"\*\*No\*\* \[link\]\(https\:\/\/example\.org\) \<b\>" in texts(opened("networks.py"))
+
+
+def test_every_trained_network_is_in_the_chart(models):
+    write_comparison(models)
+    notes = drawn(opened("networks.py"))[0]["layout"]["annotations"]
+    assert len(notes) == len(SHARPNESS)
