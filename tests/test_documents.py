@@ -5,10 +5,23 @@ from dataclasses import fields
 import pytest
 
 from braintumor.cli import _parser
-from braintumor.dashboard.bundle_tables import FIRST, HEADLINES
+from braintumor.dashboard.bundle_tables import FIRST
+from braintumor.dashboard.comparison_tables import FIGURES
+from braintumor.reports import HEADLINES
 from braintumor.settings import ROOT, Settings
+from braintumor.taxonomy import CLASSES
 from scripts import write_figures
-from scripts.write_figures import END, IN_README, MEASURES, START, block, documents, filled, ideas_block
+from scripts.write_figures import (
+    END,
+    IN_README,
+    MEASURES,
+    START,
+    block,
+    documents,
+    filled,
+    ideas_block,
+    networks_block,
+)
 
 README = ROOT / "README.md"
 DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
@@ -80,7 +93,10 @@ def test_commands_of_the_readme_are_understood(arguments):
     assert _parser().parse_args(arguments).run
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/leakage.md", "docs/benchmarks.md", "docs/ideas.md"])
+@pytest.mark.parametrize(
+    "name",
+    ["README.md", "docs/model-card.md", "docs/leakage.md", "docs/benchmarks.md", "docs/ideas.md", "docs/networks.md"],
+)
 def test_figures_in_a_document_are_those_of_their_file(name):
     found = documents()
     if ROOT / name not in found:
@@ -181,6 +197,52 @@ def test_ideas_are_told_with_what_they_moved():
 
 def test_ideas_without_the_start_stand_without_differences():
     assert "| 0.950 |" in ideas_block({"classifier": idea("No map", auc_web=0.95)})
+
+
+def compared(value, **changes):
+    figures = {key: figure(value, value - 0.01, value + 0.01) for key in FIGURES}
+    figures["classes"] = {name: {rate: figure(value, 0.5, 1.0) for rate in ("recall", "f1")} for name in CLASSES}
+    run = {"split": "leak_free", "epochs": 6, "planned_epochs": 20, "seconds": 90.0}
+    inflated = {**run, "split": "published", "seconds": 900.0}
+    costs = {"size": 128, "parameters": 1234567, "flops": 24_300_000, "bytes_on_disk": 6_500_000, "latency_ms": 0.32}
+    return {
+        **{"title": "LeNet", "source": "", "reported": "", "not_trained": None},
+        **{**costs, "initial_weights": None, "device": "a laptop", "runs": [run, run, inflated]},
+        **{"leak_free": figures, "published": None, "against_default": None, **changes},
+    }
+
+
+def test_networks_are_told_with_their_costs_and_what_leaks():
+    against = {"accuracy_difference": figure(-0.081, -0.1, 0.02), "mcnemar": {"p": 0.0001}}
+    published = {"accuracy": figure(0.99, 0.98, 1.0)}
+    text = networks_block(
+        {
+            "measured_on": "a laptop",
+            "protocol": {"folds": 5, "folds_run": {"a": [0, 1], "b": [0]}, "published_test_in_training": 0.72},
+            "networks": {
+                "a": compared(0.9, title="Default"),
+                "b": compared(0.82, title="Small", published=published, against_default=against, reported="Much."),
+                "c": {"title": "Large", "source": "", "reported": "", "not_trained": "Not trained yet."},
+            },
+        }
+    )
+    assert "2 of 5 folds were run (Small 1)." in text
+    assert "72% have a near-duplicate in its training part" in text
+    assert "| Small | 82.0% (81.0 to 83.0) | 99.0% (98.0 to 100.0) | Much. |" in text
+    assert "| Default | 90.0% (89.0 to 91.0) | – | – |" in text
+    assert "−8.1 points (−10.0 to +2.0), p < 0.001" in text
+    assert (
+        "| 128 × 128 | 1,234,567 | 24.3 M | 6.5 MB | 0.3 ms | 6 of 20, 6 of 20, 6 of 20 | 1.5 min | none | a laptop |"
+        in text
+    )
+    assert text.endswith("- Large: Not trained yet.")
+    tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+    assert [len({row.count("|") for row in rows}) for rows in tables] == [1, 1, 1, 1]
+    titles, _, default, _ = ([cell.strip() for cell in row.strip("|").split("|")] for row in tables[0])
+    assert titles[1:-1] == [one.title + " ↓" * one.less_is_better for one in FIGURES.values()]
+    assert default[titles.index("Brier score ↓")] == "0.900 (0.890 to 0.910)"
+    assert "Glioma: recall | Glioma: F1" in tables[1][0]
+    assert tables[1][3].startswith("| Small | 82.0% (50.0 to 100.0) | 82.0%")
 
 
 def test_every_figure_of_the_readme_is_a_headline():
