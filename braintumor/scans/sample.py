@@ -24,7 +24,8 @@ def phantom(size: int = 256, *, tumor: bool = True, seed: int = 0) -> NDArray[np
     """Draw a synthetic head, (size, size) uint8, with or without a bright mass; it is no patient.
 
     The head is the modified Shepp–Logan phantom (Shepp & Logan, IEEE Trans. Nucl. Sci. 21, 1974) with smooth tissue
-    noise laid over it; the mass is an ellipse with a brighter rim.
+    noise and dark folds laid over it, without which it would be no brain to a network; the mass is an ellipse with a
+    brighter rim.
     """
     random = np.random.default_rng(seed)
     y, x = np.mgrid[1 : -1 : size * 1j, -1 : 1 : size * 1j]
@@ -33,7 +34,12 @@ def phantom(size: int = 256, *, tumor: bool = True, seed: int = 0) -> NDArray[np
         head[_radius(x, y, *ellipse) <= 1] += value
     tissue = head > 0.05
     texture = ndimage.gaussian_filter(random.normal(size=head.shape), size / 60)
-    head[tissue] = head[tissue] * 0.9 + 0.12 + 0.06 * (texture / texture.std())[tissue]
+    head[tissue] = head[tissue] * 0.9 + 0.12 + 0.08 * (texture / texture.std())[tissue]
+    # Lines where a smooth random field changes its sign wind like the furrows of a cortex.
+    field = ndimage.gaussian_filter(random.normal(size=head.shape), size / 50)
+    field += 0.8 * field[:, ::-1]
+    brain = _radius(x, y, *_ELLIPSES[1][1:]) <= 1
+    head[brain] -= 0.2 * np.exp(-((field / field.std() / 0.2) ** 2))[brain]
     if tumor:
         mass = _radius(x, y, 0.17, 0.14, 0.30, 0.30, 25)
         head[mass <= 1] = 0.75

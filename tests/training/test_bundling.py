@@ -49,7 +49,7 @@ def test_the_training_command_leaves_a_whole_bundle(tiny_bundle):
     assert card["initial_weights"] is None
     assert card["input"]["size"] == 48
     assert card["map"]["size"] == 24
-    assert card["heatmap"] == {"first": 10.5, "step": 16.0}
+    assert card["heatmap"] == {"first": 10.5, "step": 16.0, "feature_map": True}
     assert set(card["metrics"]) == {"validation", "test", "mirrored_test", "foreign"}
     assert set(card["metrics"]["test"]["segmentation"]["datasets"]) == {"clinic"}
     counts = card["data"]["clinic"]["images"]
