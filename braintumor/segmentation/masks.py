@@ -46,10 +46,16 @@ def tumor_mask(
     if not 0 < threshold < 1:
         raise ValueError(f"threshold is {threshold}; it must be above 0 and below 1")
     reached = place_on_scan(tumor_map, prepared, shape) >= threshold
-    regions, _ = ndimage.label(reached, _EIGHT_NEIGHBORS)
+    rows, columns = (np.flatnonzero(reached.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return reached
+    # Labels take four bytes a pixel and most of the time here, and most of a slice is empty.
+    box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    regions, _ = ndimage.label(reached[box], _EIGHT_NEIGHBORS)
     kept = np.bincount(regions.ravel()) >= _SMALLEST_REGION * prepared.side**2
     kept[0] = False
-    return np.asarray(kept[regions], dtype=bool)
+    reached[box] = kept[regions]
+    return reached
 
 
 def mask_png(mask: NDArray[np.bool_]) -> bytes:
