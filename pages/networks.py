@@ -29,7 +29,7 @@ from braintumor.dashboard.metric_sections import elements
 from braintumor.evaluation import reliability
 from braintumor.evaluation.comparison import LEAK_FREE, PUBLISHED
 from braintumor.evaluation.metrics import PROBABILITIES
-from braintumor.reports import figure, in_words, interval, listed, percent, source, spread
+from braintumor.reports import figure, in_words, interval, percent, source, spread
 from braintumor.taxonomy import CLASSES, TITLES
 
 _MOST_CHOSEN = 2
@@ -85,9 +85,9 @@ def _protocol(comparison: Comparison) -> None:
 def _folds_said(comparison: Comparison, planned: int) -> str:
     counts = {name: len(comparison.folds(name)) for name in comparison.trained}
     most = max(counts.values())
-    fewer = [f"{plain(comparison.title(name))} {count}" for name, count in counts.items() if count < most]
+    fewer = [f"{plain(comparison.title(name))}: {count}" for name, count in counts.items() if count < most]
     said = f"**{most} of {planned} folds were run**"
-    said += f" (fewer of {listed(fewer)})." if fewer else "."
+    said += f" (fewer of some: {'; '.join(fewer)})." if fewer else "."
     return said if most == planned else f"{said} Images of the other folds were not tested on."
 
 

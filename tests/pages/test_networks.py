@@ -98,7 +98,7 @@ def test_fewer_folds_of_a_network_are_told(models):
     report = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
     report["protocol"]["folds_run"]["lenet"] = [1]
     (folder / "comparison.json").write_text(json.dumps(report), encoding="utf-8")
-    assert r"(fewer of LeNet\-5 1)" in texts(opened("networks.py"))
+    assert r"(fewer of some: LeNet\-5: 1)" in texts(opened("networks.py"))
 
 
 def test_a_network_that_was_not_trained_has_its_reason_and_no_figure(models):
