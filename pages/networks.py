@@ -21,13 +21,12 @@ from braintumor.dashboard.comparison_tables import (
     interval_table,
     overview,
     read_comparison,
-    right_answers,
     same_pictures,
 )
 from braintumor.dashboard.escaping import plain
 from braintumor.dashboard.metric_sections import elements
 from braintumor.evaluation import reliability
-from braintumor.evaluation.comparison import LEAK_FREE, PUBLISHED
+from braintumor.evaluation.comparison import LEAK_FREE, PUBLISHED, known_answers
 from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.reports import figure, in_words, interval, percent, source, spread
 from braintumor.taxonomy import CLASSES, TITLES
@@ -291,8 +290,8 @@ def _calibration(comparison: Comparison, name: str, split: str) -> None:
     rows = comparison.rows(name, split)
     if rows is None:
         return
-    known = rows[rows["label"].isin(CLASSES)]
-    table = reliability(known[list(PROBABILITIES)].to_numpy().max(axis=1), right_answers(known))
+    known = known_answers(rows)
+    table = reliability(known[list(PROBABILITIES)].to_numpy().max(axis=1), known["right"].to_numpy())
     error = spread(comparison.networks[name][split].get("ece") or {})[0]
     elements.chart(charts.reliability_diagram(table, error if math.isfinite(error) else None), f"reliability-{name}")
 

@@ -19,7 +19,7 @@ from braintumor.dashboard.bundle_tables import (
 )
 from braintumor.dashboard.comparison_tables import FIGURES
 from braintumor.evaluation.comparison import LEAK_FREE
-from braintumor.reports import HEADLINES, TEST, bounds, in_words, model_card
+from braintumor.reports import HEADLINES, SPLITS, TEST, bounds, in_words, model_card
 from braintumor.reports.numbers import spread
 from braintumor.taxonomy import CLASSES, TITLES
 
@@ -313,7 +313,7 @@ def _introduction(tables: BundleTables, clean: Mapping[str, Any], leaking: Mappi
 
 def _table(clean: Mapping[str, Any], leaking: Mapping[str, Any] | None) -> list[str]:
     reports = [clean] if leaking is None else [clean, leaking]
-    titles = ["Figure", "Leak-free test", "Published test (inflated)"][: len(reports) + 1]
+    titles = ["Figure", *SPLITS.values()][: len(reports) + 1]
     rows = [
         [headline.title, *(in_words(*bounds(report, headline), headline.is_share) for report in reports)]
         for headline in HEADLINES

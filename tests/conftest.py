@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from braintumor import settings
+from braintumor.inference import SliceAnswer
 from braintumor.scans import phantom, read
 
 ROOT = Path(__file__).parent.parent
@@ -98,3 +99,17 @@ def guest_app(tmp_path, monkeypatch):
     settings.load.cache_clear()
     yield
     settings.load.cache_clear()
+
+
+@pytest.fixture
+def masked(monkeypatch):
+    """The height and width of each mask that was really made, on the scan or on the picture shown."""
+    made = []
+    original = SliceAnswer.outlined
+
+    def counting(self, square, shape):
+        made.append(shape)
+        return original(self, square, shape)
+
+    monkeypatch.setattr(SliceAnswer, "outlined", counting)
+    return made

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from braintumor.bundles import PREDICTIONS_FILE
@@ -21,8 +20,8 @@ from braintumor.evaluation.comparison import (
     LEAK_FREE,
     PREDICTION_COLUMNS,
     PUBLISHED,
+    known_answers,
 )
-from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.evaluation.paired import accuracy_difference
 from braintumor.reports import guarded, spread
 from braintumor.taxonomy import CLASSES
@@ -196,19 +195,11 @@ def same_pictures(comparison: Comparison) -> pd.DataFrame:
         clean, leaking = comparison.rows(name, LEAK_FREE), comparison.rows(name, PUBLISHED)
         if clean is None or leaking is None:
             continue
-        both = clean.assign(right=right_answers(clean)).merge(
-            leaking.assign(right=right_answers(leaking))[["row", "right"]], on="row", suffixes=("", "_published")
-        )
-        both = both[both["label"].isin(CLASSES)]
+        seen = known_answers(leaking)[["row", "right"]]
+        both = known_answers(clean).merge(seen, on="row", suffixes=("", "_published"))
         if len(both):
             rows.append({"network": name, "title": comparison.title(name), **_paired(both)})
     return pd.DataFrame(rows)
-
-
-def right_answers(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Tell of each row (n,) whether its likeliest class is its label; never where the label is "tumor"."""
-    likeliest = np.array(CLASSES)[rows[list(PROBABILITIES)].to_numpy(dtype=np.float64).argmax(axis=1)]
-    return np.asarray(likeliest == rows["label"].to_numpy(dtype=str))
 
 
 def _paired(both: pd.DataFrame) -> dict[str, float | int]:
@@ -342,13 +333,13 @@ def _contradictions(comparison: Comparison) -> list[str]:
     for name, facts in comparison.trained.items():
         for split in (split for split in SPLITS if facts.get(split)):
             rows = comparison.rows(name, split)
-            known = None if rows is None else rows[rows["label"].isin(CLASSES)]
+            known = None if rows is None else known_answers(rows)
             accuracy = _spread(facts, split, "accuracy")[0]
             images = facts[split]["images"]
             if rows is None or known is None or known.empty:
                 agree = not images
             else:
-                agree = len(rows) == images and abs(right_answers(known).mean() - accuracy) <= _TOLERANCE
+                agree = len(rows) == images and abs(known["right"].mean() - accuracy) <= _TOLERANCE
             if not agree:
                 wrong.append(f"{comparison.title(name)} ({SPLITS[split].lower()})")
     if not wrong:

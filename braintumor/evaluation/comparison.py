@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from braintumor.evaluation.bootstrap import interval
@@ -20,6 +19,7 @@ from braintumor.evaluation.samples import (
     mean_of,
     mean_present,
     plain,
+    right_answers,
     share,
 )
 from braintumor.taxonomy import CLASSES
@@ -92,15 +92,20 @@ def against_default(
 
     Both tables are as for ``comparison_figures`` and have ``PICTURE``.
     """
-    both = predictions.merge(default, on=PICTURE, suffixes=("", "_default"), validate="one_to_one")
-    both = both[both["label"].isin(CLASSES)]
+    own, other = known_answers(predictions), known_answers(default)
+    both = own.merge(other, on=PICTURE, suffixes=("", "_default"), validate="one_to_one")
     if both.empty:
         return None
-    label = both["label"].to_numpy(dtype=str)
-    right, default_right = (_likeliest(both, suffix) == label for suffix in ("", "_default"))
+    right, default_right = (both[column].to_numpy(dtype=bool) for column in ("right", "right_default"))
     groups = both["group"].astype(str).to_list()
     difference = accuracy_difference(right, default_right, groups, resamples=resamples, seed=seed)
     return {"images": len(both), "accuracy_difference": difference, "mcnemar": mcnemar(right, default_right)}
+
+
+def known_answers(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Give the rows of known class with the column ``right``, whether the likeliest class is the label."""
+    known = predictions[predictions["label"].isin(CLASSES)]
+    return known.assign(right=right_answers(known) == 1)
 
 
 def _of_class(sample: Sample, rates: ClassRates, by_class: Floats, number: int) -> dict[str, Interval | int]:
@@ -114,8 +119,3 @@ def _of_class(sample: Sample, rates: ClassRates, by_class: Floats, number: int) 
         "auc": interval(by_class[:, number]),
         "images": int(own.sum()),
     }
-
-
-def _likeliest(rows: pd.DataFrame, suffix: str) -> npt.NDArray[np.str_]:
-    chances = rows[[f"p_{name}{suffix}" for name in CLASSES]].to_numpy(dtype=np.float64)
-    return np.asarray(np.array(CLASSES)[chances.argmax(axis=1)])

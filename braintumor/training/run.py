@@ -32,6 +32,9 @@ KERAS_SUFFIX = ".keras"
 LOGISTIC = "logistic"
 _STILL = Augmentation(**dict.fromkeys((field.name for field in fields(Augmentation)), 0.0))
 _SCANNERS = Augmentation(bias_field=0.5, gamma=0.8, coarseness=1.0, jpeg=0.25)
+_REGRAFTED = Counterfactuals(
+    mirror_half=0.25, mirror_patch=0.1, erase=0.3, patch=0.03, patchwork=0.3, graft=0.05, regraft=0.5
+)
 
 
 def _drawn_plainly(augmentation: Augmentation) -> Sampling:
@@ -46,16 +49,12 @@ RECIPES: dict[str, Sampling] = {
     ),
     "regrafted": Sampling(
         _SCANNERS,
-        Counterfactuals(
-            mirror_half=0.25, mirror_patch=0.1, erase=0.3, patch=0.03, patchwork=0.3, graft=0.05, regraft=0.5
-        ),
+        _REGRAFTED,
         by_source=False,
     ),
     "warped": Sampling(
         replace(_SCANNERS, rotation=15.0, scaling=0.2, quarter_turn=0.05, upside_down=0.1, warp=0.05),
-        Counterfactuals(
-            mirror_half=0.25, mirror_patch=0.1, erase=0.3, patch=0.03, patchwork=0.3, graft=0.05, regraft=0.5
-        ),
+        _REGRAFTED,
         by_source=False,
     ),
     # As the plain networks were published.

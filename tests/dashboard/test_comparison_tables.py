@@ -12,11 +12,11 @@ from braintumor.dashboard.comparison_tables import (
     interval_table,
     overview,
     read_comparison,
-    right_answers,
     same_pictures,
 )
 from braintumor.evaluation import figures
 from braintumor.evaluation.comparison import LEAK_FREE, PUBLISHED
+from braintumor.evaluation.samples import right_answers
 from braintumor.taxonomy import CLASSES
 from tests.dashboard.made_comparison import SHARPNESS, THRESHOLD, write_comparison
 

@@ -183,32 +183,18 @@ def test_a_network_that_does_not_locate_has_no_outline(session):
     assert scan_viewer._outlined(answer(), 0) is None
 
 
-@pytest.fixture
-def made(session, monkeypatch):
-    """Shapes of the masks really made, in order."""
-    shapes = []
-    original = SliceAnswer.outlined
-
-    def counting(found, square, shape):
-        shapes.append(shape)
-        return original(found, square, shape)
-
-    monkeypatch.setattr(SliceAnswer, "outlined", counting)
-    return shapes
-
-
-def test_an_outline_is_made_once_for_each_slice_and_the_latest_are_kept(made):
+def test_an_outline_is_made_once_for_each_slice_and_the_latest_are_kept(session, masked):
     volume = answer(p_tumors=(0.9,) * 40, tumor_map=spot(16), kept=range(40))
     # An answer is measured when it is made, which takes a mask of every slice.
-    made.clear()
+    masked.clear()
     for _ in range(3):
         for number in (0, 1, 2):
             scan_viewer._outlined(volume, number)
-    assert len(made) == 3
+    assert len(masked) == 3
     for number in range(40):
         scan_viewer._outlined(volume, number)
     assert len(st.session_state[scan_viewer._OUTLINES]) == 32
-    assert len(made) == 40
+    assert len(masked) == 40
 
 
 SENTENCES = {

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from braintumor import settings
 from braintumor.dashboard import gate
-from braintumor.inference import Predictor, SliceAnswer
+from braintumor.inference import Predictor
 from braintumor.scans import phantom
 from tests.conftest import SHIPPED, png_bytes
 
@@ -95,20 +95,6 @@ def estranged(models):
     """A page whose model takes nothing for a brain scan."""
     models(referral={**TRUSTING, "distance_limit": 0.0})
     return _open()
-
-
-@pytest.fixture
-def masked(monkeypatch):
-    """The height and width of each mask that was really made, on the scan or on the picture shown."""
-    made = []
-    original = SliceAnswer.outlined
-
-    def counting(self, square, shape):
-        made.append(shape)
-        return original(self, square, shape)
-
-    monkeypatch.setattr(SliceAnswer, "outlined", counting)
-    return made
 
 
 def _volume(slices=3):
