@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from braintumor.bundles import GRAPH_FILE, HISTORY_FILE, PREDICTIONS_FILE, load_bundle
+from braintumor.bundles import PREDICTIONS_FILE, load_bundle
 from braintumor.errors import InputError
 from braintumor.evaluation.comparison import (
     COMPARISON_FILE,
@@ -33,6 +33,7 @@ from braintumor.training.fitting import NOT_RECORDED
 from braintumor.training.losses import MARGINAL
 from braintumor.training.measuring import DIGITS
 from braintumor.training.profiling import device, latency
+from braintumor.training.results import NETWORK_FACTS, Result, finished_results, run_facts
 from braintumor.training.run import KERAS_SUFFIX, RunOptions
 from braintumor.training.trial import (
     PUBLISHED_DATASET,
@@ -45,16 +46,13 @@ from braintumor.training.trial import (
 )
 from braintumor.training.writing import write_whole
 
-_RUN_FACTS = ("split", "fold", "epochs", "planned_epochs", "best_epoch", "ended", "seconds", "images", "threshold")
-_WHERE_MISSING = {"sensitivity": SENSITIVITY}
-"""What trials of earlier versions were asked for without saying so."""
-
 
 @dataclass(frozen=True)
 class CompareOptions:
     """What a comparison was asked for; see ``python -m braintumor compare --help``.
 
     ``networks`` are the ones to train, none to write the results of finished trials anew; ``weights`` are by network.
+    What ``out`` holds of earlier trials is kept where ``runs`` has no newer ones.
     """
 
     data: Path
@@ -182,24 +180,9 @@ class _Bench:
         chosen = {"folds": options.folds, "seed": options.seed, "sensitivity": options.sensitivity}
         return {**chosen, "index_sha256": index_digest(self.index)}
 
-    def finished(self) -> dict[Trial, dict[str, Any]]:
+    def finished(self) -> dict[Trial, Result]:
         """Read every finished trial; raises ``InputError`` for one that does not agree with what is asked for."""
-        found: dict[Trial, dict[str, Any]] = {}
-        for name in NETWORKS:
-            for trial in (
-                *(Trial(name, LEAK_FREE, fold) for fold in range(self._options.folds)),
-                Trial(name, PUBLISHED, 0),
-            ):
-                facts = trial.facts(self._options.runs)
-                if facts is None:
-                    continue
-                if any(facts.get(key, _WHERE_MISSING.get(key)) != value for key, value in self._protocol.items()):
-                    raise InputError(
-                        f"{trial.folder(self._options.runs)} holds a trial on other data or folds or of another seed "
-                        "or sensitivity; name another folder for --runs or delete it."
-                    )
-                found[trial] = facts
-        return found
+        return finished_results(self._options.runs, self._options.out, self._protocol)
 
     def stands(self, trial: Trial) -> bool:
         """Tell whether the bundle given stands for a trial."""
@@ -234,19 +217,20 @@ class _Bench:
 def write_comparison(
     options: CompareOptions,
     index: pd.DataFrame,
-    finished: Mapping[Trial, Mapping[str, Any]],
+    finished: Mapping[Trial, Result],
     skipped: Mapping[str, str],
 ) -> dict[str, Any]:
     """Write the two tables and ``comparison.json`` of all finished trials, and give the last one's object."""
-    predictions = _joined(options, finished, PREDICTIONS_FILE, PREDICTION_COLUMNS)
-    histories = _joined(options, finished, HISTORY_FILE, HISTORY_COLUMNS)
-    measured = with_thresholds(predictions, finished.values())
+    predictions = _joined([result.predictions for result in finished.values()], PREDICTION_COLUMNS)
+    histories = _joined([result.history for result in finished.values()], HISTORY_COLUMNS)
+    facts = {trial: result.facts for trial, result in finished.items()}
+    measured = with_thresholds(predictions, facts.values())
     folds_run = {
         name: sorted(t.fold for t in finished if (t.network, t.split) == (name, LEAK_FREE)) for name in NETWORKS
     }
     report = {
         "created": datetime.now(UTC).date().isoformat(),
-        "command": _command(options, finished),
+        "command": _command(options, facts),
         "index_sha256": index_digest(index),
         "default": DEFAULT,
         "measured_on": device(),
@@ -260,9 +244,7 @@ def write_comparison(
             "published_test_in_training": _leaking(index, options),
         },
         "networks": {
-            name: _network(
-                name, options, finished, measured, [s for t, s in skipped.items() if t.startswith(f"{name} ")]
-            )
+            name: _network(name, finished, measured, [s for t, s in skipped.items() if t.startswith(f"{name} ")])
             for name in NETWORKS
         },
     }
@@ -333,36 +315,37 @@ def with_thresholds(predictions: pd.DataFrame, runs: Any) -> pd.DataFrame:
     return predictions.merge(thresholds, on=keys, how="left", validate="many_to_one")
 
 
-def _network(
-    name: str,
-    options: CompareOptions,
-    finished: Mapping[Trial, Mapping[str, Any]],
-    measured: pd.DataFrame,
-    reasons: list[str],
-) -> dict[str, Any]:
+def _network(name: str, finished: Mapping[Trial, Result], measured: pd.DataFrame, reasons: list[str]) -> dict[str, Any]:
     network = NETWORKS[name]
     about = {"title": network.title, "source": network.source, "reported": network.reported}
-    own = {trial: facts for trial, facts in finished.items() if trial.network == name}
+    own = [result for trial, result in finished.items() if trial.network == name]
     if not own:
         return {**about, "not_trained": reasons[0] if reasons else _not_trained(name)}
-    trial, first = next(iter(own.items()))
-    graph = trial.folder(options.runs) / GRAPH_FILE
+    facts = [result.facts for result in own]
+    # Of trials that only an earlier file knows, its latency is the one there is.
+    first = next((result for result in own if result.graph), own[0])
     rows = {split: measured[(measured["network"] == name) & (measured["split"] == split)] for split in SPLITS}
     default = measured[(measured["network"] == DEFAULT) & (measured["split"] == LEAK_FREE)]
     return {
         **about,
         "not_trained": None,
-        **{key: first[key] for key in ("size", "parameters", "flops")},
-        "bytes_on_disk": graph.stat().st_size,
-        "latency_ms": round(latency(graph, first["size"]), 3),
-        "initial_weights": " or ".join(
-            sorted({one["initial_weights"] for one in own.values() if one.get("initial_weights")})
-        )
+        **{key: first.facts[key] for key in NETWORK_FACTS},
+        **_costs(first),
+        "initial_weights": " or ".join(sorted({one["initial_weights"] for one in facts if one.get("initial_weights")}))
         or None,
-        "device": " and ".join(sorted({one.get("device", NOT_RECORDED) for one in own.values()})),
-        "runs": [{key: facts[key] for key in _RUN_FACTS} for facts in own.values()],
+        "device": " and ".join(sorted({one.get("device", NOT_RECORDED) for one in facts})),
+        "runs": [run_facts(one) for one in facts],
         **{split: comparison_figures(rows[split]) if len(rows[split]) else None for split in SPLITS},
         "against_default": None if name == DEFAULT else against_default(rows[LEAK_FREE], default),
+    }
+
+
+def _costs(result: Result) -> dict[str, Any]:
+    if result.graph is None:
+        return {key: result.facts[key] for key in ("bytes_on_disk", "latency_ms")}
+    return {
+        "bytes_on_disk": result.graph.stat().st_size,
+        "latency_ms": round(latency(result.graph, result.facts["size"]), 3),
     }
 
 
@@ -382,16 +365,9 @@ def _leaking(index: pd.DataFrame, options: CompareOptions) -> float | None:
     return float(test["picture"].isin(parts.loc[parts["split"] == "train", "picture"]).mean())
 
 
-def _joined(
-    options: CompareOptions, finished: Mapping[Trial, Any], file: str, columns: tuple[str, ...]
-) -> pd.DataFrame:
-    tables = []
-    for trial in finished:
-        path = trial.folder(options.runs) / file
-        if path.is_file():
-            table = pd.read_csv(path).assign(network=trial.network, split=trial.split, fold=trial.fold)
-            tables.append(table.reindex(columns=list(columns)))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(columns))
+def _joined(tables: list[pd.DataFrame], columns: tuple[str, ...]) -> pd.DataFrame:
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(columns))
 
 
 def _name(weights: Path | str) -> str:

@@ -259,6 +259,51 @@ def test_a_further_call_trains_only_what_is_missing(compared, tmp_path):
     assert more["networks"]["logistic"]["against_default"] == report["networks"]["logistic"]["against_default"]
 
 
+def test_earlier_results_are_kept_where_their_runs_are_gone(compared, tmp_path):
+    options, report, _ = compared
+    out = tmp_path / "out"
+    shutil.copytree(options.out, out)
+    asked = replace(options, runs=tmp_path / "no runs", out=out, networks=(), bundle=None)
+    again, skipped = compare(asked)
+    assert not skipped
+    assert {**again, "created": ""} == {**report, "created": "", "networks": again["networks"]}
+    for name, row in again["networks"].items():
+        reason = "Not trained" if name == "ensemble" else row["not_trained"]
+        assert {**row, "not_trained": reason} == {**report["networks"][name], "not_trained": reason}
+    for name in ("predictions.csv", "histories.csv"):
+        assert (out / name).read_bytes() == (options.out / name).read_bytes()
+    more, _ = compare(replace(asked, networks=("logistic",), run_folds=(1,)))
+    assert more["protocol"]["folds_run"] == {"squeeze_unet": [0], "lenet": [0], "logistic": [0, 1]}
+    assert check_figures(out) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "folds_run", "words"),
+    [
+        (lambda report: report["networks"]["logistic"].update(parameters=7), [1], None),
+        (lambda report: report["networks"]["lenet"].update(parameters=7), [0, 1], None),
+        (lambda report: report["protocol"].update(seed=3), None, "name another folder for --out or delete it"),
+        (lambda report: report.update(index_sha256="0"), None, "a comparison on other data"),
+    ],
+    ids=["network changed", "another network changed", "other folds", "other data"],
+)
+def test_earlier_results_count_only_beside_their_like(change, folds_run, words, compared, tmp_path):
+    options, _, _ = compared
+    out = tmp_path / "out"
+    shutil.copytree(options.out, out)
+    rewritten(out / "comparison.json", change)
+    asked = replace(
+        options, runs=tmp_path / "runs", out=out, networks=("logistic",), run_folds=(1,), epochs=None, bundle=None
+    )
+    if words:
+        with pytest.raises(InputError, match=words):
+            compare(asked)
+        return
+    report, _ = compare(asked)
+    assert report["protocol"]["folds_run"]["logistic"] == folds_run
+    assert report["protocol"]["folds_run"]["lenet"] == [0]
+
+
 def test_trials_of_earlier_versions_count_with_what_they_do_not_say(compared, tmp_path):
     options, report, _ = compared
     runs = tmp_path / "runs"
