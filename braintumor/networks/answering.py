@@ -5,29 +5,35 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+HIGHEST_CELLS = 40
+"""How many cells of a map of 96 × 96 speak for a tumor, about a square of 13 pixels in a picture of 192."""
 
-@keras.saving.register_keras_serializable("braintumor")
-class TopMean(layers.Layer):
-    """Mean of the highest cells of a map: (n, h, w, 1) to (n, 1), scaled and shifted by two learned numbers.
+
+def highest_mean(tumor_map: Any, cells: int = HIGHEST_CELLS) -> Any:
+    """Mean of the highest cells of a map: (n, h, w, 1) to (n, 1).
 
     ``cells`` is their number on a map of 96 × 96; other maps take the same share. Between maximum and average pooling,
     for evidence that is small but not a single cell (top-k pooling, Durand et al., CVPR 2017, section 3).
     """
+    area = tumor_map.shape[1] * tumor_map.shape[2]
+    highest, _ = ops.top_k(ops.reshape(tumor_map, (-1, area)), max(1, round(cells * area / 96**2)))
+    return ops.mean(highest, axis=-1, keepdims=True)
 
-    def __init__(self, cells: int = 40, **options: Any) -> None:
+
+@keras.saving.register_keras_serializable("braintumor")
+class TopMean(layers.Layer):
+    """``highest_mean`` of a map, (n, h, w, 1) to (n, 1), scaled and shifted by two learned numbers."""
+
+    def __init__(self, cells: int = HIGHEST_CELLS, **options: Any) -> None:
         super().__init__(**options)
         self.cells = cells
 
     def build(self, input_shape: Any) -> None:
-        height, width = input_shape[1:3]
-        self._count = max(1, round(self.cells * height * width / 96**2))
-        self._area = height * width
         self.scale = self.add_weight(name="scale", shape=(), initializer="ones")
         self.shift = self.add_weight(name="shift", shape=(), initializer="zeros")
 
     def call(self, inputs: Any) -> Any:
-        highest, _ = ops.top_k(ops.reshape(inputs, (-1, self._area)), self._count)
-        return ops.mean(highest, axis=-1, keepdims=True) * self.scale + self.shift
+        return highest_mean(inputs, self.cells) * self.scale + self.shift
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "cells": self.cells}

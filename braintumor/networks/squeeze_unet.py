@@ -8,14 +8,12 @@ from keras import layers, ops
 
 from braintumor.networks import squeezenet
 from braintumor.networks.answering import JointLogits, RegionPooling, TopMean
-from braintumor.networks.attention import attend
 from braintumor.taxonomy import TUMOR_CLASSES
 
 # Encoder stage and channels of each decoder step, from coarse to fine.
 _STEPS = ((8, "fire5", 64), (4, "fire3", 32))
 _COARSEST_CHANNELS = (96, 64)
 _MIRRORED_CHANNELS = 32
-_HEADS = 4
 _RAREST_LOGIT = -3.0
 
 
@@ -62,8 +60,7 @@ def build(size: int, weights: Path | None = None) -> keras.Model:
 
 def _decode(features: Any, stages: dict[str, Any]) -> Any:
     first, second = _COARSEST_CHANNELS
-    x = attend(_convolve(features, first, 1, "decode16_skip"), _HEADS, "decode16_attend")
-    x = _convolve(_beside_mirrored(x, "decode16"), second, 3, "decode16")
+    x = _convolve(_beside_mirrored(_convolve(features, first, 1, "decode16_skip"), "decode16"), second, 3, "decode16")
     for divisor, stage, channels in _STEPS:
         name = f"decode{divisor}"
         if x.shape[-1] != channels:

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from braintumor.errors import InputError
+from braintumor.networks.answering import highest_mean
 from braintumor.networks.heads import BINARY, TASKS
 
 MARGINAL = "marginal"
@@ -14,6 +15,9 @@ LOSSES = (MARGINAL, "categorical", "sparse_categorical", BINARY)
 
 KINDS_ONLY = ("categorical", "sparse_categorical")
 """Losses that a tumor of unknown kind cannot teach."""
+
+# An infinity would turn gradients into NaN.
+_EXCLUDED = -30.0
 
 
 @keras.saving.register_keras_serializable("braintumor")
@@ -32,8 +36,7 @@ class MarginalCrossEntropy(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         log_probability = ops.log_softmax(y_pred, axis=-1)
-        # -30 stands for "excluded"; an infinity would turn gradients into NaN.
-        marginal = ops.logsumexp(ops.where(y_true > 0.5, log_probability, -30.0), axis=-1)
+        marginal = ops.logsumexp(ops.where(y_true > 0.5, log_probability, _EXCLUDED), axis=-1)
         uniform = ops.mean(log_probability, axis=-1)
         return -(1 - self.smoothing) * marginal - self.smoothing * uniform
 
@@ -98,16 +101,23 @@ def allowed_accuracy(y_true: Any, y_pred: Any) -> Any:
 
 @keras.saving.register_keras_serializable("braintumor")
 class OutlineLoss(keras.losses.Loss):
-    """Cross-entropy plus soft Dice of a tumor map, over the pictures whose outline is known.
+    """Cross-entropy plus soft Dice of a tumor map, and what it says beside the tumor, where the outline is known.
 
     ``y_true`` is (n, h, w, 1), the share of each cell that is tumor, or below 0 throughout where nobody drew an
     outline: such a picture has no say. ``y_pred`` are logits of the same shape. The Dice term (Milletari et al. 2016,
     arXiv:1606.04797, section 3) counts only where there is a tumor; ``cross_entropy`` weighs the mean over cells.
+
+    ``rest`` weighs the cross-entropy of "no tumor" for the slice less its tumor and a margin of two cells, scored as
+    whole slices are, by ``highest_mean``. So each outlined slice is a tumor-free one of its own source as well, where
+    a mean over thousands of cells would hardly notice the few that make a false alarm.
     """
 
-    def __init__(self, cross_entropy: float = 4.0, name: str = "outline_loss", **options: Any) -> None:
+    def __init__(
+        self, cross_entropy: float = 4.0, rest: float = 0.5, name: str = "outline_loss", **options: Any
+    ) -> None:
         super().__init__(name=name, **options)
         self.cross_entropy = cross_entropy
+        self.rest = rest
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         axes = (1, 2, 3)
@@ -120,7 +130,9 @@ class OutlineLoss(keras.losses.Loss):
         held = ops.sum(truth, axis=axes)
         overlap = 2 * ops.sum(chance * truth, axis=axes) + 1
         dice = 1 - overlap / (ops.sum(chance, axis=axes) + held + 1)
-        return known * (self.cross_entropy * entropy + ops.where(held > 0, dice, 0.0))
+        near = ops.max_pool(ops.pad(truth, ((0, 0), (2, 2), (2, 2), (0, 0))), 5, 1, padding="valid")
+        rest = ops.softplus(highest_mean(ops.where(near > 0, _EXCLUDED, y_pred)))[:, 0]
+        return known * (self.cross_entropy * entropy + ops.where(held > 0, dice + self.rest * rest, 0.0))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "cross_entropy": self.cross_entropy}
+        return {**super().get_config(), "cross_entropy": self.cross_entropy, "rest": self.rest}

@@ -125,7 +125,9 @@ def _kept(out: Path, protocol: Mapping[str, Any]) -> dict[Trial, Result]:
         for run in row.get("runs", []):
             trial = Trial(name, run["split"], run["fold"])
             history = tables[HISTORIES_FILE].get(trial, pd.DataFrame(columns=list(HISTORY_COLUMNS)))
-            kept[trial] = Result({"network": name, **shared, **run, **protocol}, tables[PREDICTIONS_FILE][trial], history, None)
+            kept[trial] = Result(
+                {"network": name, **shared, **run, **protocol}, tables[PREDICTIONS_FILE][trial], history, None
+            )
     return kept
 
 
