@@ -31,6 +31,9 @@ from braintumor.training.run import RECIPES
 
 SIZE = 128
 OUT = Path(__file__).parent.parent / "docs" / "ideas.json"
+START = "map_lighter"
+"""The idea that others are measured against: the present network, learning from its map, score and kind alone."""
+
 _PLAIN = Sampling(by_source=False, outlined_copies=False)
 _SCANNER = Augmentation(bias_field=0.5, gamma=0.8, coarseness=1.0, jpeg=0.25)
 
@@ -39,8 +42,9 @@ _SCANNER = Augmentation(bias_field=0.5, gamma=0.8, coarseness=1.0, jpeg=0.25)
 class Idea:
     """One thing done differently.
 
-    ``says`` names it in a document, ``settings`` are other arguments for layers of the network. With ``flip_of`` the
-    network of that other idea is asked about each picture and its mirror image, and the mean of both counts.
+    ``says`` names it in a document, ``settings`` are other arguments for layers of the network. ``rest_weight`` is that
+    of ``FitOptions``. With ``flip_of`` the network of that other idea is asked about each picture and its mirror image,
+    and the mean of both counts.
     """
 
     says: str
@@ -48,6 +52,7 @@ class Idea:
     network: str = "squeeze_unet"
     settings: dict[type, dict[str, Any]] = field(default_factory=dict)
     outline_weight: float = 1.0
+    rest_weight: float = 0.0
     weights: bool = True
     smoothing: float = 0.03
     flip_of: str | None = None
@@ -65,7 +70,7 @@ _ALL = Sampling(
 )
 IDEAS: dict[str, Idea] = {
     "classifier": Idea("Plain classifier, no map", network="squeezenet"),
-    "map": Idea("Map, score and kind: the start that each idea below is measured against"),
+    "map": Idea("Map, score and kind with the network of version 1: the start of the ideas below"),
     "outline_weight_3": Idea("Map loss counted three times", outline_weight=3.0),
     "scanner": Idea("Bias field, stronger gamma, coarser pixels, JPEG", replace(_PLAIN, augmentation=_SCANNER)),
     "by_source": Idea("Draw evenly over source and label", replace(_PLAIN, by_source=True)),
@@ -102,6 +107,7 @@ IDEAS: dict[str, Idea] = {
         outline_weight=2.0,
         flip_of="regrafted",
     ),
+    START: Idea("Map, score and kind with the present network: the start that each idea below is measured against"),
     "one_side": Idea(
         "Lighter decoder, kind from the region, recipe of version 2",
         RECIPES["warped"],
@@ -109,6 +115,12 @@ IDEAS: dict[str, Idea] = {
         settings={Mirrored: {"turned": False}},
     ),
     "both_sides": Idea("The same, comparing both sides of the head: version 2", RECIPES["warped"], outline_weight=2.0),
+    "rest": Idea(
+        "The same, counting the slice beside its tumor as one without: version 3",
+        RECIPES["warped"],
+        outline_weight=2.0,
+        rest_weight=0.5,
+    ),
 }
 
 
@@ -150,6 +162,7 @@ def _try(
         epochs=options.epochs,
         epoch_images=3200,
         outline_weight=idea.outline_weight,
+        rest_weight=idea.rest_weight,
         smoothing=idea.smoothing,
         sampling=idea.sampling,
     )
@@ -161,6 +174,7 @@ def _try(
     measured = measure(_flipping(runner) if idea.flip_of else runner, data, volumes)
     return {
         "says": idea.says,
+        "against": START,
         "epochs": options.epochs,
         "size": SIZE,
         "seconds": round(seconds),

@@ -52,8 +52,8 @@ IN_README = (
 )
 """Titles of the headline figures in the README."""
 
-START_IDEA = "map"
-"""The run that every other one of the ideas is measured against."""
+FIRST_START = "map"
+"""The run that ideas were measured against before each said so itself."""
 
 MEASURES: Mapping[str, str] = {
     "dice_cheng": "Dice, Cheng",
@@ -151,16 +151,18 @@ def benchmark_block(report: Mapping[str, Any]) -> str:
 
 
 def ideas_block(report: Mapping[str, Any]) -> str:
-    """Lay out what each idea measured, and how far that is from where the ideas start, as Markdown."""
-    start = report.get(START_IDEA, {}).get("measured", {})
-    rows = [
-        f"| {row['says']} | "
-        + " | ".join(
-            _moved(row["measured"].get(key), None if name == START_IDEA else start.get(key)) for key in MEASURES
-        )
-        + " |"
-        for name, row in report.items()
-    ]
+    """Lay out what each idea measured, and how far that is from the start it is measured against, as Markdown."""
+    starts = {name: row.get("against", FIRST_START) for name, row in report.items()}
+    order = list(report)
+    # Each start stands before the ideas that it is measured with.
+    ranked = sorted(
+        order, key=lambda name: (order.index(starts[name]) if starts[name] in order else -1, starts[name] != name)
+    )
+    rows = []
+    for name in ranked:
+        row, start = report[name], report.get(starts[name], {}).get("measured", {})
+        cells = [_moved(row["measured"].get(key), None if name == starts[name] else start.get(key)) for key in MEASURES]
+        rows.append(f"| {' | '.join((row['says'], *cells))} |")
     head = [f"| {' | '.join(('Idea', *MEASURES.values()))} |", f"| {' | '.join(['---'] * (1 + len(MEASURES)))} |"]
     return "\n".join([_how_trained(report), "", *head, *rows])
 

@@ -195,6 +195,25 @@ def test_ideas_are_told_with_what_they_moved():
     assert "1,719 validation images in 62 groups" in text
 
 
+def test_each_idea_is_told_against_the_start_that_it_names():
+    text = ideas_block(
+        {
+            "newer": {**idea("A newer idea", auc_web=0.93), "against": "start"},
+            "map": idea("The first start", auc_web=0.97),
+            "older": idea("An older idea", auc_web=0.95),
+            "start": {**idea("The next start", auc_web=0.90), "against": "start"},
+        }
+    )
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("|")][2:]
+    auc = 1 + list(MEASURES).index("auc_web")
+    assert [(row[0].removeprefix("| "), row[auc]) for row in rows] == [
+        ("The first start", "0.970"),
+        ("An older idea", "0.950 (−0.020)"),
+        ("The next start", "0.900"),
+        ("A newer idea", "0.930 (+0.030)"),
+    ]
+
+
 def test_ideas_without_the_start_stand_without_differences():
     assert "| 0.950 |" in ideas_block({"classifier": idea("No map", auc_web=0.95)})
 

@@ -40,7 +40,8 @@ class FitOptions:
     ``patience`` is the number of epochs without a better validation loss after which the run ends.
     ``averaging`` is the share of all steps over which the weights' moving average reaches back (Polyak & Juditsky
     1992); that average is kept.
-    ``outline_weight`` is that of the map's loss beside the logits', for networks that have a map. ``loss`` is one of
+    ``outline_weight`` is that of the map's loss beside the logits', for networks that have a map, and ``rest_weight``
+    that of the slice beside its tumor within it, see ``losses.OutlineLoss``. ``loss`` is one of
     ``losses.LOSSES``; ``smoothing`` is for "marginal".
     """
 
@@ -54,6 +55,7 @@ class FitOptions:
     patience: int = 12
     seed: int = 0
     outline_weight: float = 2.0
+    rest_weight: float = 0.5
     sampling: Sampling = field(default_factory=Sampling)
     loss: str = MARGINAL
 
@@ -173,7 +175,7 @@ def _compile(model: keras.Model, options: FitOptions) -> None:
     losses: dict[str, keras.losses.Loss] = {"logits": loss_of(options.loss, options.smoothing)}
     weights = {"logits": 1.0}
     if _map_side(model):
-        losses["map"], weights["map"] = OutlineLoss(), options.outline_weight
+        losses["map"], weights["map"] = OutlineLoss(rest=options.rest_weight), options.outline_weight
     model.compile(optimizer, losses, loss_weights=weights, metrics={"logits": [_named_accuracy()]})
 
 
@@ -268,7 +270,8 @@ class _Recorder(keras.callbacks.Callback):
         if "map" in found:
             outlines = [self._validation.outline(row) for row in range(len(pictures))]
             truth = target_maps(outlines, found["map"].shape[1])
-            measured["val_loss"] += self._options.outline_weight * float(OutlineLoss()(truth, found["map"]))
+            of_map = OutlineLoss(rest=self._options.rest_weight)
+            measured["val_loss"] += self._options.outline_weight * float(of_map(truth, found["map"]))
             measured["val_dice"] = _mean_dice(truth, found["map"])
         return measured
 

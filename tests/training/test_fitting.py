@@ -34,6 +34,7 @@ OPTIONS = FitOptions(
     patience=10,
     averaging=0.13,
     outline_weight=0.7,
+    rest_weight=0.3,
     sampling=Sampling(Augmentation(), Counterfactuals(mirror_half=0.5, patch=0.5, graft=0.5)),
 )
 MEASURED = {
@@ -95,7 +96,7 @@ def test_the_history_tells_how_the_kept_weights_do_on_validation(whole, part):
     loss = float(MarginalCrossEntropy()(allowed, found["logits"]))
     if "map" in found:
         truth = target_maps([part.outline(row) for row in range(8)], SIZE // 2)
-        loss += 0.7 * float(OutlineLoss()(truth, found["map"]))
+        loss += 0.7 * float(OutlineLoss(rest=0.3)(truth, found["map"]))
         drawn, called = truth[[1, 3, 5]] > 0.5, found["map"][[1, 3, 5]] > 0
         dice = [2 * (one & other).sum() / (one.sum() + other.sum()) for one, other in zip(drawn, called, strict=True)]
         assert row["val_dice"] == pytest.approx(np.mean(dice), abs=1e-6)
@@ -128,11 +129,13 @@ def test_a_network_learns_what_it_is_shown_and_its_average_is_kept(part, tmp_pat
         assert (np.asarray(kept) != np.asarray(weight)).any()
 
 
-def test_the_map_counts_as_much_as_asked_for(part, tmp_path):
+@pytest.mark.parametrize("weight", ["outline_weight", "rest_weight"])
+@pytest.mark.parametrize("measured", ["loss", "val_loss"])
+def test_the_map_counts_as_much_as_asked_for(weight, measured, part, tmp_path):
     once = replace(OPTIONS, epochs=1, epoch_images=8)
     losses = [
-        _run(build_glass(), part, tmp_path / str(weight), replace(once, outline_weight=weight)).history["loss"][0]
-        for weight in (0.0, 5.0)
+        _run(build_glass(), part, tmp_path / str(value), replace(once, **{weight: value})).history[measured][0]
+        for value in (0.0, 5.0)
     ]
     assert losses[1] > losses[0] + 0.5
 
