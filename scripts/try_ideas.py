@@ -23,11 +23,11 @@ from braintumor.networks.answering import RegionPooling, TopMean
 from braintumor.networks.squeeze_unet import Mirrored
 from braintumor.scans import prepare, read
 from braintumor.taxonomy import CLASSES, NO_TUMOR, TUMOR_CLASSES
-from braintumor.training import Augmentation, Counterfactuals, FitOptions, Sampling, fit
+from braintumor.training import Counterfactuals, FitOptions, Sampling, fit
 from braintumor.training.counterfactuals import Example, mirror_axis, mirrored_half
 from braintumor.training.experiment import ExperimentData, labelled_index, prepare_pictures, split_index
 from braintumor.training.export import inference_model, without_optimizer
-from braintumor.training.run import RECIPES
+from braintumor.training.run import RECIPES, SCANNERS
 
 SIZE = 128
 OUT = Path(__file__).parent.parent / "docs" / "ideas.json"
@@ -35,7 +35,6 @@ START = "map_lighter"
 """The idea that others are measured against: the present network, learning from its map, score and kind alone."""
 
 _PLAIN = Sampling(by_source=False, outlined_copies=False)
-_SCANNER = Augmentation(bias_field=0.5, gamma=0.8, coarseness=1.0, jpeg=0.25)
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def _with(**chances: float) -> Sampling:
 
 
 _ALL = Sampling(
-    _SCANNER,
+    SCANNERS,
     Counterfactuals(mirror_half=0.5, mirror_patch=0.25, graft=0.25),
     by_source=True,
     outlined_copies=False,
@@ -72,7 +71,7 @@ IDEAS: dict[str, Idea] = {
     "classifier": Idea("Plain classifier, no map", network="squeezenet"),
     "map": Idea("Map, score and kind with the network of version 1: the start of the ideas below"),
     "outline_weight_3": Idea("Map loss counted three times", outline_weight=3.0),
-    "scanner": Idea("Bias field, stronger gamma, coarser pixels, JPEG", replace(_PLAIN, augmentation=_SCANNER)),
+    "scanner": Idea("Bias field, stronger gamma, coarser pixels, JPEG", replace(_PLAIN, augmentation=SCANNERS)),
     "by_source": Idea("Draw evenly over source and label", replace(_PLAIN, by_source=True)),
     "outlined_copies": Idea(
         "Tumors drawn from outlined copies of their pictures alone", replace(_PLAIN, outlined_copies=True)

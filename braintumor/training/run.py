@@ -31,7 +31,9 @@ from braintumor.training.sampling import Sampling
 KERAS_SUFFIX = ".keras"
 LOGISTIC = "logistic"
 _STILL = Augmentation(**dict.fromkeys((field.name for field in fields(Augmentation)), 0.0))
-_SCANNERS = Augmentation(bias_field=0.5, gamma=0.8, coarseness=1.0, jpeg=0.25)
+SCANNERS = Augmentation(bias_field=0.5, gamma=0.8, coarseness=1.0, jpeg=0.25)
+"""Changes by which scanner and kind of file stop being clues."""
+
 _REGRAFTED = Counterfactuals(
     mirror_half=0.25, mirror_patch=0.1, erase=0.3, patch=0.03, patchwork=0.3, graft=0.05, regraft=0.5
 )
@@ -44,16 +46,16 @@ def _drawn_plainly(augmentation: Augmentation) -> Sampling:
 RECIPES: dict[str, Sampling] = {
     "plain": Sampling(by_source=False, outlined_copies=False),
     "untied": Sampling(
-        _SCANNERS,
+        SCANNERS,
         Counterfactuals(mirror_half=0.35, mirror_patch=0.15, erase=0.35, patch=0.05, patchwork=0.3, graft=0.1),
     ),
     "regrafted": Sampling(
-        _SCANNERS,
+        SCANNERS,
         _REGRAFTED,
         by_source=False,
     ),
     "warped": Sampling(
-        replace(_SCANNERS, rotation=15.0, scaling=0.2, quarter_turn=0.05, upside_down=0.1, warp=0.05),
+        replace(SCANNERS, rotation=15.0, scaling=0.2, quarter_turn=0.05, upside_down=0.1, warp=0.05),
         _REGRAFTED,
         by_source=False,
     ),
