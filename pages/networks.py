@@ -109,7 +109,8 @@ def _side_by_side(comparison: Comparison) -> None:
     st.caption(
         f"{better}; the best on leak-free folds comes first. Bars: 95% intervals from drawing whole groups of near-"
         "identical images again and again. The dotted line joins what a network reaches without leakage to what it "
-        "seems to reach with it."
+        "seems to reach with it. A network with epochs behind its name was stopped early: it shows what so short a "
+        "training gives, not what it can reach."
     )
 
 

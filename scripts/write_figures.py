@@ -17,7 +17,7 @@ from braintumor.dashboard.bundle_tables import (
     kept_figures,
     training_overlap,
 )
-from braintumor.dashboard.comparison_tables import FIGURES
+from braintumor.dashboard.comparison_tables import FIGURES, cut_short
 from braintumor.evaluation.comparison import LEAK_FREE
 from braintumor.reports import HEADLINES, SPLITS, TEST, bounds, in_words, model_card
 from braintumor.reports.numbers import spread
@@ -173,7 +173,7 @@ def networks_block(report: Mapping[str, Any]) -> str:
     clean = {name: row for name, row in trained.items() if row["leak_free"]}
     worth = [
         [
-            row["title"],
+            _labelled(row),
             *(_told(row["leak_free"][key], figure.is_share) for key, figure in FIGURES.items()),
             _against(row),
         ]
@@ -181,18 +181,24 @@ def networks_block(report: Mapping[str, Any]) -> str:
     ]
     titles = [f"{figure.title} ↓" if figure.less_is_better else figure.title for figure in FIGURES.values()]
     costs = [[row["title"], *_costs(row)] for row in trained.values()]
-    leaks = [[row["title"], *_both(row), row["reported"] or "–"] for row in trained.values()]
+    leaks = [[_labelled(row), *_both(row), row["reported"] or "–"] for row in trained.values()]
     missing = [f"- {row['title']}: {row['not_trained']}" for row in report["networks"].values() if row["not_trained"]]
     lines = [_how_compared(report), "", "Leak-free folds, no picture with a near-duplicate in training:", ""]
     lines += _markdown(["Network", *titles, "Against the default"], worth)
     lines += ["", "Class by class, on the same folds:", ""]
-    lines += _markdown(_class_titles(), [[row["title"], *_of_classes(row)] for row in clean.values()])
+    lines += _markdown(_class_titles(), [[_labelled(row), *_of_classes(row)] for row in clean.values()])
     lines += ["", _how_it_leaks(report), ""]
     lines += _markdown(["Network", "Leak-free", "Published split (inflated)", "What its authors report"], leaks)
     costly = f"latency on {report['measured_on']}, one picture at a time; training as a mean of the leak-free folds"
     lines += ["", f"What each costs; {costly}:", ""]
     lines += _markdown([*_COSTS], costs)
     return "\n".join([*lines, "", "Without figures:", "", *missing] if missing else lines)
+
+
+def _labelled(row: Mapping[str, Any]) -> str:
+    """Give a network's title, with how far its leak-free training came where that was cut short."""
+    stopped = cut_short([run for run in row["runs"] if run["split"] == LEAK_FREE])
+    return f"{row['title']} ({stopped})" if stopped else str(row["title"])
 
 
 _COSTS = (

@@ -221,7 +221,7 @@ def test_ideas_without_the_start_stand_without_differences():
 def compared(value, **changes):
     figures = {key: figure(value, value - 0.01, value + 0.01) for key in FIGURES}
     figures["classes"] = {name: {rate: figure(value, 0.5, 1.0) for rate in ("recall", "f1")} for name in CLASSES}
-    run = {"split": "leak_free", "epochs": 6, "planned_epochs": 20, "seconds": 90.0}
+    run = {"split": "leak_free", "epochs": 6, "planned_epochs": 20, "seconds": 90.0, "ended": "patience"}
     inflated = {**run, "split": "published", "seconds": 900.0}
     costs = {"size": 128, "parameters": 1234567, "flops": 24_300_000, "bytes_on_disk": 6_500_000, "latency_ms": 0.32}
     return {
@@ -234,6 +234,7 @@ def compared(value, **changes):
 def test_networks_are_told_with_their_costs_and_what_leaks():
     against = {"accuracy_difference": figure(-0.081, -0.1, 0.02), "mcnemar": {"p": 0.0001}}
     published = {"accuracy": figure(0.99, 0.98, 1.0)}
+    stopped = {"split": "leak_free", "epochs": 2, "planned_epochs": 20, "seconds": 90.0, "ended": "shortened"}
     text = networks_block(
         {
             "measured_on": "a laptop",
@@ -241,11 +242,15 @@ def test_networks_are_told_with_their_costs_and_what_leaks():
             "networks": {
                 "a": compared(0.9, title="Default"),
                 "b": compared(0.82, title="Small", published=published, against_default=against, reported="Much."),
+                "d": compared(0.4, title="Hasty", runs=[stopped]),
                 "c": {"title": "Large", "source": "", "reported": "", "not_trained": "Not trained yet."},
             },
         }
     )
     assert "2 of 5 folds were run (Small 1)." in text
+    # In the tables of worth, classes and leaks, not in that of costs, which has the epochs of every run.
+    assert text.count("| Hasty (2 of 20 epochs) | 40.0%") == 3
+    assert text.count("| Hasty | 128 × 128 |") == 1
     assert "72% have a near-duplicate in its training part" in text
     assert "| Small | 82.0% (81.0 to 83.0) | 99.0% (98.0 to 100.0) | Much. |" in text
     assert "| Default | 90.0% (89.0 to 91.0) | – | – |" in text
@@ -257,7 +262,7 @@ def test_networks_are_told_with_their_costs_and_what_leaks():
     assert text.endswith("- Large: Not trained yet.")
     tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
     assert [len({row.count("|") for row in rows}) for rows in tables] == [1, 1, 1, 1]
-    titles, _, default, _ = ([cell.strip() for cell in row.strip("|").split("|")] for row in tables[0])
+    titles, _, default, *_ = ([cell.strip() for cell in row.strip("|").split("|")] for row in tables[0])
     assert titles[1:-1] == [one.title + " ↓" * one.less_is_better for one in FIGURES.values()]
     assert default[titles.index("Brier score ↓")] == "0.900 (0.890 to 0.910)"
     assert "Glioma: recall | Glioma: F1" in tables[1][0]

@@ -103,6 +103,11 @@ class Comparison:
         title = str(self.networks[name].get("title") or name)
         return f"{title} (default)" if name == self.default else title
 
+    def label(self, name: str) -> str:
+        """Give a network's title, and where its leak-free training was cut short, how far it came."""
+        stopped = cut_short(self.runs(name, LEAK_FREE))
+        return f"{self.title(name)}, {stopped}" if stopped else self.title(name)
+
     def rows(self, name: str, split: str) -> pd.DataFrame | None:
         """Predictions of one network on one split, or None where there are none."""
         return _of(self.predictions, name, split)
@@ -156,7 +161,8 @@ def read_comparison(models_dir: Path) -> Comparison | None:
 def interval_table(comparison: Comparison, figure: str) -> pd.DataFrame:
     """Lay one of ``FIGURES`` of every trained network and split under each other, the best leak-free network first.
 
-    Columns: network, title, split (a title of ``SPLITS``), value, low, high; NaN where undefined.
+    Columns: network, title (see ``Comparison.label``), split (a title of ``SPLITS``), value, low, high; NaN where
+    undefined.
     """
     sign = 1 if FIGURES[figure].less_is_better else -1
     spreads = {
@@ -165,7 +171,7 @@ def interval_table(comparison: Comparison, figure: str) -> pd.DataFrame:
     # What has no leak-free figure comes last.
     order = sorted(spreads, key=lambda name: sign * spreads[name][LEAK_FREE][0] if _known(spreads[name]) else math.inf)
     rows = [
-        (name, comparison.title(name), title, *spreads[name][split])
+        (name, comparison.label(name), title, *spreads[name][split])
         for name in order
         for split, title in SPLITS.items()
     ]
@@ -234,6 +240,14 @@ def _overview_row(comparison: Comparison, name: str) -> dict[str, Any]:
     row["folds"] = len(comparison.folds(name))
     texts = ("initial_weights", "device", "reported", "source")
     return row | {key: guarded(str(facts.get(key) or "")) for key in texts}
+
+
+def cut_short(runs: list[dict[str, Any]]) -> str:
+    """Say how far runs came of which one was cut short, as ``12 of 40 epochs``; nothing of others."""
+    if all(run.get("ended") != "shortened" for run in runs):
+        return ""
+    done = _epochs(runs).partition(",")[0]
+    return f"{done} epochs" if done else "cut short"
 
 
 def _epochs(runs: list[dict[str, Any]]) -> str:

@@ -138,7 +138,7 @@ def join_trial(trial: Trial, options: RunOptions, data: ExperimentData, facts: M
     known = [of_member for _, of_member in found if of_member is not None]
     run = {
         **dict.fromkeys(("planned_epochs", "epochs", "best_epoch"), 0),
-        "ended": "planned",
+        "ended": "shortened" if any(one["ended"] == "shortened" for one in known) else "planned",
         "seconds": sum(one["seconds"] for one in known),
         "initial_weights": " and ".join(sorted({one["initial_weights"] for one in known if one["initial_weights"]}))
         or None,

@@ -108,27 +108,34 @@ def test_overview_tells_costs_and_differences(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("runs", "said"),
+    ("runs", "said", "label"),
     [
-        ([], ""),
-        ([{"epochs": None, "planned_epochs": None}], ""),
-        ([{"epochs": 0, "planned_epochs": 0}], ""),
-        ([{"epochs": 30, "planned_epochs": 30, "ended": "planned"}], "30 of 30"),
-        ([{"epochs": 8, "planned_epochs": 40, "ended": "shortened"}], "8 of 40, cut short"),
+        ([], "", "LeNet-5"),
+        ([{"epochs": None, "planned_epochs": None}], "", "LeNet-5"),
+        ([{"epochs": 0, "planned_epochs": 0}], "", "LeNet-5"),
+        ([{"epochs": 0, "planned_epochs": 0, "ended": "shortened"}], "", "LeNet-5, cut short"),
+        ([{"epochs": 30, "planned_epochs": 30, "ended": "planned"}], "30 of 30", "LeNet-5"),
+        ([{"epochs": 22, "planned_epochs": 30, "ended": "patience"}], "22 of 30, no more gain", "LeNet-5"),
+        ([{"epochs": 8, "planned_epochs": 40, "ended": "shortened"}], "8 of 40, cut short", "LeNet-5, 8 of 40 epochs"),
         (
             [
                 {"epochs": 8, "planned_epochs": 40, "ended": "shortened"},
                 {"epochs": 12, "planned_epochs": 40, "ended": "patience"},
             ],
             "8 to 12 of 40, cut short",
+            "LeNet-5, 8 to 12 of 40 epochs",
         ),
     ],
 )
-def test_epochs_say_how_a_training_ended(tmp_path, runs, said):
+def test_epochs_say_how_a_training_ended(tmp_path, runs, said, label):
     folder = write_comparison(tmp_path)
     told = [{"split": LEAK_FREE, "fold": fold, **run} for fold, run in enumerate(runs)]
-    changed(folder, lambda report: report["networks"]["lenet"].update(runs=told))
-    assert overview(read_comparison(tmp_path)).set_index("network").loc["lenet", "epochs"] == said
+    inflated = {"split": "published", "fold": 0, "epochs": 1, "planned_epochs": 30, "ended": "shortened"}
+    changed(folder, lambda report: report["networks"]["lenet"].update(runs=[*told, inflated]))
+    found = read_comparison(tmp_path)
+    assert overview(found).set_index("network").loc["lenet", "epochs"] == said
+    assert found.label("lenet") == label
+    assert label in set(interval_table(found, "accuracy")["title"])
 
 
 def test_texts_of_the_overview_run_in_no_spreadsheet(tmp_path):
