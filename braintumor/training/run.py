@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import pandas as pd
 
-from braintumor.bundles import HISTORY_FILE, sha256_of
+from braintumor.bundles import CARD_FILE, HISTORY_FILE, read_card, sha256_of
 from braintumor.errors import InputError
 from braintumor.networks import Network, registered
 from braintumor.networks.ensemble import joined
@@ -140,8 +140,9 @@ class RunOptions:
 def run(options: RunOptions) -> dict[str, Any]:
     """Train, or go on with a stopped run, and write the bundle ``models/NAME``; gives its card.
 
-    Raises ``InputError`` for an unknown network or a sensitivity out of range, ``DatasetError`` for data that cannot be
-    used, and ``TrainingError`` when the name was used for another run.
+    Raises ``InputError`` for an unknown network, a sensitivity out of range, or a bundle's network to start from that
+    was trained on another split, ``DatasetError`` for data that cannot be used, and ``TrainingError`` when the name was
+    used for another run.
     """
     if not 0 < options.sensitivity <= 1:
         raise InputError(f"The sensitivity is {options.sensitivity:g}; it must be above 0 and at most 1.")
@@ -153,6 +154,7 @@ def run(options: RunOptions) -> dict[str, Any]:
         _fit_options(part)
         start(part)
     index = split_index(labelled_index(options.data), folds=options.folds, fold=options.fold, seed=options.seed)
+    _refuse_other_split(options.weights, index_digest(index))
     folder = options.runs / options.name
     data = prepare_pictures(options.data, index, size, folder)
     data = data.without_kinds() if options.task == BINARY else data
@@ -206,6 +208,18 @@ def start(options: RunOptions) -> keras.Model:
     finally:
         keras.config.set_dtype_policy("float32")
     return model
+
+
+def _refuse_other_split(weights: Path | str | None, digest: str) -> None:
+    """Refuse the network of a bundle whose training pictures may be among the pictures to be tested on now."""
+    if not isinstance(weights, Path) or weights.suffix != KERAS_SUFFIX or not (weights.parent / CARD_FILE).is_file():
+        return
+    split = read_card(weights.parent).get("split") or {}
+    if split.get("index_sha256") != digest:
+        raise InputError(
+            f"{weights.parent.name} was trained on other data or another split, so it may have seen the test pictures; "
+            "give the folds, fold and seed of its card, or leave --weights away."
+        )
 
 
 def _built(network: Network, options: RunOptions, weights: Path | str | None) -> keras.Model:

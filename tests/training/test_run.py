@@ -144,6 +144,24 @@ def test_training_can_start_from_a_trained_network_of_the_same_kind(tiny_bundle)
         start(replace(OPTIONS, network="squeezenet", size=48, weights=tiny_bundle / "model.keras"))
 
 
+@pytest.mark.parametrize(
+    ("other", "seen"),
+    [({}, False), ({"seed": 8}, True), ({"fold": 1}, True), ({"folds": 4}, True)],
+    ids=["the same split", "another seed", "another fold", "other folds"],
+)
+def test_a_trained_network_goes_on_only_where_it_has_not_seen_the_test_pictures(
+    other, seen, tiny_bundle, picture_folder, tmp_path
+):
+    options = replace(OPTIONS, data=picture_folder, size=48, epochs=1, folds=3, fold=0, seed=0, recipe="plain")
+    going_on = replace(options, weights=tiny_bundle / "model.keras", runs=tmp_path / "runs", models=tmp_path / "models")
+    if seen:
+        with pytest.raises(InputError, match="tiny was trained on other data or another split"):
+            run(replace(going_on, **other))
+        assert not (tmp_path / "runs").exists()
+    else:
+        assert run(going_on)["initial_weights"] == "model.keras"
+
+
 SMALLEST = {
     "lenet": {"network": "lenet", "size": 32, "epochs": 1},
     "logistic": {"network": "logistic", "size": 32},
