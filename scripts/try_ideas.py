@@ -115,7 +115,7 @@ IDEAS: dict[str, Idea] = {
     ),
     "both_sides": Idea("The same, comparing both sides of the head: version 2", RECIPES["warped"], outline_weight=2.0),
     "rest": Idea(
-        "The same, counting the slice beside its tumor as one without: version 3",
+        "The same, counting the slice beside its tumor as one without",
         RECIPES["warped"],
         outline_weight=2.0,
         rest_weight=0.5,

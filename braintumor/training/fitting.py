@@ -55,7 +55,7 @@ class FitOptions:
     patience: int = 12
     seed: int = 0
     outline_weight: float = 2.0
-    rest_weight: float = 0.25
+    rest_weight: float = 0.0
     sampling: Sampling = field(default_factory=Sampling)
     loss: str = MARGINAL
 

@@ -113,7 +113,7 @@ class OutlineLoss(keras.losses.Loss):
     """
 
     def __init__(
-        self, cross_entropy: float = 4.0, rest: float = 0.5, name: str = "outline_loss", **options: Any
+        self, cross_entropy: float = 4.0, rest: float = 0.0, name: str = "outline_loss", **options: Any
     ) -> None:
         super().__init__(name=name, **options)
         self.cross_entropy = cross_entropy
