@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+# Called by its path, Python would look for modules beside this file only.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from braintumor.evaluation.calibration import tumor_score
 from braintumor.evaluation.metrics import WEB_DATASETS

@@ -52,7 +52,7 @@ class CompareOptions:
     """What a comparison was asked for; see ``python -m braintumor compare --help``.
 
     ``networks`` are the ones to train, none to write the results of finished trials anew; ``weights`` are by network.
-    What ``out`` holds of earlier trials is kept where ``runs`` has no newer ones.
+    What ``out`` holds of trials that ``runs`` does not is kept, unless they are asked for again.
     """
 
     data: Path
@@ -119,8 +119,9 @@ class CompareOptions:
 
 
 def compare(options: CompareOptions) -> tuple[dict[str, Any], dict[str, str]]:
-    """Train what is asked for and missing, and write ``options.out`` from all finished trials.
+    """Train what is asked for and not in ``options.runs`` yet, and write ``options.out`` from all finished trials.
 
+    What ``options.out`` alone knows of earlier trials is kept unless it is asked for, and then trained anew.
     Gives the report of ``comparison.json`` and, by trial, why one that was asked for is not there; the others go on.
     Raises ``InputError`` for options that cannot be, for a bundle that cannot stand for a trial, and where the folder
     of runs holds trials on other data or folds or of another seed or sensitivity.
@@ -132,7 +133,7 @@ def compare(options: CompareOptions) -> tuple[dict[str, Any], dict[str, str]]:
     for trial in options.trials():
         if bench.stands(trial):
             bench.take_bundle(trial)
-        elif trial not in finished:
+        elif trial not in finished or finished[trial].graph is None:
             try:
                 bench.train(trial)
             except InputError as error:

@@ -275,6 +275,11 @@ def test_earlier_results_are_kept_where_their_runs_are_gone(compared, tmp_path):
     more, _ = compare(replace(asked, networks=("logistic",), run_folds=(1,)))
     assert more["protocol"]["folds_run"] == {"squeeze_unet": [0], "lenet": [0], "logistic": [0, 1]}
     assert check_figures(out) == 3
+    # What is asked for by name is trained, not taken from the file.
+    rewritten(out / "comparison.json", lambda kept: kept["networks"]["logistic"].update(device="another machine"))
+    anew, _ = compare(replace(asked, networks=("logistic",)))
+    assert Trial("logistic", "leak_free", 0).facts(asked.runs)
+    assert anew["networks"]["logistic"]["device"] == report["networks"]["logistic"]["device"]
 
 
 @pytest.mark.parametrize(
