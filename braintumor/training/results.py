@@ -111,23 +111,33 @@ def _kept(out: Path, protocol: Mapping[str, Any]) -> dict[Trial, Result]:
     path = out / COMPARISON_FILE
     if not path.is_file():
         return {}
-    report = json.loads(path.read_text(encoding="utf-8"))
-    said = {**report["protocol"], "index_sha256": report["index_sha256"]}
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        said = {**report["protocol"], "index_sha256": report["index_sha256"]}
+        kept = _of_report(report, out, protocol)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{out} holds a comparison that cannot be read ({type(error).__name__}: {error}); restore its files, or "
+            "name another folder for --out."
+        ) from error
     if any(said.get(key, _WHERE_MISSING.get(key)) != value for key, value in protocol.items()):
         raise InputError(
             f"{path} holds a comparison on other data or folds or of another seed or sensitivity; name another folder "
             "for --out or delete it."
         )
-    tables = {file: dict(iter(_by_trial(out / file))) for file in (PREDICTIONS_FILE, HISTORIES_FILE)}
+    return kept
+
+
+def _of_report(report: Mapping[str, Any], out: Path, protocol: Mapping[str, Any]) -> dict[Trial, Result]:
+    predictions, histories = (dict(_by_trial(out / file)) for file in (PREDICTIONS_FILE, HISTORIES_FILE))
     kept = {}
     for name, row in report["networks"].items():
         shared = {key: row[key] for key in (*NETWORK_FACTS, *_COSTS, "device", "initial_weights") if key in row}
         for run in row.get("runs", []):
             trial = Trial(name, run["split"], run["fold"])
-            history = tables[HISTORIES_FILE].get(trial, pd.DataFrame(columns=list(HISTORY_COLUMNS)))
-            kept[trial] = Result(
-                {"network": name, **shared, **run, **protocol}, tables[PREDICTIONS_FILE][trial], history, None
-            )
+            facts = {"network": name, **shared, **run, **protocol}
+            history = histories.get(trial, pd.DataFrame(columns=list(HISTORY_COLUMNS)))
+            kept[trial] = Result(facts, predictions[trial], history, None)
     return kept
 
 

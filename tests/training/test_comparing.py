@@ -289,8 +289,10 @@ def test_earlier_results_are_kept_where_their_runs_are_gone(compared, tmp_path):
         (lambda report: report["networks"]["lenet"].update(parameters=7), [0, 1], None),
         (lambda report: report["protocol"].update(seed=3), None, "name another folder for --out or delete it"),
         (lambda report: report.update(index_sha256="0"), None, "a comparison on other data"),
+        (lambda report: report.pop("networks"), None, "cannot be read .KeyError: 'networks'.; restore its files"),
+        (lambda report: report["networks"]["lenet"]["runs"][0].update(fold=2), None, "cannot be read .KeyError"),
     ],
-    ids=["network changed", "another network changed", "other folds", "other data"],
+    ids=["network changed", "another network changed", "other folds", "other data", "no networks", "no predictions"],
 )
 def test_earlier_results_count_only_beside_their_like(change, folds_run, words, compared, tmp_path):
     options, _, _ = compared
