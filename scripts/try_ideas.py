@@ -73,7 +73,6 @@ _ALL = Sampling(
 )
 IDEAS: dict[str, Idea] = {
     "classifier": Idea("Plain classifier, no map", network="squeezenet"),
-    "map": Idea("Map, score and kind with the network of version 1: the start of the ideas below"),
     "outline_weight_3": Idea("Map loss counted three times", outline_weight=3.0),
     "scanner": Idea("Bias field, stronger gamma, coarser pixels, JPEG", replace(_PLAIN, augmentation=SCANNERS)),
     "by_source": Idea("Draw evenly over source and label", replace(_PLAIN, by_source=True)),
@@ -143,7 +142,8 @@ def main() -> None:
         row = _try(name, IDEAS[name], data, volumes, options)
         kept = json.loads(OUT.read_text(encoding="utf-8")) if OUT.is_file() else {}
         kept[name] = row
-        ordered = {key: kept[key] for key in IDEAS if key in kept}
+        # What is no idea any more was measured with an earlier network, whose lines it is the start of.
+        ordered = {key: kept[key] for key in (*(kept.keys() - IDEAS.keys()), *IDEAS) if key in kept}
         OUT.write_text(json.dumps(ordered, indent=2) + "\n", encoding="utf-8")
         print(name, json.dumps(row["measured"]), flush=True)
 

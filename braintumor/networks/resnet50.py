@@ -8,8 +8,6 @@ from keras import layers
 from braintumor.networks.heads import FOUR_CLASS, answer
 from braintumor.networks.imagenet import backbone
 
-_MOMENTUM = 0.9
-
 
 def build(size: int, weights: Path | str | None = None, task: str = FOUR_CLASS) -> keras.Model:
     """Build the network: (n, size, size, 1) grey from 0 to 255 to {"logits": (n, 4)}; ``size`` is 32 or more.
@@ -18,10 +16,6 @@ def build(size: int, weights: Path | str | None = None, task: str = FOUR_CLASS) 
     they start from ``weights`` (see ``imagenet.backbone``, also for what is raised) or from none.
     """
     image, base = backbone(keras.applications.ResNet50, "ResNet-50", size, weights)
-    for layer in base.layers:
-        if isinstance(layer, layers.BatchNormalization):
-            # At the usual 0.99 a run of a few epochs is still measured with the statistics that it started with.
-            layer.momentum = _MOMENTUM
     x = layers.Activation("linear", name="features")(base.output)
     x = layers.GlobalAveragePooling2D(name="pooled")(x)
     return answer(layers.Dropout(0.3, name="dropout")(x), task, image, "resnet50")

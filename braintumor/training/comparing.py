@@ -33,7 +33,7 @@ from braintumor.training.fitting import NOT_RECORDED
 from braintumor.training.losses import MARGINAL
 from braintumor.training.measuring import DIGITS
 from braintumor.training.profiling import device, latency
-from braintumor.training.results import NETWORK_FACTS, Result, finished_results, run_facts
+from braintumor.training.results import COSTS, NETWORK_FACTS, Result, finished_results, run_facts
 from braintumor.training.run import KERAS_SUFFIX, RunOptions
 from braintumor.training.trial import (
     PUBLISHED_DATASET,
@@ -343,7 +343,7 @@ def _network(name: str, finished: Mapping[Trial, Result], measured: pd.DataFrame
 
 def _costs(result: Result) -> dict[str, Any]:
     if result.graph is None:
-        return {key: result.facts[key] for key in ("bytes_on_disk", "latency_ms")}
+        return {key: result.facts[key] for key in COSTS}
     return {
         "bytes_on_disk": result.graph.stat().st_size,
         "latency_ms": round(latency(result.graph, result.facts["size"]), 3),

@@ -130,9 +130,15 @@ class OutlineLoss(keras.losses.Loss):
         held = ops.sum(truth, axis=axes)
         overlap = 2 * ops.sum(chance * truth, axis=axes) + 1
         dice = 1 - overlap / (ops.sum(chance, axis=axes) + held + 1)
-        near = ops.max_pool(ops.pad(truth, ((0, 0), (2, 2), (2, 2), (0, 0))), 5, 1, padding="valid")
-        rest = ops.softplus(highest_mean(ops.where(near > 0, _EXCLUDED, y_pred)))[:, 0]
-        return known * (self.cross_entropy * entropy + ops.where(held > 0, dice + self.rest * rest, 0.0))
+        if self.rest:
+            dice = dice + self.rest * _false_alarm(truth, y_pred)
+        return known * (self.cross_entropy * entropy + ops.where(held > 0, dice, 0.0))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "cross_entropy": self.cross_entropy, "rest": self.rest}
+
+
+def _false_alarm(truth: Any, logits: Any) -> Any:
+    """Cross-entropy of "no tumor", (n,), for the cells of a map more than two away from any tumor."""
+    near = ops.max_pool(ops.pad(truth, ((0, 0), (2, 2), (2, 2), (0, 0))), 5, 1, padding="valid")
+    return ops.softplus(highest_mean(ops.where(near > 0, _EXCLUDED, logits)))[:, 0]

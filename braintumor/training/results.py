@@ -31,7 +31,9 @@ RUN_FACTS = (
 )
 """Facts of one trial in a results file; those of the second row are missing where nobody noted them."""
 
-_COSTS = ("bytes_on_disk", "latency_ms")
+COSTS = ("bytes_on_disk", "latency_ms")
+"""Measured of a network's graph each time that a results file is written, where the graph is at hand."""
+
 _WHERE_MISSING = {"sensitivity": SENSITIVITY}
 """What trials of earlier versions were asked for without saying so."""
 
@@ -132,7 +134,7 @@ def _of_report(report: Mapping[str, Any], out: Path, protocol: Mapping[str, Any]
     predictions, histories = (dict(_by_trial(out / file)) for file in (PREDICTIONS_FILE, HISTORIES_FILE))
     kept = {}
     for name, row in report["networks"].items():
-        shared = {key: row[key] for key in (*NETWORK_FACTS, *_COSTS, "device", "initial_weights") if key in row}
+        shared = {key: row[key] for key in (*NETWORK_FACTS, *COSTS, "device", "initial_weights") if key in row}
         for run in row.get("runs", []):
             trial = Trial(name, run["split"], run["fold"])
             facts = {"network": name, **shared, **run, **protocol}
