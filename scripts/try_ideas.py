@@ -24,7 +24,8 @@ from braintumor.evaluation.metrics import WEB_DATASETS
 from braintumor.evaluation.segmentation import dice
 from braintumor.networks import build
 from braintumor.networks.answering import RegionPooling, TopMean
-from braintumor.networks.squeeze_unet import Mirrored
+from braintumor.networks.registry import FEATURE_LAYER
+from braintumor.networks.unet import Mirrored
 from braintumor.scans import prepare, read
 from braintumor.taxonomy import CLASSES, NO_TUMOR, TUMOR_CLASSES
 from braintumor.training import Counterfactuals, FitOptions, Sampling, fit
@@ -59,6 +60,7 @@ class Idea:
     weights: bool = True
     smoothing: float = 0.03
     flip_of: str | None = None
+    bfloat16: bool = True
 
 
 def _with(**chances: float) -> Sampling:
@@ -117,6 +119,9 @@ IDEAS: dict[str, Idea] = {
         settings={Mirrored: {"turned": False}},
     ),
     "both_sides": Idea("The same, comparing both sides of the head: version 2", RECIPES["warped"], outline_weight=2.0),
+    "efficient": Idea(
+        "EfficientNet-Lite0 as encoder, its first blocks kept as they are", network="efficient_unet", bfloat16=False
+    ),
     "rest": Idea(
         "The same, counting the slice beside its tumor as one without",
         RECIPES["warped"],
@@ -156,7 +161,7 @@ def _try(
     options: argparse.Namespace,
 ) -> dict[str, Any]:
     keras.utils.set_random_seed(0)
-    keras.config.set_dtype_policy("mixed_bfloat16")
+    keras.config.set_dtype_policy("mixed_bfloat16" if idea.bfloat16 else "float32")
     model = build(idea.network, size=SIZE, weights=options.weights if idea.weights else None)
     if idea.settings:
         model = _changed(model, idea.settings)
@@ -174,7 +179,8 @@ def _try(
     best = fit(model, data.part("train"), data.distinct("validation"), options.runs / run, fitting, run)
     seconds = time.perf_counter() - started
     runner = inference_model(without_optimizer(best))
-    measured = measure(_flipping(runner) if idea.flip_of else runner, data, volumes)
+    last = int(best.get_layer(FEATURE_LAYER).output.shape[-1])
+    measured = measure(_flipping(runner) if idea.flip_of else runner, data, volumes, last)
     return {
         "says": idea.says,
         "against": START,
@@ -207,9 +213,15 @@ def _flipping(runner: keras.Model) -> keras.Model:
 
 
 def measure(
-    runner: keras.Model, data: ExperimentData, volumes: tuple[NDArray[np.uint8], NDArray[np.bool_]] | None
+    runner: keras.Model,
+    data: ExperimentData,
+    volumes: tuple[NDArray[np.uint8], NDArray[np.bool_]] | None,
+    last: int,
 ) -> dict[str, float | None]:
-    """Measure a network on the validation groups: outlines, detection, kinds, and how much of the source it keeps."""
+    """Measure a network on the validation groups: outlines, detection, kinds, and how much of the source it keeps.
+
+    ``last`` is the number of channels of the last feature map, whose means stand last in the network's features.
+    """
     part = data.distinct("validation")
     found = _run(runner, part.pictures)
     index, score = part.index, tumor_score(found["logits"])
@@ -227,7 +239,7 @@ def measure(
         "accuracy_four_class": float(right[known].mean()),
         "accuracy_cheng": float(right[dataset == "cheng"].mean()),
         "kind_cheng": float(kind[dataset == "cheng"].mean()),
-        "source_probe": _source_probe(runner, train, part),
+        "source_probe": _source_probe(runner, last, train, part),
         "auc_two_volumes": _volume_auc(runner, volumes),
     }
 
@@ -270,13 +282,13 @@ def _mirrored_auc(runner: keras.Model, part: ExperimentData) -> float:
     return float(roc_auc_score(truth, score))
 
 
-def _source_probe(runner: keras.Model, train: ExperimentData, part: ExperimentData) -> float:
-    """Balanced accuracy of a linear model that tells Cheng's from Br35H's tumors by the last features."""
+def _source_probe(runner: keras.Model, last: int, train: ExperimentData, part: ExperimentData) -> float:
+    """Balanced accuracy of a linear model that tells Cheng's from Br35H's tumors by the ``last`` features."""
 
     def features(data: ExperimentData) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         rows = (data.index["label"] != NO_TUMOR) & data.index["dataset"].isin(["cheng", "br35h"])
         chosen = data.chosen(rows.to_numpy())
-        return _run(runner, chosen.pictures)["features"][:, -512:], (chosen.index["dataset"] == "cheng").to_numpy()
+        return _run(runner, chosen.pictures)["features"][:, -last:], (chosen.index["dataset"] == "cheng").to_numpy()
 
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500, class_weight="balanced", C=0.01))
     probe.fit(*features(train))

@@ -12,6 +12,7 @@ from braintumor.networks import (
     alexnet,
     cnn240,
     cnn512,
+    efficient_unet,
     ensemble,
     lenet,
     logistic,
@@ -94,6 +95,21 @@ _TUTORIALS = "A plain CNN as in public notebooks on these sets; layers as publis
 NETWORKS: dict[str, Network] = {
     network.name: network
     for network in (
+        Network(
+            name="efficient_unet",
+            title="EfficientNet U-Net",
+            size=192,
+            source="The first stages of EfficientNet-Lite0 (Tan & Le 2019, arXiv:1905.11946, without "
+            "squeeze-and-excitation) as encoder of the same U-Net as SqueezeNet U-Net's",
+            recipe="warped",
+            epochs=40,
+            early_layers=("block3_expand_relu", "block5_expand_relu"),
+            first=10.5,
+            step=16.0,
+            closed_form=True,
+            tasks=(FOUR_CLASS,),
+            build=efficient_unet.build,
+        ),
         Network(
             name="squeeze_unet",
             title="SqueezeNet U-Net",

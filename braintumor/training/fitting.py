@@ -2,7 +2,9 @@
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,9 @@ from braintumor.training.losses import (
 from braintumor.training.profiling import device
 from braintumor.training.sampling import PictureBatches, Sampling, allowed_classes, target_maps
 from braintumor.training.writing import write_whole
+
+SETTLING_BATCHES = 16
+"""Batches from which the statistics of averaged weights are estimated after each epoch."""
 
 NOT_RECORDED = "not recorded"
 """Device of a run that does not say on what it was trained."""
@@ -90,21 +95,10 @@ def fit(
         model = _restored(folder / state.last_file, options)
     else:
         _compile(model, options)
-    recorder = _Recorder(folder, state, validation, options)
+    recorder = _Recorder(folder, state, train, validation, options)
     if not recorder.finished(state.epoch):
         state.add_device(device())
-        batches = PictureBatches(
-            train,
-            options.sampling,
-            batch_size=options.batch_size,
-            epoch_images=options.epoch_images,
-            seed=options.seed,
-            map_side=_map_side(model),
-            kinds_only=options.loss in KINDS_ONLY,
-            epoch=state.epoch,
-            workers=1,
-            max_queue_size=8,
-        )
+        batches = _batches(train, options, state.epoch, _map_side(model))
         # Shuffled, batches would come in an order that a resumed run does not know.
         model.fit(
             batches,
@@ -115,6 +109,22 @@ def fit(
             verbose=2,
         )
     return _best(folder, state)
+
+
+def settle(model: keras.Model, batches: Sequence[NDArray[np.float32]]) -> None:
+    """Estimate the statistics of batch normalization anew, as the mean over batches (n, size, size, 1) of 0 to 255.
+
+    Weights that were averaged over many steps never met the statistics that were gathered on the way (Izmailov et al.
+    2018, arXiv:1803.05407, section 3.2). Layers that are not trained keep theirs.
+    """
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable]
+    momenta = [layer.momentum for layer in norms]
+    for number, batch in enumerate(batches):
+        for layer in norms:
+            layer.momentum = number / (number + 1)
+        model(batch, training=True)
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum
 
 
 def best_so_far(folder: Path, identity: str) -> keras.Model | None:
@@ -179,6 +189,21 @@ def _compile(model: keras.Model, options: FitOptions) -> None:
     model.compile(optimizer, losses, loss_weights=weights, metrics={"logits": [_named_accuracy()]})
 
 
+def _batches(train: ExperimentData, options: FitOptions, epoch: int, map_side: int | None) -> PictureBatches:
+    return PictureBatches(
+        train,
+        options.sampling,
+        batch_size=options.batch_size,
+        epoch_images=options.epoch_images,
+        seed=options.seed,
+        map_side=map_side,
+        kinds_only=options.loss in KINDS_ONLY,
+        epoch=epoch,
+        workers=1,
+        max_queue_size=8,
+    )
+
+
 def _named_accuracy() -> keras.metrics.Metric:
     return keras.metrics.MeanMetricWrapper(allowed_accuracy, name="accuracy")
 
@@ -230,12 +255,14 @@ class _Recorder(keras.callbacks.Callback):
         self,
         folder: Path,
         state: _State,
+        train: ExperimentData,
         validation: ExperimentData,
         options: FitOptions,
     ) -> None:
         super().__init__()
         self._folder = folder
         self._state = state
+        self._train = train
         self._validation = validation
         self._options = options
         self._started = 0.0
@@ -246,16 +273,25 @@ class _Recorder(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._started = time.perf_counter()
 
+    @cached_property
+    def _settling(self) -> list[NDArray[np.float32]]:
+        """Pictures of an epoch that is never trained on."""
+        batches = _batches(self._train, self._options, self._options.epochs, None)
+        return [batches[number][0] for number in range(min(SETTLING_BATCHES, len(batches)))]
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._state.epoch = epoch + 1
         self.model.save(self._folder / self._state.last_file)
-        weights = self.model.get_weights()
+        # Not the weights alone: whatever dropout draws in settling would be missing from a run that is gone on with.
+        kept = [keras.ops.convert_to_numpy(variable) for variable in self.model.variables]
         self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+        settle(self.model, self._settling)
         measured = self._validate()
         if measured["val_loss"] < self._state.best_loss:
             self._state.best_loss, self._state.best_epoch = measured["val_loss"], epoch + 1
             self.model.save(self._folder / self._state.best_file)
-        self.model.set_weights(weights)
+        for variable, value in zip(self.model.variables, kept, strict=True):
+            variable.assign(value)
         self._write(epoch, logs or {}, measured)
         self._state.save(self._folder)
         self.model.stop_training = self.finished(epoch + 1)
