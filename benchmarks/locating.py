@@ -1,4 +1,4 @@
-"""Map, four probabilities and heatmap from one pass, against the plain classifier of the same encoder."""
+"""Map, four probabilities and heatmap from one pass, against a plain classifier with a light encoder."""
 
 import tempfile
 from pathlib import Path

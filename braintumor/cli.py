@@ -141,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
 
     train = verbs.add_parser("train", help="train a network and write its bundle; goes on after a stop")
     train.add_argument("--data", type=Path, required=True, help="folder with pictures in class folders or an index.csv")
-    train.add_argument("--network", default="squeeze_unet", help="see docs/model-bundles.md")
+    train.add_argument("--network", default=settings.DEFAULT_MODEL, help="see docs/model-bundles.md")
     train.add_argument(
         "--weights",
         type=_weights,

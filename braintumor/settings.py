@@ -12,6 +12,8 @@ from braintumor.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRETS = ROOT / ".streamlit" / "secrets.toml"
+DEFAULT_MODEL = "efficient_unet"
+"""Bundle that answers unless another is named, and the network that it is of."""
 
 
 class SettingsError(InputError):
@@ -28,7 +30,7 @@ class Settings:
 
     data_dir: Path = ROOT / "data"
     models_dir: Path = ROOT / "models"
-    model: str = "squeeze_unet"
+    model: str = DEFAULT_MODEL
     database_url: str = ""
     demo: bool = False
     registration: str = "approval"

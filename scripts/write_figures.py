@@ -21,19 +21,20 @@ from braintumor.dashboard.comparison_tables import FIGURES, cut_short
 from braintumor.evaluation.comparison import LEAK_FREE
 from braintumor.reports import HEADLINES, SPLITS, TEST, bounds, in_words, model_card
 from braintumor.reports.numbers import spread
+from braintumor.settings import DEFAULT_MODEL
 from braintumor.taxonomy import CLASSES, TITLES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 MODEL_CARD = ROOT / "docs" / "model-card.md"
-BUNDLE = ROOT / "models" / "squeeze_unet"
+BUNDLE = ROOT / "models" / DEFAULT_MODEL
 AUDIT = ROOT / "docs" / "audit.json"
 BENCHMARKS = ROOT / "docs" / "benchmarks.json"
 IDEAS = ROOT / "docs" / "ideas.json"
 COMPARISON = ROOT / "models" / "comparison" / "comparison.json"
 START, END = "<!-- figures:start -->", "<!-- figures:end -->"
 
-NOT_YET = "They stand here once `models/squeeze_unet` holds a trained model and `scripts/write_figures.py` has run."
+NOT_YET = f"They stand here once `models/{DEFAULT_MODEL}` holds a trained model and `scripts/write_figures.py` has run."
 
 IN_README = (
     "Accuracy, four classes",

@@ -10,7 +10,7 @@ from braintumor.inference import SliceAnswer
 from braintumor.scans import phantom, read
 
 ROOT = Path(__file__).parent.parent
-SHIPPED = ROOT / "models" / "squeeze_unet"
+SHIPPED = ROOT / "models" / settings.DEFAULT_MODEL
 
 
 def png_bytes(pixels):
@@ -72,7 +72,7 @@ def tiny_bundle(picture_folder, tmp_path_factory):
     work = tmp_path_factory.mktemp("training")
     options = RunOptions(
         data=picture_folder,
-        network="squeeze_unet",
+        network=settings.DEFAULT_MODEL,
         weights=None,
         name="tiny",
         version="0.1.0",

@@ -264,7 +264,6 @@ NETWORKS: dict[str, Network] = {
         ),
     )
 }
-DEFAULT = "squeeze_unet"
 
 
 def registered(name: str) -> Network:

@@ -95,11 +95,21 @@ def _details(card: Mapping[str, Any]) -> str:
         + ("a map of where the tumor is, " if card.get("map") else "")
         + "and whether the scan is referred to a reader instead.",
         f"- Initial weights: {weights}" + (f" (SHA-256 {_text(digest)[:16]}…)." if digest else "."),
-        "- Of the epochs, the one that was best on validation groups was kept. Trained again by:",
+        f"- {_kept(card)} Trained again by:",
         _fenced(str(card.get("command", "not recorded"))),
         "- License: that of the software (MIT) for the weights; each dataset keeps its own, below.",
     ]
     return "\n".join(["## Model details", "", *facts])
+
+
+def _kept(card: Mapping[str, Any]) -> str:
+    epochs = [_text(epoch) for epoch in card.get("kept_epochs") or []]
+    if len(epochs) < 2:
+        return "Of the epochs, the one that was best on validation groups was kept."
+    return (
+        f"The weights are the mean of those after epochs {listed(epochs)}, which on validation groups were better "
+        "together than the best of them alone."
+    )
 
 
 def _range(given: Mapping[str, Any]) -> str:

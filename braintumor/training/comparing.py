@@ -26,7 +26,7 @@ from braintumor.evaluation.comparison import (
 )
 from braintumor.networks import NETWORKS, registered
 from braintumor.networks.heads import FOUR_CLASS
-from braintumor.networks.registry import DEFAULT
+from braintumor.settings import DEFAULT_MODEL
 from braintumor.training.deciding import SENSITIVITY
 from braintumor.training.experiment import ExperimentData, index_digest, labelled_index, prepare_pictures
 from braintumor.training.fitting import NOT_RECORDED
@@ -152,8 +152,8 @@ def _check(options: CompareOptions) -> None:
     wrong = [fold for fold in options.run_folds if not 0 <= fold < options.folds]
     if wrong:
         raise InputError(f"Fold {wrong[0]} is not among {options.folds}; name folds from 0 to {options.folds - 1}.")
-    if options.bundle and DEFAULT not in options.networks:
-        raise InputError(f"A bundle stands for {DEFAULT}, which is not among the networks; name it too.")
+    if options.bundle and DEFAULT_MODEL not in options.networks:
+        raise InputError(f"A bundle stands for {DEFAULT_MODEL}, which is not among the networks; name it too.")
 
 
 def _check_weights(weights: Path | str) -> None:
@@ -187,7 +187,7 @@ class _Bench:
 
     def stands(self, trial: Trial) -> bool:
         """Tell whether the bundle given stands for a trial."""
-        if self._bundle is None or (trial.network, trial.split) != (DEFAULT, LEAK_FREE):
+        if self._bundle is None or (trial.network, trial.split) != (DEFAULT_MODEL, LEAK_FREE):
             return False
         split = self._bundle.card["split"]
         return (split.get("folds"), split.get("fold")) == (self._options.folds, trial.fold)
@@ -233,7 +233,7 @@ def write_comparison(
         "created": datetime.now(UTC).date().isoformat(),
         "command": _command(options, facts),
         "index_sha256": index_digest(index),
-        "default": DEFAULT,
+        "default": DEFAULT_MODEL,
         "measured_on": device(),
         "protocol": {
             "folds": options.folds,
@@ -326,7 +326,7 @@ def _network(name: str, finished: Mapping[Trial, Result], measured: pd.DataFrame
     # Of trials that only an earlier file knows, its latency is the one there is.
     first = next((result for result in own if result.graph), own[0])
     rows = {split: measured[(measured["network"] == name) & (measured["split"] == split)] for split in SPLITS}
-    default = measured[(measured["network"] == DEFAULT) & (measured["split"] == LEAK_FREE)]
+    default = measured[(measured["network"] == DEFAULT_MODEL) & (measured["split"] == LEAK_FREE)]
     return {
         **about,
         "not_trained": None,
@@ -337,7 +337,7 @@ def _network(name: str, finished: Mapping[Trial, Result], measured: pd.DataFrame
         "device": " and ".join(sorted({one.get("device", NOT_RECORDED) for one in facts})),
         "runs": [run_facts(one) for one in facts],
         **{split: comparison_figures(rows[split]) if len(rows[split]) else None for split in SPLITS},
-        "against_default": None if name == DEFAULT else against_default(rows[LEAK_FREE], default),
+        "against_default": None if name == DEFAULT_MODEL else against_default(rows[LEAK_FREE], default),
     }
 
 
@@ -359,7 +359,7 @@ def _not_trained(name: str) -> str:
 def _leaking(index: pd.DataFrame, options: CompareOptions) -> float | None:
     """Share of the published test pictures of which a near-duplicate is in the published training part."""
     try:
-        parts = split_rows(index, Trial(DEFAULT, PUBLISHED, 0), folds=options.folds, seed=options.seed)
+        parts = split_rows(index, Trial(DEFAULT_MODEL, PUBLISHED, 0), folds=options.folds, seed=options.seed)
     except InputError:
         return None
     test = parts[parts["split"] == "test"]

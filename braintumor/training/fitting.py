@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from braintumor.bundles import HISTORY_FILE
 from braintumor.errors import InputError
+from braintumor.training.averaging import blend, settle
 from braintumor.training.experiment import ExperimentData
 from braintumor.training.losses import (
     KINDS_ONLY,
@@ -35,6 +35,7 @@ NOT_RECORDED = "not recorded"
 """Device of a run that does not say on what it was trained."""
 
 _STATE_FILE = "state.json"
+_KEPT_FILE = "kept.keras"
 _AND = " and "
 
 
@@ -57,7 +58,7 @@ class FitOptions:
     weight_decay: float = 0.02
     smoothing: float = 0.03
     averaging: float = 0.1
-    patience: int = 12
+    patience: int = 20
     seed: int = 0
     outline_weight: float = 2.0
     rest_weight: float = 0.0
@@ -77,9 +78,10 @@ def fit(
     options: FitOptions,
     identity: str = "",
 ) -> keras.Model:
-    """Train a network with AdamW (Loshchilov & Hutter 2019) on a cosine schedule and give its best state.
+    """Train a network with AdamW (Loshchilov & Hutter 2019) on a cosine schedule and give what is best on validation.
 
-    After each epoch ``folder`` holds the state to go on from, the best one so far and ``history.csv``; the same call
+    That is the best state, or its mean with the best one before it, the last one, or both: see ``averaging.blend``.
+    After each epoch ``folder`` holds the state to go on from, the best two so far and ``history.csv``; the same call
     on such a folder goes on after the last whole epoch. ``identity`` tells what the run is of: raises
     ``TrainingError`` when the folder holds the state of another one, and when no epoch had a validation loss.
     """
@@ -95,7 +97,8 @@ def fit(
         model = _restored(folder / state.last_file, options)
     else:
         _compile(model, options)
-    recorder = _Recorder(folder, state, train, validation, options)
+    judge = _Judge(train, validation, options)
+    recorder = _Recorder(folder, state, judge, options)
     if not recorder.finished(state.epoch):
         state.add_device(device())
         batches = _batches(train, options, state.epoch, _map_side(model))
@@ -108,23 +111,9 @@ def fit(
             shuffle=False,
             verbose=2,
         )
+    if state.best_epoch and not state.kept:
+        _blend(folder, state, judge)
     return _best(folder, state)
-
-
-def settle(model: keras.Model, batches: Sequence[NDArray[np.float32]]) -> None:
-    """Estimate the statistics of batch normalization anew, as the mean over batches (n, size, size, 1) of 0 to 255.
-
-    Weights that were averaged over many steps never met the statistics that were gathered on the way (Izmailov et al.
-    2018, arXiv:1803.05407, section 3.2). Layers that are not trained keep theirs.
-    """
-    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable]
-    momenta = [layer.momentum for layer in norms]
-    for number, batch in enumerate(batches):
-        for layer in norms:
-            layer.momentum = number / (number + 1)
-        model(batch, training=True)
-    for layer, momentum in zip(norms, momenta, strict=True):
-        layer.momentum = momentum
 
 
 def best_so_far(folder: Path, identity: str) -> keras.Model | None:
@@ -145,10 +134,33 @@ def trained_on(folder: Path) -> str | None:
     return state.device or NOT_RECORDED if state.epoch else None
 
 
+def kept_epochs(folder: Path) -> list[int]:
+    """Give the epochs whose states' mean a finished run kept; none where no run left its state."""
+    return sorted(_State.load(folder).kept)
+
+
 def _best(folder: Path, state: "_State") -> keras.Model:
     if not state.best_epoch:
         raise TrainingError("The validation loss was never a number; choose a lower --learning-rate.")
-    return keras.saving.load_model(folder / state.best_file)
+    return keras.saving.load_model(folder / (_KEPT_FILE if len(state.kept) > 1 else state.best_file))
+
+
+def _blend(folder: Path, state: "_State", judge: "_Judge") -> None:
+    """Write the mean of a finished run's best states, where it is better than the best one alone."""
+    epochs, models = [state.best_epoch], [keras.saving.load_model(folder / state.best_file)]
+    if state.earlier_best_epoch:
+        epochs.append(state.earlier_best_epoch)
+        models.append(keras.saving.load_model(folder / state.earlier_best_file))
+    if state.epoch != state.best_epoch:
+        last = keras.saving.load_model(folder / state.last_file)
+        last.optimizer.finalize_variable_values(last.trainable_variables)
+        epochs.append(state.epoch)
+        models.append(last)
+    chosen = blend(models[0], [model.get_weights() for model in models], lambda model: judge.measure(model)["val_loss"])
+    state.kept = [epochs[number] for number in chosen]
+    if len(chosen) > 1:
+        models[0].save(folder / _KEPT_FILE)
+    state.save(folder)
 
 
 def _restored(path: Path, options: FitOptions) -> keras.Model:
@@ -220,8 +232,10 @@ class _State:
     epoch: int = 0
     best_loss: float = float("inf")
     best_epoch: int = 0
+    earlier_best_epoch: int = 0
     identity: str = ""
     device: str = ""
+    kept: list[int] = field(default_factory=list)
 
     def add_device(self, name: str) -> None:
         """Note on what the epochs to come are trained, beside what trained those before."""
@@ -236,6 +250,10 @@ class _State:
     def best_file(self) -> str:
         return f"best-{self.best_epoch}.keras"
 
+    @property
+    def earlier_best_file(self) -> str:
+        return f"best-{self.earlier_best_epoch}.keras"
+
     @classmethod
     def load(cls, folder: Path) -> "_State":
         path = folder / _STATE_FILE
@@ -244,62 +262,28 @@ class _State:
     def save(self, folder: Path) -> None:
         write_whole(folder / _STATE_FILE, json.dumps(asdict(self)))
         for path in (*folder.glob("last-*.keras"), *folder.glob("best-*.keras")):
-            if path.name not in (self.last_file, self.best_file):
+            if path.name not in (self.last_file, self.best_file, self.earlier_best_file):
                 path.unlink()
 
 
-class _Recorder(keras.callbacks.Callback):
-    """Validates the averaged weights after each epoch, saves both states, and ends the run when it stops improving."""
+class _Judge:
+    """Settles a network on pictures of an epoch that is never trained on, and measures it on validation."""
 
-    def __init__(
-        self,
-        folder: Path,
-        state: _State,
-        train: ExperimentData,
-        validation: ExperimentData,
-        options: FitOptions,
-    ) -> None:
-        super().__init__()
-        self._folder = folder
-        self._state = state
+    def __init__(self, train: ExperimentData, validation: ExperimentData, options: FitOptions) -> None:
         self._train = train
         self._validation = validation
         self._options = options
-        self._started = 0.0
-
-    def finished(self, epoch: int) -> bool:
-        return epoch >= self._options.epochs or epoch - self._state.best_epoch >= self._options.patience
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._started = time.perf_counter()
 
     @cached_property
     def _settling(self) -> list[NDArray[np.float32]]:
-        """Pictures of an epoch that is never trained on."""
         batches = _batches(self._train, self._options, self._options.epochs, None)
         return [batches[number][0] for number in range(min(SETTLING_BATCHES, len(batches)))]
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._state.epoch = epoch + 1
-        self.model.save(self._folder / self._state.last_file)
-        # Not the weights alone: whatever dropout draws in settling would be missing from a run that is gone on with.
-        kept = [keras.ops.convert_to_numpy(variable) for variable in self.model.variables]
-        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
-        settle(self.model, self._settling)
-        measured = self._validate()
-        if measured["val_loss"] < self._state.best_loss:
-            self._state.best_loss, self._state.best_epoch = measured["val_loss"], epoch + 1
-            self.model.save(self._folder / self._state.best_file)
-        for variable, value in zip(self.model.variables, kept, strict=True):
-            variable.assign(value)
-        self._write(epoch, logs or {}, measured)
-        self._state.save(self._folder)
-        self.model.stop_training = self.finished(epoch + 1)
-
-    def _validate(self) -> dict[str, float]:
+    def measure(self, model: keras.Model) -> dict[str, float]:
+        settle(model, self._settling)
         pictures = self._validation.pictures[..., np.newaxis].astype(np.float32)
         allowed = allowed_classes(self._validation.index["label"])
-        found = self.model.predict(pictures, batch_size=64, verbose=0)
+        found = model.predict(pictures, batch_size=64, verbose=0)
         loss = float(MarginalCrossEntropy()(allowed, found["logits"]))
         accuracy = float(keras.ops.mean(allowed_accuracy(allowed, found["logits"])))
         measured = {"val_loss": loss, "val_accuracy": accuracy}
@@ -310,6 +294,47 @@ class _Recorder(keras.callbacks.Callback):
             measured["val_loss"] += self._options.outline_weight * float(of_map(truth, found["map"]))
             measured["val_dice"] = _mean_dice(truth, found["map"])
         return measured
+
+
+class _Recorder(keras.callbacks.Callback):
+    """Validates the averaged weights after each epoch, saves both states, and ends the run when it stops improving."""
+
+    def __init__(
+        self,
+        folder: Path,
+        state: _State,
+        judge: _Judge,
+        options: FitOptions,
+    ) -> None:
+        super().__init__()
+        self._folder = folder
+        self._state = state
+        self._judge = judge
+        self._options = options
+        self._started = 0.0
+
+    def finished(self, epoch: int) -> bool:
+        return epoch >= self._options.epochs or epoch - self._state.best_epoch >= self._options.patience
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._started = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._state.epoch = epoch + 1
+        self.model.save(self._folder / self._state.last_file)
+        # Not the weights alone: whatever dropout draws in settling would be missing from a run that is gone on with.
+        kept = [keras.ops.convert_to_numpy(variable) for variable in self.model.variables]
+        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+        measured = self._judge.measure(self.model)
+        if measured["val_loss"] < self._state.best_loss:
+            self._state.earlier_best_epoch = self._state.best_epoch
+            self._state.best_loss, self._state.best_epoch = measured["val_loss"], epoch + 1
+            self.model.save(self._folder / self._state.best_file)
+        for variable, value in zip(self.model.variables, kept, strict=True):
+            variable.assign(value)
+        self._write(epoch, logs or {}, measured)
+        self._state.save(self._folder)
+        self.model.stop_training = self.finished(epoch + 1)
 
     def _write(self, epoch: int, logs: dict[str, Any], measured: dict[str, float]) -> None:
         row = {

@@ -23,7 +23,7 @@ from braintumor.training.experiment import (
     prepare_pictures,
     split_index,
 )
-from braintumor.training.fitting import FitOptions, fit
+from braintumor.training.fitting import FitOptions, fit, kept_epochs
 from braintumor.training.logistic import fit_logistic
 from braintumor.training.losses import chosen_loss
 from braintumor.training.sampling import Sampling
@@ -176,6 +176,7 @@ def run(options: RunOptions) -> dict[str, Any]:
             "groups": {str(name): int(count) for name, count in groups.items()},
             "index_sha256": index_digest(index),
         },
+        "kept_epochs": kept_epochs(folder),
         "heatmap": network.heatmap,
         **({"kinds": False} if options.task == BINARY else {}),
     }

@@ -12,8 +12,9 @@ from braintumor.explanation import ExplanationError, explain
 from braintumor.inference import Graph
 from braintumor.networks import NETWORKS, build, registered
 from braintumor.networks.heads import BINARY, FOUR_CLASS, TASKS
-from braintumor.networks.registry import CLASSIFIER_LAYER, DEFAULT, FEATURE_LAYER
+from braintumor.networks.registry import CLASSIFIER_LAYER, FEATURE_LAYER
 from braintumor.scans import phantom, prepare
+from braintumor.settings import DEFAULT_MODEL
 from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, TUMOR_CLASSES
 from braintumor.training.export import export_graph, inference_model
 from braintumor.training.losses import LOSSES
@@ -22,8 +23,8 @@ from braintumor.training.run import RECIPES
 SIZES = {"alexnet": 67, "vgg16": 32, "ensemble": 32}
 """The smallest input of those that need more, or can do with less, than 64 pixels."""
 
-KINDS_ALONE = {"squeeze_unet"}
-"""Networks whose classifier knows no "notumor"."""
+LOCATING = {"efficient_unet", "squeeze_unet"}
+"""Networks with a map, whose classifier knows no "notumor"."""
 
 
 @dataclass
@@ -73,7 +74,7 @@ def binary(request):
 
 
 def test_a_network_answers_with_one_logit_a_class(built):
-    wanted = {"logits", "map"} if built.name == DEFAULT else {"logits"}
+    wanted = {"logits", "map"} if built.name in LOCATING else {"logits"}
     assert set(built.answer) == wanted
     assert built.answer["logits"].shape == (2, len(CLASSES))
     assert all(np.isfinite(values).all() and np.ptp(values) > 0 for values in built.answer.values())
@@ -101,7 +102,7 @@ def test_what_the_registry_says_of_a_network_holds(built):
         assert len(built.model.get_layer(FEATURE_LAYER).output.shape) == 4
     if not network.members:
         units = built.model.get_layer(CLASSIFIER_LAYER).units
-        assert units == len(TUMOR_CLASSES if built.name in KINDS_ALONE else CLASSES)
+        assert units == len(TUMOR_CLASSES if built.name in LOCATING else CLASSES)
     assert registered(built.name).start().input_shape == (None, network.size, network.size, 1)
 
 
@@ -208,7 +209,7 @@ def test_a_binary_network_survives_a_file(binary, ending, tmp_path):
 
 @pytest.mark.parametrize("name", ["resnet-9000", "", "Squeezenet"])
 def test_an_unknown_network_is_refused_with_the_known_ones(name):
-    with pytest.raises(InputError, match="squeeze_unet, squeezenet"):
+    with pytest.raises(InputError, match="efficient_unet, squeeze_unet, squeezenet"):
         build(name)
 
 
@@ -239,4 +240,4 @@ def test_a_network_without_published_weights_takes_no_file(name, tmp_path):
 
 
 def test_the_default_comes_first():
-    assert registered(DEFAULT).name == DEFAULT == next(iter(NETWORKS))
+    assert next(iter(NETWORKS)) == DEFAULT_MODEL

@@ -7,6 +7,7 @@ from keras import layers
 from braintumor.errors import InputError
 from braintumor.networks import NETWORKS, build
 from braintumor.networks.squeezenet import _IMAGENET_MEAN_BGR, _fold_to_grey, encode
+from tests.networks.cells import seen_by_a_cell
 
 ENCODED = ("squeeze_unet", "squeezenet")
 
@@ -80,23 +81,8 @@ def test_a_file_of_anything_else_is_refused(name, damage, imagenet_file, tmp_pat
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize(("name", "padded"), [("squeeze_unet", True), ("squeezenet", False)])
 def test_a_cell_sees_as_far_to_either_side_of_its_center(name, padded, axis):
-    """Which lines of a black picture, made bright, move a cell at all in a network without negative weights."""
-    length, cell = 240, 6
-    shape = (length, 48, 1) if axis == 0 else (48, length, 1)
-    image = keras.Input(shape)
-    encoder = keras.Model(image, encode(image, padded=padded)["fire9"])
-    for layer in encoder.layers:
-        if isinstance(layer, layers.Conv2D):
-            kernel, bias = layer.get_weights()
-            layer.set_weights([np.full_like(kernel, 1 / kernel[..., 0].size), np.zeros_like(bias)])
-    pictures = np.zeros((length, *shape), np.float32)
-    for line in range(length):
-        pictures[line].swapaxes(0, axis)[line] = 255
-    cells = np.take(encoder.predict(pictures, batch_size=24, verbose=0), cell, axis=1 + axis)
-    seen = np.flatnonzero(cells.max(axis=(1, 2)))
-    assert len(seen) == seen[-1] + 1 - seen[0] < length, "all between the ends, and neither end beyond the picture"
-    assert seen[0] > 0
-    assert seen[-1] < length - 1
+    cell = 6
+    seen = seen_by_a_cell(lambda image: encode(image, padded=padded)["fire9"], cell, axis, length=240)
     assert (seen[0] + seen[-1] + 1) / 2 == NETWORKS[name].first + NETWORKS[name].step * cell
 
 

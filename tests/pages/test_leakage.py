@@ -25,7 +25,7 @@ def server(guest_app, tmp_path, monkeypatch):
     """A server with the shipped model among its models, and an empty data folder."""
     models = tmp_path / "models"
     models.mkdir()
-    (models / "squeeze_unet").symlink_to(MODEL)
+    (models / "efficient_unet").symlink_to(MODEL)
     monkeypatch.setenv("BRAINTUMOR_MODELS_DIR", str(models))
     return tmp_path
 
@@ -89,5 +89,5 @@ def test_every_network_stands_with_and_without_leakage(server):
 
 
 def test_without_a_model_it_says_so(server):
-    (server / "models" / "squeeze_unet").unlink()
+    (server / "models" / "efficient_unet").unlink()
     assert opened("leakage.py").warning

@@ -288,7 +288,7 @@ def test_a_missing_model_is_one_sentence(guest_app, monkeypatch, tmp_path):
     page.run()
     st.cache_resource.clear()
     assert not page.exception
-    assert "There is no model at squeeze_unet" in page.error[0].value
+    assert "There is no model at efficient_unet" in page.error[0].value
 
 
 @pytest.mark.parametrize("path", [PAGES.parent / "Home.py", PAGES / "about.py"], ids=lambda path: path.stem)

@@ -78,6 +78,20 @@ def test_counts_of_every_source_and_class_are_those_of_the_card(bundle, text):
             assert " | ".join(f"{images[part]:,}" for part in ("train", "validation", "test")) in text
 
 
+@pytest.mark.parametrize(
+    ("epochs", "said"),
+    [
+        ([14, 27, 40], "the mean of those after epochs 14, 27 and 40, which"),
+        ([27], "the one that was best on validation groups was kept"),
+        ([], "the one that was best"),
+        (None, "the one that was best"),
+    ],
+)
+def test_says_which_epochs_were_kept(bundle, epochs, said):
+    card = {key: value for key, value in bundle[0].items() if key != "kept_epochs"}
+    assert said in model_card(card if epochs is None else card | {"kept_epochs": epochs}, None)
+
+
 def test_no_picture_is_named(bundle, text):
     assert not [path for path in bundle[2]["path"] if path in text or path.rsplit("/", 1)[-1] in text]
 

@@ -93,3 +93,10 @@ def glass_graph(folder, name="squeeze_unet"):
     """Export the network and open it as the app does."""
     export_graph(build_glass(name), folder / f"{name}.tflite")
     return Graph(folder / f"{name}.tflite")
+
+
+def first_statistics(model, batches):
+    """Mean and variance of what the first normalization of a network is given, each the mean over batches."""
+    given = keras.Model(model.input, model.get_layer("fire3_norm").input)
+    answers = [np.asarray(given(batch)) for batch in batches]
+    return [np.mean([getattr(answer, name)(axis=(0, 1, 2)) for answer in answers], axis=0) for name in ("mean", "var")]

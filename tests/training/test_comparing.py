@@ -68,7 +68,7 @@ def options(tiny_bundle, picture_folder, tmp_path_factory):
         data=picture_folder,
         runs=work / "runs",
         out=work / "comparison",
-        networks=("lenet", "logistic", "squeeze_unet", "ensemble"),
+        networks=("lenet", "logistic", "efficient_unet", "ensemble"),
         folds=3,
         epochs=1,
         bundle=tiny_bundle,
@@ -180,7 +180,7 @@ def test_every_figure_of_the_shipped_comparison_follows_from_its_predictions():
 def test_the_bundle_stands_for_the_default_network(compared, tiny_bundle):
     _, report, _ = compared
     card = json.loads((tiny_bundle / "card.json").read_text())
-    default, stated = report["networks"]["squeeze_unet"], card["metrics"]["test"]
+    default, stated = report["networks"]["efficient_unet"], card["metrics"]["test"]
     found = default["leak_free"]
     assert found["accuracy"] == pytest.approx(stated["four_class"]["accuracy"])
     assert found["ece"] == pytest.approx(stated["calibration"]["ece"])
@@ -216,7 +216,7 @@ def test_every_network_stands_in_the_report_and_says_why_it_has_no_figures(compa
     _, report, skipped = compared
     assert list(report["networks"]) == list(NETWORKS)
     missing = {name for name, row in report["networks"].items() if row["not_trained"]}
-    assert missing == set(NETWORKS) - {"lenet", "logistic", "squeeze_unet"}
+    assert missing == set(NETWORKS) - {"lenet", "logistic", "efficient_unet"}
     for name in missing:
         assert set(report["networks"][name]) == {"title", "source", "reported", "not_trained"}
     assert skipped.keys() == {"ensemble on leak_free fold 0"}
@@ -230,10 +230,10 @@ def test_tables_hold_the_same_pictures_for_each_network_and_name_none(compared):
     predictions = pd.read_csv(options.out / "predictions.csv")
     assert tuple(predictions.columns) == PREDICTION_COLUMNS
     seen = {name: rows[["row", "group", "label"]].values.tolist() for name, rows in predictions.groupby("network")}
-    assert seen["lenet"] == seen["logistic"] == seen["squeeze_unet"]
+    assert seen["lenet"] == seen["logistic"] == seen["efficient_unet"]
     histories = pd.read_csv(options.out / "histories.csv")
     assert tuple(histories.columns) == HISTORY_COLUMNS
-    assert histories.groupby("network").size().to_dict() == {"lenet": 1, "logistic": 1, "squeeze_unet": 1}
+    assert histories.groupby("network").size().to_dict() == {"lenet": 1, "logistic": 1, "efficient_unet": 1}
     text = "".join(path.read_text(encoding="utf-8") for path in options.out.iterdir())
     assert str(options.data) not in text
     assert ".png" not in text
@@ -250,7 +250,7 @@ def test_a_further_call_trains_only_what_is_missing(compared, tmp_path):
     )
     more, skipped = compare(replace(again, networks=("logistic",)))
     assert not skipped
-    assert more["protocol"]["folds_run"] == {"squeeze_unet": [0], "lenet": [0], "logistic": [0, 1]}
+    assert more["protocol"]["folds_run"] == {"efficient_unet": [0], "lenet": [0], "logistic": [0, 1]}
     assert more["networks"]["lenet"]["leak_free"] == report["networks"]["lenet"]["leak_free"]
     assert more["networks"]["logistic"]["leak_free"]["images"] > report["networks"]["logistic"]["leak_free"]["images"]
     assert kept.stat().st_mtime_ns == before
@@ -273,7 +273,7 @@ def test_earlier_results_are_kept_where_their_runs_are_gone(compared, tmp_path):
     for name in ("predictions.csv", "histories.csv"):
         assert (out / name).read_bytes() == (options.out / name).read_bytes()
     more, _ = compare(replace(asked, networks=("logistic",), run_folds=(1,)))
-    assert more["protocol"]["folds_run"] == {"squeeze_unet": [0], "lenet": [0], "logistic": [0, 1]}
+    assert more["protocol"]["folds_run"] == {"efficient_unet": [0], "lenet": [0], "logistic": [0, 1]}
     assert check_figures(out) == 3
     # What is asked for by name is trained, not taken from the file.
     rewritten(out / "comparison.json", lambda kept: kept["networks"]["logistic"].update(device="another machine"))
@@ -335,7 +335,7 @@ def test_the_report_tells_the_call_of_all_trials_and_not_the_last_one(compared, 
     again, _ = compare(replace(options, out=tmp_path / "out", networks=(), bundle=None, run_folds=(1,), bfloat16=True))
     call = "python -m braintumor compare --data DIR --networks"
     wanted = [
-        f"{call} squeeze_unet --folds 3 --run-folds 0 --seed 0 --bundle models/{options.bundle.name}",
+        f"{call} efficient_unet --folds 3 --run-folds 0 --seed 0 --bundle models/{options.bundle.name}",
         f"{call} lenet --folds 3 --run-folds 0 --seed 0 --epochs 1",
         f"{call} logistic --folds 3 --run-folds 0 --seed 0",
     ]
@@ -373,14 +373,14 @@ def rewritten(path, change):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"networks": ("resnet-9000",), "bundle": None}, "must be one of squeeze_unet"),
-        ({"weights": {"vgg": Path("x.h5")}}, "must be one of squeeze_unet"),
+        ({"networks": ("resnet-9000",), "bundle": None}, "must be one of efficient_unet"),
+        ({"weights": {"vgg": Path("x.h5")}}, "must be one of efficient_unet"),
         ({"run_folds": (0, 3)}, "Fold 3 is not among 3"),
         ({"sensitivity": 1.5}, "must be above 0 and at most 1"),
-        ({"weights": {"vgg16": ROOT / "models" / "squeeze_unet" / "model.keras"}}, "may have seen the test pictures"),
+        ({"weights": {"vgg16": ROOT / "models" / "efficient_unet" / "model.keras"}}, "may have seen the test pictures"),
         ({"weights": {"vgg16": Path("nowhere.h5")}}, "nowhere.h5 is not a file"),
         ({"sensitivity": 0.9, "runs": None}, "was chosen for a sensitivity of 0.95"),
-        ({"networks": ("lenet",)}, "stands for squeeze_unet, which is not among the networks"),
+        ({"networks": ("lenet",)}, "stands for efficient_unet, which is not among the networks"),
         ({"seed": 1, "bundle": None, "networks": ()}, "other data or folds"),
         ({"seed": 1, "runs": None}, "was trained on other data or another split"),
     ],
@@ -398,7 +398,9 @@ def test_a_bundle_of_another_network_stands_for_nothing(compared, tmp_path):
     bundle = tmp_path / "other"
     shutil.copytree(options.bundle, bundle)
     rewritten(bundle / "card.json", lambda card: card.update(network="squeezenet"))
-    with pytest.raises(InputError, match="The bundle other is of squeezenet, not of squeeze_unet; leave --bundle away"):
+    with pytest.raises(
+        InputError, match="The bundle other is of squeezenet, not of efficient_unet; leave --bundle away"
+    ):
         compare(replace(options, runs=tmp_path / "runs", out=tmp_path / "out", bundle=bundle))
 
 
@@ -493,12 +495,12 @@ def test_the_command_says_how_to_compare_again_and_nothing_of_the_machine(tmp_pa
         weights={"vgg16": Path("/somewhere/private/v.h5"), "resnet50": "imagenet"},
         bfloat16=True,
         close=True,
-        bundle=Path("/somewhere/models/squeeze_unet"),
+        bundle=Path("/somewhere/models/efficient_unet"),
         sensitivity=0.9,
     )
     assert options.command == (
         "python -m braintumor compare --data DIR --networks lenet vgg16 --folds 5 --run-folds 0 2 --seed 0 --published "
-        "--epochs 6 --weights vgg16=v.h5 --weights resnet50=imagenet --bfloat16 --close --bundle models/squeeze_unet "
+        "--epochs 6 --weights vgg16=v.h5 --weights resnet50=imagenet --bfloat16 --close --bundle models/efficient_unet "
         "--sensitivity 0.9"
     )
     weights = tmp_path / "v.h5"

@@ -14,17 +14,18 @@ from braintumor.training.experiment import ExperimentData
 from braintumor.training.fitting import (
     NOT_RECORDED,
     TrainingError,
-    _Recorder,
+    _Judge,
     _restored,
     _State,
     best_so_far,
     device,
+    kept_epochs,
     trained_on,
 )
 from braintumor.training.losses import MarginalCrossEntropy, OutlineLoss
 from braintumor.training.sampling import allowed_classes, target_maps
 from tests.conftest import phantom_outline
-from tests.training.glass import build_glass
+from tests.training.glass import build_glass, first_statistics
 
 SIZE = 48
 OPTIONS = FitOptions(
@@ -86,12 +87,13 @@ def test_a_run_leaves_a_history_and_both_states(whole):
     assert np.isfinite(whole.history.to_numpy()).all()
     assert set(whole.best.output) == set(whole.trained.output)
     assert whole.best.output["logits"].shape == (None, 4)
-    assert sorted(path.name.split("-")[0] for path in whole.folder.glob("*.keras")) == ["best", "last"]
+    assert {path.stem.split("-")[0] for path in whole.folder.glob("*.keras")} >= {"best", "last"}
 
 
-def test_the_history_tells_how_the_kept_weights_do_on_validation(whole, part):
+def test_the_history_tells_how_the_best_epoch_does_on_validation(whole, part):
     row = whole.history.loc[whole.history["val_loss"].idxmin()]
-    found = whole.best.predict(part.pictures[..., None].astype(np.float32), verbose=0)
+    best = keras.saving.load_model(whole.folder / f"best-{row['epoch']:.0f}.keras")
+    found = best.predict(part.pictures[..., None].astype(np.float32), verbose=0)
     allowed = allowed_classes(part.index["label"])
     loss = float(MarginalCrossEntropy()(allowed, found["logits"]))
     if "map" in found:
@@ -103,6 +105,43 @@ def test_the_history_tells_how_the_kept_weights_do_on_validation(whole, part):
         assert whole.history["val_dice"].max() > 0
     assert row["val_loss"] == pytest.approx(loss, rel=1e-4)
     assert row["val_accuracy"] == pytest.approx(allowed[np.arange(8), found["logits"].argmax(axis=1)].mean())
+
+
+def test_what_is_kept_is_at_least_as_good_as_the_best_epoch(whole, part):
+    kept, lowest = kept_epochs(whole.folder), whole.history["val_loss"].min()
+    assert set(kept) <= {1, 2, 3}
+    assert whole.history["val_loss"].idxmin() + 1 in kept
+    found = _Judge(part, part, OPTIONS).measure(whole.best)["val_loss"]
+    assert found == pytest.approx(lowest, rel=1e-4) if len(kept) == 1 else found < lowest
+
+
+def test_a_run_that_was_never_begun_kept_nothing(tmp_path):
+    assert kept_epochs(tmp_path) == []
+
+
+def test_the_best_two_states_and_the_last_are_blended(part, tmp_path, monkeypatch):
+    """Of five epochs the second and fourth were the best so far; their mean is better, with the last it is worse."""
+    losses = iter([0.9, 0.5, 0.6, 0.4, 0.7, *(0.4, 0.3, 0.35), 0.3])
+    original = _Judge.measure
+    monkeypatch.setattr(_Judge, "measure", lambda self, model: {**original(self, model), "val_loss": next(losses)})
+    run = _run(build_glass("squeezenet"), part, tmp_path, replace(OPTIONS, epochs=5))
+    assert kept_epochs(tmp_path) == [2, 4]
+    states = [keras.saving.load_model(tmp_path / f"best-{epoch}.keras") for epoch in (2, 4)]
+    for kept, *parts in zip(run.best.trainable_weights, *(one.trainable_weights for one in states), strict=True):
+        np.testing.assert_allclose(kept, np.mean([np.asarray(one) for one in parts], axis=0), rtol=1e-6, atol=1e-8)
+    assert not list(losses), "measured once an epoch, and once a state that may join"
+
+
+def test_the_kept_weights_have_statistics_of_their_own(part, tmp_path):
+    """Three steps of 1% would leave the statistics near the zeros and ones that they start from."""
+    plain = Sampling(Augmentation(*[0] * len(fields(Augmentation))))
+    run = _run(build_glass(), part, tmp_path, replace(OPTIONS, epochs=1, epoch_images=12, sampling=plain))
+    last = keras.saving.load_model(next(tmp_path.glob("last-*.keras")))
+    pictures = part.pictures[..., None].astype(np.float32)
+    (mean, variance), kept = first_statistics(run.best, [pictures]), run.best.get_layer("fire3_norm").get_weights()
+    assert np.abs(kept[2] - mean).max() < 0.3 * np.abs(mean).max()
+    assert np.abs(last.get_layer("fire3_norm").get_weights()[2] - mean).max() > 0.9 * np.abs(mean).max()
+    assert np.abs(kept[3] - variance).max() < 0.5 * variance.max()
 
 
 def test_a_network_learns_what_it_is_shown_and_its_average_is_kept(part, tmp_path):
@@ -217,16 +256,16 @@ def test_a_resumed_optimizer_still_spares_what_does_not_decay(whole):
 
 
 def test_patience_ends_a_run_that_stops_improving(part, tmp_path, monkeypatch):
-    original = _Recorder._validate
-    losses = iter([0.5, 0.6, 0.7, 0.4])
-    monkeypatch.setattr(_Recorder, "_validate", lambda self: {**original(self), "val_loss": next(losses)})
+    losses = iter([0.5, 0.6, 0.7, *[0.5] * 3])
+    original = _Judge.measure
+    monkeypatch.setattr(_Judge, "measure", lambda self, model: {**original(self, model), "val_loss": next(losses)})
     run = _run(build_glass("squeezenet"), part, tmp_path, replace(OPTIONS, epochs=30, patience=2))
     assert list(run.history["epoch"]) == [1, 2, 3]
 
 
 def test_a_run_that_never_had_a_validation_loss_says_what_to_change(part, tmp_path, monkeypatch):
-    original = _Recorder._validate
-    monkeypatch.setattr(_Recorder, "_validate", lambda self: {**original(self), "val_loss": float("nan")})
+    original = _Judge.measure
+    monkeypatch.setattr(_Judge, "measure", lambda self, model: {**original(self, model), "val_loss": float("nan")})
     with pytest.raises(TrainingError, match="never a number; choose a lower --learning-rate"):
         _run(build_glass("squeezenet"), part, tmp_path, replace(OPTIONS, epochs=1))
     with pytest.raises(TrainingError, match="never a number"):

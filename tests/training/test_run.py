@@ -60,7 +60,7 @@ def test_the_command_says_how_to_train_again_and_nothing_of_the_machine(changes,
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"network": "resnet"}, "must be one of squeeze_unet, squeezenet"),
+        ({"network": "resnet"}, "must be one of efficient_unet, squeeze_unet, squeezenet"),
         ({"sensitivity": 0.0}, "sensitivity is 0; it must be above 0 and at most 1"),
         ({"sensitivity": 95.0}, "sensitivity is 95; it must be above 0 and at most 1"),
         ({"recipe": "soup"}, "must be one of plain, untied, regrafted"),
@@ -136,7 +136,7 @@ def test_recipes_untie_tumors_from_their_sources(name):
 
 
 def test_training_can_start_from_a_trained_network_of_the_same_kind(tiny_bundle):
-    started = start(replace(OPTIONS, size=48, weights=tiny_bundle / "model.keras"))
+    started = start(replace(OPTIONS, network=settings.DEFAULT_MODEL, size=48, weights=tiny_bundle / "model.keras"))
     trained = keras.saving.load_model(tiny_bundle / "model.keras", compile=False)
     for found, expected in zip(started.get_weights(), trained.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)

@@ -5,12 +5,16 @@ import tensorflow as tf
 from scipy.special import expit, softmax
 
 from braintumor.networks import build
+from braintumor.networks.unet import Mirrored
+
+LAST_OF_ENCODER = {"squeeze_unet": "fire9", "efficient_unet": "block11"}
+"""Beginning of the names of the encoder's last layers."""
 
 
-@pytest.fixture(scope="module")
-def model():
+@pytest.fixture(scope="module", params=LAST_OF_ENCODER)
+def model(request):
     keras.utils.set_random_seed(2)
-    return build("squeeze_unet", size=48)
+    return build(request.param, size=48)
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +27,9 @@ def _inner(model, *names):
 
 
 @pytest.mark.parametrize("size", [48, 64, 96])
-def test_the_map_has_half_the_side_of_the_picture(size):
-    answer = build("squeeze_unet", size=size)(np.zeros((2, size, size, 1), np.float32))
+@pytest.mark.parametrize("name", LAST_OF_ENCODER)
+def test_the_map_has_half_the_side_of_the_picture(name, size):
+    answer = build(name, size=size)(np.zeros((2, size, size, 1), np.float32))
     assert answer["map"].shape == (2, size // 2, size // 2, 1)
     assert answer["logits"].shape == (2, 4)
 
@@ -50,7 +55,8 @@ def test_an_untrained_map_expects_tumor_to_be_rare(model):
 def test_only_the_score_teaches_the_map_where_a_tumor_is(model, pictures, output, moves_the_map):
     inner = _inner(model, output)
     decoder = [weight for weight in model.trainable_weights if weight.path.startswith(("decode", "map/"))]
-    encoder = [weight for weight in model.trainable_weights if weight.path.startswith("fire9")]
+    encoder = [weight for weight in model.trainable_weights if weight.path.startswith(LAST_OF_ENCODER[model.name])]
+    assert encoder
     assert decoder
     with tf.GradientTape() as tape:
         total = sum(tf.reduce_sum(values**2) for values in inner(pictures[:2]))
@@ -63,7 +69,7 @@ def test_only_the_score_teaches_the_map_where_a_tumor_is(model, pictures, output
 def test_the_cells_of_the_map_lie_over_the_picture(model):
     """A bright spot moves most the cells that lie over it, whatever the weights."""
     keras.utils.set_random_seed(3)
-    network = build("squeeze_unet", size=96)
+    network = build(model.name, size=96)
     dark = np.asarray(network(np.zeros((1, 96, 96, 1), np.float32))["map"])[0, ..., 0]
     for row, column in ((24, 24), (24, 72), (60, 36)):
         picture = np.zeros((1, 96, 96, 1), np.float32)
@@ -71,3 +77,9 @@ def test_the_cells_of_the_map_lie_over_the_picture(model):
         moved = np.abs(np.asarray(network(picture)["map"])[0, ..., 0] - dark)
         hottest = np.array(np.unravel_index(moved.argmax(), moved.shape)) * 2 + 1
         assert np.abs(hottest - (row, column)).max() <= 6
+
+
+@pytest.mark.parametrize(("turned", "wanted"), [(True, [[3, 2, 1]]), (False, [[1, 2, 3]])])
+def test_features_are_mirrored_from_left_to_right(turned, wanted):
+    mirrored = Mirrored(turned)(np.array([[[[1], [2], [3]]]], np.float32))
+    np.testing.assert_array_equal(np.asarray(mirrored)[0, ..., 0], wanted)
