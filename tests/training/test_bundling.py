@@ -42,7 +42,7 @@ def written(tmp_path_factory):
 def test_the_training_command_leaves_a_whole_bundle(tiny_bundle):
     card = load_bundle(tiny_bundle).card
     assert card["command"] == (
-        "python -m braintumor train --data DIR --network squeeze_unet --size 48 "
+        "python -m braintumor train --data DIR --network efficient_unet --size 48 "
         "--name tiny --version 0.1.0 --recipe untied --loss marginal --epochs 1 --folds 3 --fold 0 --seed 0 "
         "--learning-rate 0.001"
     )
@@ -65,7 +65,8 @@ def test_the_training_command_leaves_a_whole_bundle(tiny_bundle):
 def test_a_bundle_ships_weights_alone(tiny_bundle):
     parameters = load_bundle(tiny_bundle).card["parameters"]
     for name in ("model.keras", "graph.tflite"):
-        assert 4 * parameters < (tiny_bundle / name).stat().st_size < 1.3 * 4 * parameters
+        # Normalization melts into the graph's convolutions.
+        assert 0.95 * 4 * parameters < (tiny_bundle / name).stat().st_size < 1.3 * 4 * parameters
 
 
 def test_mirrored_copies_count_once_in_the_figures(tiny_bundle):

@@ -21,7 +21,7 @@ from tests.conftest import phantom_scan
 
 OPTIONS = RunOptions(
     data=Path("/somewhere/private"),
-    network="squeeze_unet",
+    network="efficient_unet",
     weights=None,
     name="mine",
     version="1.0.0",
@@ -37,7 +37,7 @@ OPTIONS = RunOptions(
     models=Path("/somewhere/models"),
 )
 SHORTEST = (
-    "python -m braintumor train --data DIR --network squeeze_unet --name mine --version 1.0.0 --recipe untied "
+    "python -m braintumor train --data DIR --network efficient_unet --name mine --version 1.0.0 --recipe untied "
     "--epochs 40 --folds 5 --fold 2 --seed 7 --learning-rate 0.001"
 )
 
@@ -50,7 +50,7 @@ SHORTEST = (
         ({"sensitivity": 0.98}, f"{SHORTEST} --sensitivity 0.98"),
         ({"size": 96}, SHORTEST.replace("--name", "--size 96 --name")),
         ({"weights": Path("/somewhere/private/w.h5")}, SHORTEST.replace("--name", "--weights w.h5 --name")),
-        ({"network": "squeezenet"}, SHORTEST.replace("squeeze_unet", "squeezenet")),
+        ({"network": "squeezenet"}, SHORTEST.replace("efficient_unet", "squeezenet")),
     ],
 )
 def test_the_command_says_how_to_train_again_and_nothing_of_the_machine(changes, command):
@@ -64,20 +64,20 @@ def test_the_command_says_how_to_train_again_and_nothing_of_the_machine(changes,
         ({"sensitivity": 0.0}, "sensitivity is 0; it must be above 0 and at most 1"),
         ({"sensitivity": 95.0}, "sensitivity is 95; it must be above 0 and at most 1"),
         ({"recipe": "soup"}, "must be one of plain, untied, regrafted"),
-        ({"weights": Path("nowhere.keras"), "size": 48}, "nowhere.keras holds no squeeze_unet"),
+        ({"weights": Path("nowhere.keras"), "size": 48}, "nowhere.keras holds no efficient_unet"),
         ({"weights": Path("nowhere.h5"), "size": 48}, "nowhere.h5 holds no weights"),
-        ({"weights": "imagenet"}, "no ImageNet weights of squeeze_unet to fetch, only of vgg16"),
+        ({"weights": "imagenet"}, "no ImageNet weights of efficient_unet to fetch, only of vgg16"),
         ({"weights": Path("nowhere.h5"), "network": "lenet"}, "no published weights of lenet"),
         ({"weights": Path("nowhere.h5"), "network": "vgg16", "size": 32}, "nowhere.h5 holds no weights of VGG16"),
         ({"weights": Path("nowhere.keras"), "network": "lenet", "size": 32}, "nowhere.keras holds no lenet"),
         ({"network": "alexnet", "size": 32}, "^alexnet cannot be built for 32 pixels; choose a larger --size"),
-        ({"size": 100}, "^squeeze_unet cannot be built for 100 pixels; choose a larger --size, a multiple of 32"),
+        ({"size": 100}, "^efficient_unet cannot be built for 100 pixels; choose a larger --size, a multiple of 32"),
         ({"network": "vgg16", "weights": "imagenet", "size": 16}, "^VGG16 cannot be built for 16 pixels"),
         (
             {"weights": Path("nowhere.keras"), "network": "alexnet", "size": 32},
             "^alexnet cannot be built for 32 pixels",
         ),
-        ({"task": "binary"}, "squeeze_unet cannot be trained for the task binary"),
+        ({"task": "binary"}, "efficient_unet cannot be trained for the task binary"),
         ({"task": "binary", "network": "lenet", "loss": "categorical"}, "asks for the kind of tumor"),
         ({"loss": "binary"}, "add --task binary"),
         ({"size": 48}, "private is not a folder"),
@@ -136,7 +136,7 @@ def test_recipes_untie_tumors_from_their_sources(name):
 
 
 def test_training_can_start_from_a_trained_network_of_the_same_kind(tiny_bundle):
-    started = start(replace(OPTIONS, network=settings.DEFAULT_MODEL, size=48, weights=tiny_bundle / "model.keras"))
+    started = start(replace(OPTIONS, size=48, weights=tiny_bundle / "model.keras"))
     trained = keras.saving.load_model(tiny_bundle / "model.keras", compile=False)
     for found, expected in zip(started.get_weights(), trained.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
@@ -204,6 +204,7 @@ def test_a_flattened_network_answers_as_the_apps_model(trained, monkeypatch):
 def test_the_card_says_what_the_network_can(trained):
     network = registered(trained.card["network"])
     assert trained.card["heatmap"] == {"first": network.first, "step": network.step, "feature_map": network.feature_map}
+    assert trained.card["kept_epochs"] == ([] if network.name == "logistic" else [1])
     assert methods_for(trained) == (list(METHODS) if network.feature_map else ["saliency"])
     assert trained.kinds == ("--task binary" not in trained.card["command"])
     if not trained.kinds:
