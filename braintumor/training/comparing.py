@@ -6,13 +6,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
 
-from braintumor.bundles import PREDICTIONS_FILE, load_bundle
+from braintumor.bundles import GRAPH_FILE, PREDICTIONS_FILE, load_bundle
 from braintumor.errors import InputError
 from braintumor.evaluation.comparison import (
     COMPARISON_FILE,
@@ -24,16 +25,17 @@ from braintumor.evaluation.comparison import (
     against_default,
     comparison_figures,
 )
-from braintumor.networks import NETWORKS, registered
+from braintumor.networks import NETWORKS, build, registered
 from braintumor.networks.heads import FOUR_CLASS
 from braintumor.settings import DEFAULT_MODEL
 from braintumor.training.deciding import SENSITIVITY
 from braintumor.training.experiment import ExperimentData, index_digest, labelled_index, prepare_pictures
+from braintumor.training.export import export_graph
 from braintumor.training.fitting import NOT_RECORDED
 from braintumor.training.losses import MARGINAL
 from braintumor.training.measuring import DIGITS
 from braintumor.training.profiling import device, latency
-from braintumor.training.results import COSTS, NETWORK_FACTS, Result, finished_results, run_facts
+from braintumor.training.results import NETWORK_FACTS, Result, finished_results, run_facts
 from braintumor.training.run import KERAS_SUFFIX, RunOptions
 from braintumor.training.trial import (
     PUBLISHED_DATASET,
@@ -323,7 +325,6 @@ def _network(name: str, finished: Mapping[Trial, Result], measured: pd.DataFrame
     if not own:
         return {**about, "not_trained": reasons[0] if reasons else _not_trained(name)}
     facts = [result.facts for result in own]
-    # Of trials that only an earlier file knows, its latency is the one there is.
     first = next((result for result in own if result.graph), own[0])
     rows = {split: measured[(measured["network"] == name) & (measured["split"] == split)] for split in SPLITS}
     default = measured[(measured["network"] == DEFAULT_MODEL) & (measured["split"] == LEAK_FREE)]
@@ -342,12 +343,13 @@ def _network(name: str, finished: Mapping[Trial, Result], measured: pd.DataFrame
 
 
 def _costs(result: Result) -> dict[str, Any]:
-    if result.graph is None:
-        return {key: result.facts[key] for key in COSTS}
-    return {
-        "bytes_on_disk": result.graph.stat().st_size,
-        "latency_ms": round(latency(result.graph, result.facts["size"]), 3),
-    }
+    """Measure a network's graph, or one with other weights where that is not at hand: both take as long."""
+    size = result.facts["size"]
+    with TemporaryDirectory() as folder:
+        graph = result.graph or Path(folder) / GRAPH_FILE
+        if result.graph is None:
+            export_graph(build(result.facts["network"], size=size), graph)
+        return {"bytes_on_disk": graph.stat().st_size, "latency_ms": round(latency(graph, size), 3)}
 
 
 def _not_trained(name: str) -> str:

@@ -31,9 +31,6 @@ RUN_FACTS = (
 )
 """Facts of one trial in a results file; those of the second row are missing where nobody noted them."""
 
-COSTS = ("bytes_on_disk", "latency_ms")
-"""Measured of a network's graph each time that a results file is written, where the graph is at hand."""
-
 _WHERE_MISSING = {"sensitivity": SENSITIVITY}
 """What trials of earlier versions were asked for without saying so."""
 
@@ -43,8 +40,7 @@ class Result:
     """One finished trial.
 
     ``facts`` are those of its file, ``predictions`` and ``history`` tables with ``PREDICTION_COLUMNS`` and
-    ``HISTORY_COLUMNS``; ``graph`` is the exported network, None where only an earlier results file knows of the trial:
-    its facts then have what that file says of the network's size on disk and latency.
+    ``HISTORY_COLUMNS``; ``graph`` is the exported network, None where only an earlier results file knows of the trial.
     """
 
     facts: dict[str, Any]
@@ -134,7 +130,7 @@ def _of_report(report: Mapping[str, Any], out: Path, protocol: Mapping[str, Any]
     predictions, histories = (dict(_by_trial(out / file)) for file in (PREDICTIONS_FILE, HISTORIES_FILE))
     kept = {}
     for name, row in report["networks"].items():
-        shared = {key: row[key] for key in (*NETWORK_FACTS, *COSTS, "device", "initial_weights") if key in row}
+        shared = {key: row[key] for key in (*NETWORK_FACTS, "device", "initial_weights") if key in row}
         for run in row.get("runs", []):
             trial = Trial(name, run["split"], run["fold"])
             facts = {"network": name, **shared, **run, **protocol}

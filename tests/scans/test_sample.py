@@ -26,10 +26,10 @@ def test_tumor_changes_its_own_place_only():
     assert difference[rows, columns].mean() > 40
 
 
-def test_background_is_dark_and_skull_is_bright():
+def test_background_is_dark_and_scalp_is_bright():
     picture = phantom(200)
     assert picture[:6].max() < 20
-    assert picture[:, 100].max() == 255
+    assert picture[:, 100].max() > 180
 
 
 def test_phantom_is_found_as_a_head():
