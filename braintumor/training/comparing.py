@@ -35,7 +35,7 @@ from braintumor.training.fitting import NOT_RECORDED
 from braintumor.training.losses import MARGINAL
 from braintumor.training.measuring import DIGITS
 from braintumor.training.profiling import device, latency
-from braintumor.training.results import NETWORK_FACTS, Result, finished_results, run_facts
+from braintumor.training.results import NETWORK_FACTS, SIZE_ON_DISK, Result, finished_results, run_facts
 from braintumor.training.run import KERAS_SUFFIX, RunOptions
 from braintumor.training.trial import (
     PUBLISHED_DATASET,
@@ -343,13 +343,14 @@ def _network(name: str, finished: Mapping[Trial, Result], measured: pd.DataFrame
 
 
 def _costs(result: Result) -> dict[str, Any]:
-    """Measure a network's graph, or one with other weights where that is not at hand: both take as long."""
+    """Measure a network's graph; where that is not at hand, one with other weights tells how long both take."""
     size = result.facts["size"]
     with TemporaryDirectory() as folder:
         graph = result.graph or Path(folder) / GRAPH_FILE
         if result.graph is None:
             export_graph(build(result.facts["network"], size=size), graph)
-        return {"bytes_on_disk": graph.stat().st_size, "latency_ms": round(latency(graph, size), 3)}
+        size_on_disk = graph.stat().st_size if result.graph else result.facts[SIZE_ON_DISK]
+        return {SIZE_ON_DISK: size_on_disk, "latency_ms": round(latency(graph, size), 3)}
 
 
 def _not_trained(name: str) -> str:

@@ -25,6 +25,9 @@ from braintumor.training.trial import Trial
 NETWORK_FACTS = ("size", "parameters", "flops")
 """Facts that all trials of a network share; a results file says them once."""
 
+SIZE_ON_DISK = "bytes_on_disk"
+"""Measured of a network's graph, and kept where that is not at hand."""
+
 RUN_FACTS = (
     *("split", "fold", "epochs", "planned_epochs", "best_epoch", "ended", "seconds", "images", "threshold"),
     *("asked_epochs", "bfloat16", "initial_weights", "device", "bundle"),
@@ -130,7 +133,7 @@ def _of_report(report: Mapping[str, Any], out: Path, protocol: Mapping[str, Any]
     predictions, histories = (dict(_by_trial(out / file)) for file in (PREDICTIONS_FILE, HISTORIES_FILE))
     kept = {}
     for name, row in report["networks"].items():
-        shared = {key: row[key] for key in (*NETWORK_FACTS, "device", "initial_weights") if key in row}
+        shared = {key: row[key] for key in (*NETWORK_FACTS, SIZE_ON_DISK, "device", "initial_weights") if key in row}
         for run in row.get("runs", []):
             trial = Trial(name, run["split"], run["fold"])
             facts = {"network": name, **shared, **run, **protocol}
