@@ -148,7 +148,7 @@ def main() -> None:
         kept = json.loads(OUT.read_text(encoding="utf-8")) if OUT.is_file() else {}
         kept[name] = row
         # What is no idea any more was measured with an earlier network, whose lines it is the start of.
-        ordered = {key: kept[key] for key in (*(kept.keys() - IDEAS.keys()), *IDEAS) if key in kept}
+        ordered = {key: kept[key] for key in (*(name for name in kept if name not in IDEAS), *IDEAS) if key in kept}
         OUT.write_text(json.dumps(ordered, indent=2) + "\n", encoding="utf-8")
         print(name, json.dumps(row["measured"]), flush=True)
 

@@ -4,6 +4,7 @@ import pytest
 
 from braintumor.heatmaps import CellGrid, scaled_map
 from braintumor.networks import NETWORKS, build
+from tests.networks.cells import make_even
 
 
 @pytest.mark.parametrize(("values", "expected"), [([0, 1, 4], [0, 0.25, 1]), ([0, 0, 0], [0, 0, 0])])
@@ -52,10 +53,7 @@ def test_the_registered_grid_is_where_the_cells_of_the_network_look(name):
     network = NETWORKS[name]
     model = build(name, size=network.size)
     features = keras.Model(model.input, model.get_layer("features").output)
-    for layer in features.layers:
-        if isinstance(layer, keras.layers.Conv2D):
-            kernel, bias = layer.get_weights()
-            layer.set_weights([np.full_like(kernel, 1 / kernel[..., 0].size), np.zeros_like(bias)])
+    make_even(features)
     thickness, middle = 4, features.output.shape[1] // 2
     pictures = np.zeros((network.size // thickness, network.size, network.size, 1), np.float32)
     for number, picture in enumerate(pictures):

@@ -3,6 +3,7 @@
 Its last stages, at 1/32 of the picture's side, hold four fifths of the parameters and are left away.
 """
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def load_imagenet(model: keras.Model, path: Path) -> None:
             _load(model, "stem", file, "_conv_stem", "_bn0")
             for number in range(len(_BLOCKS) + 1):
                 _load_block(model, number, file)
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(
             f"{path} holds no weights of EfficientNet-Lite0 ({error}); name another file or none."
         ) from error

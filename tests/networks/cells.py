@@ -5,6 +5,15 @@ import numpy as np
 from keras import layers
 
 
+def make_even(model):
+    """Let every convolution of a network weigh all that it sees alike, so that no cell prefers a side."""
+    for layer in model.layers:
+        if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D):
+            kernel, *bias = layer.get_weights()
+            even = np.full_like(kernel, 1 / kernel[..., 0].size)
+            layer.set_weights([even, *(np.zeros_like(values) for values in bias)])
+
+
 def seen_by_a_cell(encode, cell, axis, length):
     """Give the lines of a black picture, made bright one by one, that move a cell at all.
 
@@ -14,11 +23,7 @@ def seen_by_a_cell(encode, cell, axis, length):
     shape = (length, 48, 1) if axis == 0 else (48, length, 1)
     image = keras.Input(shape)
     encoder = keras.Model(image, encode(image))
-    for layer in encoder.layers:
-        if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D):
-            kernel, *bias = layer.get_weights()
-            even = np.full_like(kernel, 1 / kernel[..., 0].size)
-            layer.set_weights([even, *(np.zeros_like(values) for values in bias)])
+    make_even(encoder)
     pictures = np.zeros((length, *shape), np.float32)
     for line in range(length):
         pictures[line].swapaxes(0, axis)[line] = 255

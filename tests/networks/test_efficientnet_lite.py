@@ -102,10 +102,12 @@ def test_the_first_blocks_stay_as_they_came_and_the_rest_is_trained(loaded):
     [
         lambda path, _: path.write_bytes(b"no weights"),
         lambda path, _: path.unlink(),
+        lambda path, _: path.write_bytes(b""),
+        lambda path, _: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
         lambda path, arrays: np.savez(path, **{k: v for k, v in arrays.items() if "_blocks.11" not in k}),
         lambda path, arrays: np.savez(path, **{k: v[..., :1] for k, v in arrays.items()}),
     ],
-    ids=["no arrays", "missing", "a block short", "other shapes"],
+    ids=["no arrays", "missing", "empty", "half a file", "a block short", "other shapes"],
 )
 def test_a_file_of_anything_else_is_refused(damage, published, tmp_path):
     path = tmp_path / "weights.npz"

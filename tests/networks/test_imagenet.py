@@ -6,6 +6,7 @@ from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
 from braintumor.errors import InputError
 from braintumor.networks import NETWORKS, build, ensemble, imagenet
+from tests.networks.cells import make_even
 
 MAKERS = {"vgg16": keras.applications.VGG16, "resnet50": keras.applications.ResNet50}
 
@@ -95,10 +96,7 @@ def test_the_cells_of_resnet50_lie_where_the_registry_says():
     """As in tests/test_heatmaps.py, on a picture as long as a cell sees and narrow, so that it takes seconds."""
     length, thickness, cell = 640, 8, 10
     model = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(length, 32, 3))
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Conv2D):
-            kernel, bias = layer.get_weights()
-            layer.set_weights([np.full_like(kernel, 1 / kernel[..., 0].size), np.zeros_like(bias)])
+    make_even(model)
     pictures = np.zeros((length // thickness, length, 32, 3), np.float32)
     for number, picture in enumerate(pictures):
         picture[number * thickness : (number + 1) * thickness] = 255
