@@ -83,8 +83,8 @@ def model_card(
 def _details(card: Mapping[str, Any]) -> str:
     given, parameters = card.get("input") or {}, card.get("parameters")
     size = given.get("size")
-    weights = _text(card.get("initial_weights"), "drawn at random")
-    digest = card.get("initial_weights_sha256")
+    earlier = card.get("started_from") or {}
+    commands = [*earlier.get("commands", []), card.get("command", "not recorded")]
     facts = [
         f"- Made on {_text(card.get('created'))} as version {_text(card.get('version'))}; network "
         f"{_text(card.get('network'))}: {_text(card.get('network_source'))}"
@@ -94,12 +94,22 @@ def _details(card: Mapping[str, Any]) -> str:
         + ("the kind of tumor (glioma, meningioma, pituitary tumor), " if _tells_kinds(card) else "")
         + ("a map of where the tumor is, " if card.get("map") else "")
         + "and whether the scan is referred to a reader instead.",
-        f"- Initial weights: {weights}" + (f" (SHA-256 {_text(digest)[:16]}…)." if digest else "."),
-        f"- {_kept(card)} Trained again by:",
-        _fenced(str(card.get("command", "not recorded"))),
+        f"- Initial weights: {_initial_weights(card)}",
+        f"- {_kept(card)} Trained again by" + (", each from what the one before wrote:" if earlier else ":"),
+        _fenced(*map(str, commands)),
         "- License: that of the software (MIT) for the weights; each dataset keeps its own, below.",
     ]
     return "\n".join(["## Model details", "", *facts])
+
+
+def _initial_weights(card: Mapping[str, Any]) -> str:
+    digest, earlier = card.get("initial_weights_sha256"), card.get("started_from")
+    weights = _text(card.get("initial_weights"), "drawn at random")
+    if earlier:
+        first = _text(earlier.get("initial_weights"), "weights drawn at random")
+        trained = f"trained for {_text(earlier.get('epochs'))} epochs from {first}"
+        weights = f"those of {_text(earlier.get('name'))} {_text(earlier.get('version'))}, {trained}"
+    return weights + (f" (SHA-256 {_text(digest)[:16]}…)." if digest else ".")
 
 
 def _kept(card: Mapping[str, Any]) -> str:
@@ -581,8 +591,8 @@ def _text(value: object, instead: str = "not recorded") -> str:
     return re.sub(r":(?=\w)", r"\\:", _ACTIVE.sub(r"\\\1", re.sub(r"\s+", " ", words)))
 
 
-def _fenced(command: str) -> str:
-    inside = re.sub(r"[`\s]+", " ", command)
+def _fenced(*commands: str) -> str:
+    inside = "\n".join(re.sub(r"[`\s]+", " ", command) for command in commands)
     return f"\n```sh\n{inside}\n```\n"
 
 

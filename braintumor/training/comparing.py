@@ -1,7 +1,7 @@
 """``python -m braintumor compare``: many networks on the same folds, and one results file of all that are finished."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -333,13 +333,18 @@ def _network(name: str, finished: Mapping[Trial, Result], measured: pd.DataFrame
         "not_trained": None,
         **{key: first.facts[key] for key in NETWORK_FACTS},
         **_costs(first),
-        "initial_weights": " or ".join(sorted({one["initial_weights"] for one in facts if one.get("initial_weights")}))
-        or None,
+        "initial_weights": _either(one.get("initial_weights") for one in facts),
         "device": " and ".join(sorted({one.get("device", NOT_RECORDED) for one in facts})),
         "runs": [run_facts(one) for one in facts],
         **{split: comparison_figures(rows[split]) if len(rows[split]) else None for split in SPLITS},
         "against_default": None if name == DEFAULT_MODEL else against_default(rows[LEAK_FREE], default),
     }
+
+
+def _either(weights: Iterable[str | None]) -> str | None:
+    """Name what a network's runs started from; None where all started from none."""
+    names = sorted({name or "none" for name in weights})
+    return None if names == ["none"] else " or ".join(names)
 
 
 def _costs(result: Result) -> dict[str, Any]:

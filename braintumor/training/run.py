@@ -1,5 +1,6 @@
 """``python -m braintumor train``: from a folder of pictures to a bundle."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from braintumor.training.sampling import Sampling
 
 KERAS_SUFFIX = ".keras"
 LOGISTIC = "logistic"
+_WHOLE_HISTORY_FILE = "whole_history.csv"
 _STILL = Augmentation(**dict.fromkeys((field.name for field in fields(Augmentation)), 0.0))
 SCANNERS = Augmentation(bias_field=0.5, gamma=0.8, coarseness=1.0, jpeg=0.25)
 """Changes by which scanner and kind of file stop being clues."""
@@ -147,8 +149,7 @@ def run(options: RunOptions) -> dict[str, Any]:
     if not 0 < options.sensitivity <= 1:
         raise InputError(f"The sensitivity is {options.sensitivity:g}; it must be above 0 and at most 1.")
     options = options.settled()
-    network = registered(options.network)
-    size = options.size or network.size
+    size = options.size or registered(options.network).size
     for part in options.parts():
         # What cannot be drawn or built is refused before the pictures are read.
         _fit_options(part)
@@ -158,16 +159,24 @@ def run(options: RunOptions) -> dict[str, Any]:
     folder = options.runs / options.name
     data = prepare_pictures(options.data, index, size, folder)
     data = data.without_kinds() if options.task == BINARY else data
-    initial = options.weights_identity()
-    best = train_network(options, data, folder, f"{index_digest(index)} {initial}")
-    groups = index.groupby("split")["group"].nunique()
-    facts = {
+    best = train_network(options, data, folder, f"{index_digest(index)} {options.weights_identity()}")
+    bundle, history = _bundle_of(options.weights), folder / HISTORY_FILE
+    if bundle is not None:
+        history = _join_histories([bundle, folder], folder / _WHOLE_HISTORY_FILE)
+    facts = _facts(options, index, kept_epochs(folder), _earlier_training(bundle))
+    return write_bundle(best, data, history, options.models / options.name, facts, options.sensitivity)
+
+
+def _facts(options: RunOptions, index: pd.DataFrame, kept: list[int], earlier: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell what a bundle's card says of its training; ``kept`` are the epochs that this run kept."""
+    network, groups = registered(options.network), index.groupby("split")["group"].nunique()
+    return {
         "name": options.name,
         "version": options.version,
         "network": network.name,
         "network_source": network.source,
         "initial_weights": options.initial_weights,
-        "initial_weights_sha256": initial if isinstance(options.weights, Path) else None,
+        "initial_weights_sha256": options.weights_identity() if isinstance(options.weights, Path) else None,
         "command": options.command,
         "split": {
             "seed": options.seed,
@@ -176,11 +185,11 @@ def run(options: RunOptions) -> dict[str, Any]:
             "groups": {str(name): int(count) for name, count in groups.items()},
             "index_sha256": index_digest(index),
         },
-        "kept_epochs": kept_epochs(folder),
+        "kept_epochs": [earlier.get("epochs", 0) + epoch for epoch in kept],
+        **({"started_from": earlier} if earlier else {}),
         "heatmap": network.heatmap,
         **({"kinds": False} if options.task == BINARY else {}),
     }
-    return write_bundle(best, data, folder / HISTORY_FILE, options.models / options.name, facts, options.sensitivity)
 
 
 def _recipe(name: str) -> Sampling:
@@ -201,7 +210,11 @@ def start(options: RunOptions) -> keras.Model:
         if not (isinstance(weights, Path) and weights.suffix == KERAS_SUFFIX):
             return _built(network, options, weights)
         model = _built(network, options, None)
-        model.set_weights(keras.saving.load_model(weights, compile=False).get_weights())
+        trained = keras.saving.load_model(weights, compile=False)
+        model.set_weights(trained.get_weights())
+        for layer, source in zip(model.layers, trained.layers, strict=True):
+            # What that training kept as it came, this one keeps too.
+            layer.trainable = source.trainable
     except InputError:
         raise
     except (OSError, ValueError) as error:
@@ -211,16 +224,38 @@ def start(options: RunOptions) -> keras.Model:
     return model
 
 
+def _bundle_of(weights: Path | str | None) -> Path | None:
+    """Give the folder of the bundle whose network training starts from; None for other weights."""
+    found = isinstance(weights, Path) and weights.suffix == KERAS_SUFFIX and (weights.parent / CARD_FILE).is_file()
+    return weights.parent if found else None
+
+
 def _refuse_other_split(weights: Path | str | None, digest: str) -> None:
     """Refuse the network of a bundle whose training pictures may be among the pictures to be tested on now."""
-    if not isinstance(weights, Path) or weights.suffix != KERAS_SUFFIX or not (weights.parent / CARD_FILE).is_file():
+    bundle = _bundle_of(weights)
+    if bundle is None:
         return
-    split = read_card(weights.parent).get("split") or {}
+    split = read_card(bundle).get("split") or {}
     if split.get("index_sha256") != digest:
         raise InputError(
-            f"{weights.parent.name} was trained on other data or another split, so it may have seen the test pictures; "
+            f"{bundle.name} was trained on other data or another split, so it may have seen the test pictures; "
             "give the folds, fold and seed of its card, or leave --weights away."
         )
+
+
+def _earlier_training(bundle: Path | None) -> dict[str, Any]:
+    """Tell how the network of a bundle came about, for the card of one trained on from there; nothing without one."""
+    if bundle is None:
+        return {}
+    card = read_card(bundle)
+    before = card.get("started_from") or {}
+    return {
+        "name": card["name"],
+        "version": card["version"],
+        "initial_weights": before.get("initial_weights", card.get("initial_weights")),
+        "commands": [*before.get("commands", []), card["command"]],
+        "epochs": len(pd.read_csv(bundle / HISTORY_FILE)),
+    }
 
 
 def _built(network: Network, options: RunOptions, weights: Path | str | None) -> keras.Model:
@@ -249,9 +284,15 @@ def train_network(options: RunOptions, data: ExperimentData, folder: Path, ident
     trained = [_trained(part, data, where, identity) for part, where in zip(parts, folders, strict=True)]
     if len(parts) == 1:
         return trained[0]
-    history = pd.concat([pd.read_csv(where / HISTORY_FILE) for where in folders], ignore_index=True)
-    history.assign(epoch=range(1, len(history) + 1)).to_csv(folder / HISTORY_FILE, index=False)
+    _join_histories(folders, folder / HISTORY_FILE)
     return joined(trained)
+
+
+def _join_histories(folders: Sequence[Path], path: Path) -> Path:
+    """Write the histories of several trainings as one, their epochs counted on."""
+    history = pd.concat([pd.read_csv(folder / HISTORY_FILE) for folder in folders], ignore_index=True)
+    history.assign(epoch=range(1, len(history) + 1)).to_csv(path, index=False)
+    return path
 
 
 def _trained(options: RunOptions, data: ExperimentData, folder: Path, identity: str) -> keras.Model:

@@ -181,9 +181,10 @@ def take_bundle(trial: Trial, runs: Path, bundle: Bundle, data: ExperimentData, 
     model = keras.saving.load_model(folder / KERAS_FILE, compile=False)
     words = str(bundle.card["command"]).split()
     planned = int(words[words.index("--epochs") + 1]) if "--epochs" in words else NETWORKS[trial.network].epochs
+    earlier = bundle.card.get("started_from") or {}
     run = {
-        **_of_history(folder / HISTORY_FILE, planned),
-        "initial_weights": bundle.card.get("initial_weights"),
+        **_of_history(folder / HISTORY_FILE, earlier.get("epochs", 0) + planned),
+        "initial_weights": earlier.get("initial_weights", bundle.card.get("initial_weights")),
         "device": NOT_RECORDED,
         "bundle": bundle.name,
     }

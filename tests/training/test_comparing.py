@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
+from braintumor.bundles import sha256_of
 from braintumor.cli import main
 from braintumor.datasets import DatasetError
 from braintumor.errors import InputError
@@ -404,6 +405,23 @@ def test_a_bundle_of_another_network_stands_for_nothing(compared, tmp_path):
         InputError, match="The bundle other is of squeezenet, not of efficient_unet; leave --bundle away"
     ):
         compare(replace(options, runs=tmp_path / "runs", out=tmp_path / "out", bundle=bundle))
+
+
+def test_a_bundle_that_was_trained_in_two_runs_counts_both(compared, tmp_path):
+    options, _, _ = compared
+    bundle = tmp_path / "two"
+    shutil.copytree(options.bundle, bundle)
+    once = pd.read_csv(bundle / "history.csv")
+    pd.concat([once, once.assign(epoch=2)]).to_csv(bundle / "history.csv", index=False)
+    first = {"epochs": 1, "initial_weights": "first.npz"}
+    digests = {"history.csv": sha256_of(bundle / "history.csv")}
+    rewritten(bundle / "card.json", lambda card: card.update(started_from=first, sha256={**card["sha256"], **digests}))
+    asked = replace(options, runs=tmp_path / "runs", out=tmp_path / "out", bundle=bundle)
+    report, _ = compare(replace(asked, networks=("efficient_unet",), run_folds=(0,)))
+    row = report["networks"]["efficient_unet"]
+    assert row["initial_weights"] == "first.npz"
+    assert (row["runs"][0]["epochs"], row["runs"][0]["planned_epochs"]) == (2, 2)
+    assert row["runs"][0]["seconds"] == pytest.approx(2 * once["seconds"].sum())
 
 
 def test_other_weights_in_a_file_of_the_same_name_are_another_run(tmp_path):

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from braintumor import settings
@@ -11,7 +12,8 @@ from braintumor.cli import main
 from braintumor.errors import InputError
 from braintumor.explanation import METHODS, methods_for
 from braintumor.inference import Graph, Predictor
-from braintumor.networks import registered
+from braintumor.networks import build, registered
+from braintumor.networks.efficientnet_lite import freeze
 from braintumor.scans import phantom
 from braintumor.taxonomy import CLASSES
 from braintumor.training.evaluating import evaluate_bundle
@@ -144,6 +146,16 @@ def test_training_can_start_from_a_trained_network_of_the_same_kind(tiny_bundle)
         start(replace(OPTIONS, network="squeezenet", size=48, weights=tiny_bundle / "model.keras"))
 
 
+def test_what_a_training_kept_as_it_came_stays_so_in_the_next(tmp_path):
+    trained = build("efficient_unet", size=48)
+    freeze(trained, blocks=2)
+    trained.save(tmp_path / "kept.keras")
+    started = start(replace(OPTIONS, size=96, weights=tmp_path / "kept.keras"))
+    frozen = {layer.name for layer in started.layers if not layer.trainable}
+    assert frozen == {layer.name for layer in trained.layers if not layer.trainable}
+    assert {"stem", "block1_project"} <= frozen
+
+
 @pytest.mark.parametrize(
     ("other", "seen"),
     [({}, False), ({"seed": 8}, True), ({"fold": 1}, True), ({"folds": 4}, True)],
@@ -159,7 +171,18 @@ def test_a_trained_network_goes_on_only_where_it_has_not_seen_the_test_pictures(
             run(replace(going_on, **other))
         assert not (tmp_path / "runs").exists()
     else:
-        assert run(going_on)["initial_weights"] == "model.keras"
+        first, card = load_bundle(tiny_bundle), run(going_on)
+        assert card["initial_weights"] == "model.keras"
+        assert card["started_from"] == {
+            "name": first.card["name"],
+            "version": first.card["version"],
+            "initial_weights": first.card["initial_weights"],
+            "commands": [first.card["command"]],
+            "epochs": 1,
+        }
+        assert card["kept_epochs"] == [2]
+        history = pd.read_csv(tmp_path / "models" / "mine" / "history.csv")
+        assert list(history["epoch"]) == [1, 2]
 
 
 SMALLEST = {
