@@ -84,8 +84,9 @@ def error_row(error: ScanError, bundle: str) -> dict[str, Any]:
 class MaskFolder:
     """A folder that takes each scan's mask as a file named as its source: PNG, or NIfTI for several slices."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sources: Iterable[Path] = ()) -> None:
         self._folder = folder
+        self._sources = {source.resolve() for source in sources}
         self._taken: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -93,7 +94,7 @@ class MaskFolder:
         """Write the mask of the scan's own size and give its file's path; None from a network that does not locate.
 
         A second source of the same name gets a number behind it, so that no mask takes another one's place; one that
-        would replace its own source gets the word "mask".
+        would replace one of ``sources`` gets the word "mask".
         """
         from braintumor.reports import mask_ending, mask_file
 
@@ -106,13 +107,16 @@ class MaskFolder:
     def _free_path(self, source: Path, ending: str) -> Path:
         base = source.name
         stem = base[: -len(".nii.gz")] if base.lower().endswith(".nii.gz") else source.stem
-        first = f"{stem}-mask" if (self._folder / f"{stem}{ending}").resolve() == source.resolve() else stem
+        first = f"{stem}-mask" if self._is_source(f"{stem}{ending}") else stem
         for name in chain([first], (f"{first}-{number}" for number in count(2))):
             # Names that differ in case alone are one file on some systems.
-            if name.lower() not in self._taken:
+            if name.lower() not in self._taken and not self._is_source(f"{name}{ending}"):
                 break
         self._taken.add(name.lower())
         return self._folder / f"{name}{ending}"
+
+    def _is_source(self, name: str) -> bool:
+        return (self._folder / name).resolve() in self._sources
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -217,7 +221,7 @@ def _predict(options: argparse.Namespace) -> int:
 
     configured = settings.load()
     predictor = Predictor.load(options.bundle or configured.models_dir / configured.model)
-    masks = MaskFolder(options.masks) if options.masks else None
+    masks = MaskFolder(options.masks, walk(options.paths)) if options.masks else None
     status = OK
     for outcomes in _chunks(_read_paths(options.paths), _FILES_AT_ONCE):
         for row in _answer(predictor, outcomes, masks, outlined=options.json):

@@ -51,8 +51,9 @@ class Prediction:
     not look like a brain MRI. ``slices`` has an answer for each slice, in order; the rest is that of slice
     ``slice_number``. ``cam`` is Grad-CAM per class, float32 (h, w, classes), 0 or more, in the cells of the last
     feature map, which ``grid`` lays over the prepared square; a network that locates tumors has none for "notumor", one
-    whose Grad-CAM has no closed form none at all. ``shape`` is (slices, height, width) in pixels; ``spacing`` and
-    ``affine`` are the scan's. ``seconds`` is the time from pixels to answer, ``bundle`` the model's name and version,
+    whose Grad-CAM has no closed form none at all. ``shape`` is (slices, height, width) in pixels; ``spacing``,
+    ``affine`` and ``turn`` are the scan's. ``seconds`` is the time from pixels to answer, ``bundle`` the model's name
+    and version,
     ``threshold`` is the P(tumor) from which a scan counts as showing a tumor and ``doubt_from`` that from which one
     is not ruled out.
     """
@@ -71,6 +72,7 @@ class Prediction:
     shape: tuple[int, int, int]
     spacing: tuple[float, float, float] | None
     affine: tuple[tuple[float, ...], ...] | None
+    turn: tuple[tuple[int, int], ...] | None
     cam: NDArray[np.float32] | None
     grid: CellGrid
     threshold: float
@@ -274,6 +276,7 @@ class Predictor:
             shape=scan.shape,
             spacing=scan.spacing,
             affine=scan.affine,
+            turn=scan.turn,
             cam=best.cam,
             grid=self.bundle.grid,
             threshold=self.bundle.threshold,

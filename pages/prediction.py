@@ -93,6 +93,7 @@ def _show_columns(table: pd.DataFrame) -> None:
         "area_mm2": st.column_config.NumberColumn("Area (mm²)", format="%.0f"),
         "head_share": st.column_config.NumberColumn("Area (of the head)", format="percent"),
         "largest_diameter_mm": st.column_config.NumberColumn("Diameter (mm)", format="%.0f"),
+        "largest_diameter_head": st.column_config.NumberColumn("Diameter (of the head)", format="percent"),
         "volume_ml": st.column_config.NumberColumn("Volume (mL)", format="%.1f"),
         "reasons": "Why referred",
     }

@@ -34,7 +34,9 @@ def mask_file(prediction: Prediction) -> bytes:
     mask = prediction.mask()
     if mask is None:
         raise ValueError(f"{prediction.bundle} gives no mask")
-    return mask_png(mask[0]) if len(mask) == 1 else mask_nifti(mask, prediction.affine, prediction.spacing)
+    if len(mask) == 1:
+        return mask_png(mask[0])
+    return mask_nifti(mask, prediction.affine, prediction.spacing, prediction.turn)
 
 
 def masks_zip(answers: Iterable[Answered]) -> bytes:

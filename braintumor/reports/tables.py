@@ -14,7 +14,7 @@ Answered = tuple[Prediction, Measurements | None]
 """A scan's answer and what its mask measures, which nothing here measures again."""
 
 DECISION_WORDS = {"tumor": "Tumor", "no_tumor": FINDING_TITLES[NO_TUMOR], "refer": "Refer to a reader"}
-MEASURES = ("lesions", "area_mm2", "head_share", "largest_diameter_mm", "volume_ml")
+MEASURES = ("lesions", "area_mm2", "head_share", "largest_diameter_mm", "largest_diameter_head", "volume_ml")
 COLUMNS = (
     "source",
     "status",

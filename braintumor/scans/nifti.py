@@ -295,6 +295,7 @@ def _scan(
             "oriented": layout.oriented,
         },
         affine=tuple(tuple(float(value) for value in line) for line in affine),
+        turn=tuple((int(axis), int(direction)) for axis, direction in turn),
     )
 
 

@@ -30,8 +30,9 @@ class Scan:
     the DICOM code ("MR") or None. ``facts`` holds what else the file tells (format, bits, color). ``source`` is a
     name safe to show; ``sha256`` identifies the bytes. ``affine`` is the 4 × 4 matrix, row by row, that takes
     (slice, row, column, 1) to the patient's space in millimeters (RAS+: to the right, to the front, up), or None where
-    the file does not place its pixels. Raises ``ValueError`` for pixels of another shape, of another type or not
-    finite, and for an affine that is no finite 4 × 4 matrix.
+    the file does not place its pixels. ``turn`` is nibabel's orientation, (axis, direction) for each axis of the file,
+    that made (slice, row, column) of a file's own axes, or None where they are as they were. Raises ``ValueError`` for
+    pixels of another shape, of another type or not finite, and for an affine that is no finite 4 × 4 matrix.
     """
 
     pixels: NDArray[np.float32]
@@ -41,6 +42,7 @@ class Scan:
     modality: str | None = None
     facts: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     affine: tuple[tuple[float, ...], ...] | None = None
+    turn: tuple[tuple[int, int], ...] | None = None
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or 0 in self.pixels.shape:

@@ -69,13 +69,16 @@ def mask_nifti(
     mask: NDArray[np.bool_],
     affine: npt.ArrayLike | None = None,
     spacing: tuple[float, float, float] | None = None,
+    turn: npt.ArrayLike | None = None,
 ) -> bytes:
     """Write a mask, bool (slices, height, width), as a gzipped NIfTI-1 file (.nii.gz) of uint8, 1 inside.
 
-    The file's axes are slice, row and column, as in the array. ``affine`` (4, 4) takes such an index to millimeters,
-    right, anterior and superior; without one ``spacing``, (slice, row, column) in millimeters, is laid along the
-    axes, or 1 mm where that is None too. The same mask gives the same bytes. Raises ``ValueError`` for a mask of
-    another shape or longer than 32767 along an axis, and for an affine that cannot be inverted.
+    The file's axes are slice, row and column, as in the array, or those of the volume that ``turn``, nibabel's
+    orientation (3, 2), made them of: then it has the volume's own shape and place, voxel by voxel. ``affine`` (4, 4)
+    takes an index of the array to millimeters, right, anterior and superior; without one ``spacing``, (slice, row,
+    column) in millimeters, is laid along the axes, or 1 mm where that is None too. The same mask gives the same bytes.
+    Raises ``ValueError`` for a mask of another shape or longer than 32767 along an axis, and for an affine that cannot
+    be inverted.
     """
     if mask.ndim != 3 or max(mask.shape) > _LONGEST_NIFTI_AXIS:
         raise ValueError(f"the mask has shape {mask.shape}; expected three axes of {_LONGEST_NIFTI_AXIS} at most")
@@ -83,8 +86,15 @@ def mask_nifti(
     _check_affine(to_space)
     # Only who downloads a mask waits for nibabel to load.
     import nibabel
+    from nibabel.orientations import apply_orientation, inv_ornt_aff
 
-    image = nibabel.Nifti1Image(mask.astype(np.uint8), to_space)  # type: ignore[no-untyped-call]
+    voxels = mask.astype(np.uint8)
+    if turn is not None:
+        axes, directions = np.asarray(turn, int).T
+        back = np.stack([np.argsort(axes), directions[np.argsort(axes)]], axis=1)
+        to_space = to_space @ inv_ornt_aff(back, mask.shape)  # type: ignore[no-untyped-call]
+        voxels = apply_orientation(voxels, back)  # type: ignore[no-untyped-call]
+    image = nibabel.Nifti1Image(voxels, to_space)  # type: ignore[no-untyped-call]
     image.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
     # A time stamp would make every download differ.
     return gzip.compress(image.to_bytes(), mtime=0)

@@ -51,6 +51,7 @@ def answer(decision="tumor", finding="glioma", sha256="0" * 64, pixels=None, p_t
         shape=(len(p_tumors), *pixels.shape),
         spacing=None,
         affine=None,
+        turn=None,
         cam=np.ones((11, 11, 4 if tumor_map is None else 3), np.float32),
         grid=CellGrid(192, 15.5, 16.0),
         threshold=0.5,

@@ -37,6 +37,7 @@ def prediction(
         shape=(len(p_tumors), 40, 40),
         spacing=SPACING if is_volume else None,
         affine=AFFINE if is_volume else None,
+        turn=None,
         cam=np.zeros((2, 2, 4), np.float32),
         grid=CellGrid(8, 1.5, 4.0),
         threshold=0.5,

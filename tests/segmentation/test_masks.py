@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from nibabel import orientations
 from PIL import Image
 
-from braintumor.scans import Prepared, phantom, prepare
+from braintumor.scans import Prepared, phantom, prepare, read
 from braintumor.segmentation import dice_threshold, mask_nifti, mask_png, tumor_mask
 
 
@@ -165,6 +166,21 @@ def test_nifti_without_an_affine_has_the_spacing_along_its_axes(affine, spacing,
     image = loaded(mask_nifti(MASK, affine, spacing))
     np.testing.assert_allclose(image.affine, np.diag([*expected, 1]))
     np.testing.assert_allclose(image.header.get_zooms(), expected)
+
+
+@pytest.mark.parametrize("directions", ["RAS", "LPS", "SPL", "AIL", "PIR", "LAI"])
+def test_the_mask_of_a_turned_volume_fits_it_voxel_by_voxel(directions):
+    turned = orientations.axcodes2ornt(directions)
+    shape = np.array([20, 24, 28])[turned[:, 0].astype(int)]
+    affine = np.diag([1.0, 1.0, 4.0, 1.0]) @ orientations.inv_ornt_aff(
+        orientations.ornt_transform(orientations.axcodes2ornt("RAS"), turned), (20, 24, 28)
+    )
+    drawn = np.random.default_rng(2).random(shape) < 0.3
+    stored = nibabel.Nifti1Image(drawn.astype(np.float32), affine)
+    scan = read(gzip.compress(stored.to_bytes()), "volume.nii.gz")
+    image = loaded(mask_nifti(scan.pixels > 0.5, scan.affine, scan.spacing, scan.turn))
+    np.testing.assert_array_equal(np.asarray(image.dataobj), drawn)
+    np.testing.assert_allclose(image.affine, affine, atol=1e-4)
 
 
 def test_nifti_is_read_from_a_file_by_its_suffix(tmp_path):
