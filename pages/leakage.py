@@ -178,7 +178,7 @@ def _show_model(folder: Path) -> None:
     counts = " · ".join(f"{row.title} {row.images:,}" for row in table.itertuples())
     st.caption(
         "One and the same network. It was trained on leak-free groups, so some images of a published test were among "
-        f"those it was shown; the others are as new to it as those of its own test. Images: {counts}."
+        f"those it was shown; the others it was not trained on, though some were in validation. Images: {counts}."
     )
 
 

@@ -37,7 +37,7 @@ from braintumor.training.run import RECIPES, SCANNERS
 SIZE = 128
 OUT = Path(__file__).parent.parent / "docs" / "ideas.json"
 START = "map_lighter"
-"""The idea that others are measured against: the present network, learning from its map, score and kind alone."""
+"""The idea that others are measured against: SqueezeNet U-Net, learning from its map, score and kind alone."""
 
 _PLAIN = Sampling(by_source=False, outlined_copies=False)
 
@@ -111,7 +111,10 @@ IDEAS: dict[str, Idea] = {
         outline_weight=2.0,
         flip_of="regrafted",
     ),
-    START: Idea("Map, score and kind with the present network: the start that each idea below is measured against"),
+    START: Idea(
+        "Map, score and kind with SqueezeNet U-Net, the network of version 2: the start that each idea below is "
+        "measured against"
+    ),
     "one_side": Idea(
         "Lighter decoder, kind from the region, recipe of version 2",
         RECIPES["warped"],

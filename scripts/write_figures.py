@@ -241,7 +241,7 @@ def _how_it_leaks(report: Mapping[str, Any]) -> str:
         return "Accuracy of the four classes:"
     return (
         "Accuracy of the four classes, leak-free and on the split of the Masoud set as it was published, of whose test "
-        f"pictures {share:.0%} have a near-duplicate in its training part. That figure is inflated:"
+        f"pictures {share:.0%} have a near-duplicate among those trained on. That figure is inflated:"
     )
 
 

@@ -251,7 +251,7 @@ def test_networks_are_told_with_their_costs_and_what_leaks():
     # In the tables of worth, classes and leaks, not in that of costs, which has the epochs of every run.
     assert text.count("| Hasty (2 of 20 epochs) | 40.0%") == 3
     assert text.count("| Hasty | 128 × 128 |") == 1
-    assert "72% have a near-duplicate in its training part" in text
+    assert "72% have a near-duplicate among those trained on" in text
     assert "| Small | 82.0% (81.0 to 83.0) | 99.0% (98.0 to 100.0) | Much. |" in text
     assert "| Default | 90.0% (89.0 to 91.0) | – | – |" in text
     assert "−8.1 points (−10.0 to +2.0), p < 0.001" in text

@@ -30,6 +30,7 @@ def show(report: Mapping[str, Any]) -> None:
             elements.figure_card(title, figure(value, is_share), interval(low, high, is_share), meaning)
     st.caption(
         f"{report['images']:,} pictures in {report['groups']:,} groups, at the model's operating point; below the "
-        "figures their 95% intervals. A head that is its own mirror image is a hint, too, so on real tumor-free slices "
-        "of these scanners it may be worse."
+        "figures their 95% intervals. A head that is its own mirror image is a hint, too, and a network whose training "
+        "showed it such pictures of other patients knows them, so on real tumor-free slices of these scanners it may "
+        "be worse."
     )
