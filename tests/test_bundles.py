@@ -163,13 +163,15 @@ def with_foreign(request, tiny_bundle):
 def test_the_figures_of_foreign_pictures_follow_from_the_tables(with_foreign):
     card = read_card(with_foreign)
     tables = [pd.read_csv(with_foreign / f"{name}.csv") for name in ("predictions", "foreign")]
-    real = tables[0].loc[tables[0]["split"] == "test", "distance"]
+    real = tables[0].loc[tables[0]["split"] == "test"]
     again = foreign_figures(real, tables[1], card["operating_point"]["referral"]["distance_limit"])
     assert flat(again) == pytest.approx(flat(card["metrics"]["foreign"]), abs=1e-6)
-    assert again["real_referred"] == pytest.approx((real > load_bundle(with_foreign).typicality.limit).mean())
+    limit = load_bundle(with_foreign).typicality.limit
+    assert again["real_referred"] == pytest.approx((real["distance"] > limit).mean())
     if with_foreign == SHIPPED:
         assert again["auroc"] >= 0.99
         assert again["real_referred"] <= 0.03
+        assert max(again["real_referred_by_dataset"].values()) <= 0.05
 
 
 def test_a_changed_table_of_foreign_pictures_is_refused(copied):

@@ -138,20 +138,21 @@ class Typicality:
         return cls(**{**values, **numbers})
 
 
-def foreign_figures(real: npt.ArrayLike, foreign: pd.DataFrame, limit: float | None) -> dict[str, Any]:
+def foreign_figures(real: pd.DataFrame, foreign: pd.DataFrame, limit: float | None) -> dict[str, Any]:
     """Say how well pictures that are no brain MRI are told from real scans, ready for JSON.
 
-    ``real`` holds the distances (n,) of distinct scans that nothing was fitted on, ``foreign`` the columns kind,
+    ``real`` holds the columns dataset and distance of distinct scans that nothing was fitted on, ``foreign`` kind,
     distance and referred (bool), ``limit`` the distance beyond which a scan is referred (None: never). Keys: auroc,
     the chance that a foreign picture lies farther than a scan (ties count half), real_referred, the share of scans
-    beyond the limit, foreign_referred, and kinds with images, referred and auroc of each. Shares are in [0, 1], or
-    None where there is nothing to take them of.
+    beyond the limit, real_referred_by_dataset, foreign_referred, and kinds with images, referred and auroc of each.
+    Shares are in [0, 1], or None where there is nothing to take them of.
     """
-    scans = np.sort(np.asarray(real, dtype=np.float64))
-    beyond = None if not len(scans) else 0.0 if limit is None else float((scans > limit).mean())
+    scans = np.sort(real["distance"].to_numpy(np.float64))
+    beyond = real["distance"] > (np.inf if limit is None else limit)
     return {
         "auroc": _area(scans, foreign["distance"]),
-        "real_referred": beyond,
+        "real_referred": float(beyond.mean()) if len(real) else None,
+        "real_referred_by_dataset": {str(name): float(rows.mean()) for name, rows in beyond.groupby(real["dataset"])},
         "foreign_referred": float(foreign["referred"].astype(bool).mean()) if len(foreign) else None,
         "kinds": {
             str(kind): {

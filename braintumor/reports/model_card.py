@@ -95,6 +95,7 @@ def _details(card: Mapping[str, Any]) -> str:
         + ("a map of where the tumor is, " if card.get("map") else "")
         + "and whether the scan is referred to a reader instead.",
         f"- Initial weights: {_initial_weights(card)}",
+        *_trained(card.get("training") or {}),
         f"- {_kept(card)} Trained again by" + (", each from what the one before wrote:" if earlier else ":"),
         _fenced(*map(str, commands)),
         "- License: that of the software (MIT) for the weights; each dataset keeps its own, below.",
@@ -110,6 +111,24 @@ def _initial_weights(card: Mapping[str, Any]) -> str:
         trained = f"trained for {_text(earlier.get('epochs'))} epochs from {first}"
         weights = f"those of {_text(earlier.get('name'))} {_text(earlier.get('version'))}, {trained}"
     return weights + (f" (SHA-256 {_text(digest)[:16]}…)." if digest else ".")
+
+
+def _trained(training: Mapping[str, Any]) -> list[str]:
+    """Tell on what and how each network was trained; nothing for a card that does not say."""
+    if not training:
+        return []
+    software = listed([f"{_text(name)} {_text(version)}" for name, version in (training.get("software") or {}).items()])
+    lines = [f"- Trained on {_text(training.get('device'))} with {software}."]
+    for name, options in (training.get("options") or {}).items():
+        sampling = options.get("sampling") or {}
+        changes = {**(sampling.get("augmentation") or {}), **(sampling.get("counterfactuals") or {})}
+        plain = {key: value for key, value in options.items() if key != "sampling"}
+        lines.append(f"- Options of {_text(name)}: {_amounts(plain)}. Changes to its pictures: {_amounts(changes)}.")
+    return lines
+
+
+def _amounts(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{_text(name)} {_text(value)}" for name, value in options.items() if value) or "none"
 
 
 def _kept(card: Mapping[str, Any]) -> str:
@@ -367,8 +386,9 @@ def _robustness(
         lines.append(
             f"- Pictures that are no brain MRI ({len(foreign.get('kinds') or {})} kinds): "
             f"{percent(foreign['foreign_referred'])} are referred, and for the same reason "
-            f"{percent(foreign['real_referred'])} of real scans; ROC AUC of the distance "
-            f"{figure(foreign['auroc'], False)}."
+            f"{percent(foreign['real_referred'])} of real scans"
+            + _by_source(foreign.get("real_referred_by_dataset") or {})
+            + f"; ROC AUC of the distance {figure(foreign['auroc'], False)}."
         )
     lines = lines or ["- Not measured."]
     methods = (heatmaps or {}).get("methods") or {}
@@ -379,6 +399,11 @@ def _robustness(
         ]
         lines += ["", *_table(["Heatmap", *(_text(key.replace("_", " ")) for key in MEASURES)], rows)]
     return lines
+
+
+def _by_source(shares: Mapping[str, Any]) -> str:
+    told = listed([f"{_text(source(name))} {percent(share)}" for name, share in shares.items()])
+    return f" ({told})" if told else ""
 
 
 def _failure_modes(card: Mapping[str, Any], rows: Mapping[str, pd.DataFrame], outlined: pd.DataFrame | None) -> str:

@@ -34,7 +34,8 @@ LEAST_BAND = (1 / 3, 2 / 3)
 """P(tumor) at which odds for and against a tumor are below two to one; never answered, however few the errors there."""
 
 _FEWEST_TUMORS = 20
-_TYPICAL_SHARE = 0.985
+_FEWEST_SCANS = 20
+_TYPICAL_SHARE = 0.97
 _TYPICALITY_AXES = 512
 _TYPICALITY_POWER = 0.5
 _BATCH = 32
@@ -70,7 +71,7 @@ def decide(graph: Graph, data: ExperimentData, sensitivity: float = SENSITIVITY)
     typicality = Typicality.fit(features, components=_TYPICALITY_AXES, power=_TYPICALITY_POWER)
     validation = data.distinct("validation")
     output = run_graph(graph, validation)
-    typicality = typicality.with_limit(output.features, _TYPICAL_SHARE)
+    typicality = _limited(typicality, output.features, validation.index["dataset"])
     calibration = fit_calibration(output.logits, allowed_classes(validation.index["label"]) > 0)
     table = probability_table(validation.index, output.logits, calibration)
     threshold, datasets = operating_point(table, sensitivity)
@@ -145,6 +146,16 @@ def mask_on_square(tumor_map: NDArray[np.float32], size: int) -> NDArray[np.bool
     """Give the mask that an app would draw, over the prepared square itself: bool (size, size)."""
     square = Prepared(np.zeros((size, size), np.uint8), 0, 0, size)
     return tumor_mask(tumor_map, square, (size, size), dice_threshold(tumor_map))
+
+
+def _limited(typicality: Typicality, features: NDArray[np.float32], datasets: "pd.Series[str]") -> Typicality:
+    """Set the limit within which most validation scans of each dataset with enough of them lie.
+
+    One for all of them together would be that of the largest dataset, and refer the scans of the others.
+    """
+    large = [rows for rows in datasets.groupby(datasets).indices.values() if len(rows) >= _FEWEST_SCANS]
+    limits = [typicality.with_limit(features[rows], _TYPICAL_SHARE) for rows in large or [np.arange(len(features))]]
+    return max(limits, key=lambda limited: limited.limit)
 
 
 def _widened(rule: ReferralRule, threshold: float) -> ReferralRule:

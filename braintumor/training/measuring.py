@@ -96,8 +96,8 @@ def card_metrics(measured: Measured, decisions: Decisions) -> dict[str, Any]:
             bins = measured.map_bins[measured.map_bins["split"] == name]
             report["segmentation"] = segmentation_figures(rows) | {"map_ece": map_calibration(bins)[1]}
     real = measured.predictions["split"].isin(["test", "external"])
-    distance = measured.predictions.loc[real, "distance"]
-    return metrics | {"foreign": foreign_figures(distance, measured.foreign, decisions.referral.distance_limit)}
+    scans = measured.predictions.loc[real, ["dataset", "distance"]]
+    return metrics | {"foreign": foreign_figures(scans, measured.foreign, decisions.referral.distance_limit)}
 
 
 def published_test(index: pd.DataFrame) -> NDArray[np.bool_]:

@@ -1,8 +1,10 @@
 """``python -m braintumor train``: from a folder of pictures to a bundle."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
+from importlib.metadata import version
 from pathlib import Path
+from platform import python_version
 from typing import Any
 
 import keras
@@ -24,9 +26,10 @@ from braintumor.training.experiment import (
     prepare_pictures,
     split_index,
 )
-from braintumor.training.fitting import FitOptions, fit, kept_epochs
+from braintumor.training.fitting import NOT_RECORDED, FitOptions, fit, kept_epochs, trained_on
 from braintumor.training.logistic import fit_logistic
 from braintumor.training.losses import chosen_loss
+from braintumor.training.profiling import device
 from braintumor.training.sampling import Sampling
 
 KERAS_SUFFIX = ".keras"
@@ -163,12 +166,12 @@ def run(options: RunOptions) -> dict[str, Any]:
     bundle, history = _bundle_of(options.weights), folder / HISTORY_FILE
     if bundle is not None:
         history = _join_histories([bundle, folder], folder / _WHOLE_HISTORY_FILE)
-    facts = _facts(options, index, kept_epochs(folder), _earlier_training(bundle))
+    facts = _facts(options, index, folder, _earlier_training(bundle))
     return write_bundle(best, data, history, options.models / options.name, facts, options.sensitivity)
 
 
-def _facts(options: RunOptions, index: pd.DataFrame, kept: list[int], earlier: Mapping[str, Any]) -> dict[str, Any]:
-    """Tell what a bundle's card says of its training; ``kept`` are the epochs that this run kept."""
+def _facts(options: RunOptions, index: pd.DataFrame, folder: Path, earlier: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell what a bundle's card says of its training, which left its states in ``folder``."""
     network, groups = registered(options.network), index.groupby("split")["group"].nunique()
     return {
         "name": options.name,
@@ -185,10 +188,23 @@ def _facts(options: RunOptions, index: pd.DataFrame, kept: list[int], earlier: M
             "groups": {str(name): int(count) for name, count in groups.items()},
             "index_sha256": index_digest(index),
         },
-        "kept_epochs": [earlier.get("epochs", 0) + epoch for epoch in kept],
+        "kept_epochs": [earlier.get("epochs", 0) + epoch for epoch in kept_epochs(folder)],
+        "training": _training(options, folder),
         **({"started_from": earlier} if earlier else {}),
         "heatmap": network.heatmap,
         **({"kinds": False} if options.task == BINARY else {}),
+    }
+
+
+def _training(options: RunOptions, folder: Path) -> dict[str, Any]:
+    """Tell on what, with which software and with which options each network of a run was trained."""
+    backend = keras.backend.backend()
+    fitted = [part for part in options.parts() if part.network != LOGISTIC]
+    return {
+        # What leaves no state was trained just now.
+        "device": trained_on(folder) or device(),
+        "software": {name: version(name) for name in ("keras", backend)} | {"python": python_version()},
+        "options": {part.network: asdict(_fit_options(part)) for part in fitted},
     }
 
 
@@ -226,8 +242,9 @@ def start(options: RunOptions) -> keras.Model:
 
 def _bundle_of(weights: Path | str | None) -> Path | None:
     """Give the folder of the bundle whose network training starts from; None for other weights."""
-    found = isinstance(weights, Path) and weights.suffix == KERAS_SUFFIX and (weights.parent / CARD_FILE).is_file()
-    return weights.parent if found else None
+    if isinstance(weights, Path) and weights.suffix == KERAS_SUFFIX and (weights.parent / CARD_FILE).is_file():
+        return weights.parent
+    return None
 
 
 def _refuse_other_split(weights: Path | str | None, digest: str) -> None:
@@ -254,6 +271,7 @@ def _earlier_training(bundle: Path | None) -> dict[str, Any]:
         "version": card["version"],
         "initial_weights": before.get("initial_weights", card.get("initial_weights")),
         "commands": [*before.get("commands", []), card["command"]],
+        "device": card.get("training", {}).get("device", NOT_RECORDED),
         "epochs": len(pd.read_csv(bundle / HISTORY_FILE)),
     }
 

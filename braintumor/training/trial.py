@@ -182,10 +182,12 @@ def take_bundle(trial: Trial, runs: Path, bundle: Bundle, data: ExperimentData, 
     words = str(bundle.card["command"]).split()
     planned = int(words[words.index("--epochs") + 1]) if "--epochs" in words else NETWORKS[trial.network].epochs
     earlier = bundle.card.get("started_from") or {}
+    devices = [earlier.get("device", NOT_RECORDED)] if earlier else []
+    devices.append(bundle.card.get("training", {}).get("device", NOT_RECORDED))
     run = {
         **_of_history(folder / HISTORY_FILE, earlier.get("epochs", 0) + planned),
         "initial_weights": earlier.get("initial_weights", bundle.card.get("initial_weights")),
-        "device": NOT_RECORDED,
+        "device": " and ".join(dict.fromkeys(devices)),
         "bundle": bundle.name,
     }
     table = pd.concat([test, rows[list(PROBABILITIES)]], axis=1).assign(dice=np.nan)

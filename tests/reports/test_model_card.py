@@ -100,6 +100,15 @@ def test_says_what_training_went_on_from(bundle):
     assert "Trained again by, each from what the one before wrote:\n\n```sh\nfirst\nsecond\n```" in found
 
 
+def test_says_on_what_and_how_it_was_trained(bundle):
+    options = {"epochs": 3, "smoothing": 0.0, "sampling": {"augmentation": {"flip": 0.5, "jpeg": 0.0}}}
+    training = {"device": "a <b>", "software": {"keras": "3.1"}, "options": {"lenet": options}}
+    found = model_card({**bundle[0], "training": training}, None)
+    assert "- Trained on a \\<b\\> with keras 3.1.\n" in found
+    assert "- Options of lenet: epochs 3. Changes to its pictures: flip 0.5.\n" in found
+    assert "- Trained on" not in model_card({key: bundle[0][key] for key in bundle[0] if key != "training"}, None)
+
+
 def test_no_picture_is_named(bundle, text):
     assert not [path for path in bundle[2]["path"] if path in text or path.rsplit("/", 1)[-1] in text]
 
@@ -128,10 +137,12 @@ def test_measured_heatmaps_and_foreign_pictures_are_told(bundle):
     measures = ("inside", "pointing", "deletion", "insertion", "randomized_correlation")
     heatmaps = {"methods": {"gradcam": dict.fromkeys(measures, one)}}
     foreign = {"auroc": 0.995, "foreign_referred": 0.99, "real_referred": 0.02, "kinds": {"noise": {}, "text": {}}}
+    foreign["real_referred_by_dataset"] = {"br35h": 0.04, "cheng": 0.01}
     metrics = card["metrics"] | {"foreign": foreign}
     text = model_card(card | {"metrics": metrics}, predictions, segmentation, heatmaps)
     assert "| gradcam | 50.0% (40.0 to 60.0) | 50.0% (40.0 to 60.0) | 0.500 (0.400 to 0.600) |" in text
     assert "(2 kinds): 99.0% are referred" in text
+    assert "2.0% of real scans (Br35H 4.0% and Cheng 1.0%); ROC AUC of the distance 0.995." in text
 
 
 def test_foreign_pictures_that_could_not_be_held_against_scans_are_dashes(bundle):

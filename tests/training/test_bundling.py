@@ -8,6 +8,7 @@ from braintumor.bundles import load_bundle
 from braintumor.evaluation import figures, map_calibration, segmentation_figures
 from braintumor.inference import Graph
 from braintumor.training.bundling import data_counts, write_bundle
+from braintumor.training.profiling import device
 from tests.conftest import flat
 from tests.training.glass import ROWS, build_glass, glass_data
 
@@ -47,6 +48,11 @@ def test_the_training_command_leaves_a_whole_bundle(tiny_bundle):
         "--learning-rate 0.001"
     )
     assert card["initial_weights"] is None
+    assert card["training"]["device"] == device()
+    assert set(card["training"]["software"]) == {"keras", "tensorflow", "python"}
+    options = card["training"]["options"]["efficient_unet"]
+    assert (options["epochs"], options["learning_rate"]) == (1, 0.001)
+    assert options["sampling"]["counterfactuals"]["mirror_half"] == 0.35
     assert card["input"]["size"] == 48
     assert card["map"]["size"] == 24
     assert card["heatmap"] == {"first": 10.5, "step": 16.0, "feature_map": True}

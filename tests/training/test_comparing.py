@@ -32,6 +32,7 @@ from braintumor.training.comparing import (
     with_thresholds,
 )
 from braintumor.training.fitting import FitOptions
+from braintumor.training.profiling import device
 from braintumor.training.trial import Trial, split_rows
 from tests.conftest import ROOT, flat
 
@@ -413,13 +414,13 @@ def test_a_bundle_that_was_trained_in_two_runs_counts_both(compared, tmp_path):
     shutil.copytree(options.bundle, bundle)
     once = pd.read_csv(bundle / "history.csv")
     pd.concat([once, once.assign(epoch=2)]).to_csv(bundle / "history.csv", index=False)
-    first = {"epochs": 1, "initial_weights": "first.npz"}
+    first = {"epochs": 1, "initial_weights": "first.npz", "device": "an abacus"}
     digests = {"history.csv": sha256_of(bundle / "history.csv")}
     rewritten(bundle / "card.json", lambda card: card.update(started_from=first, sha256={**card["sha256"], **digests}))
     asked = replace(options, runs=tmp_path / "runs", out=tmp_path / "out", bundle=bundle)
     report, _ = compare(replace(asked, networks=("efficient_unet",), run_folds=(0,)))
     row = report["networks"]["efficient_unet"]
-    assert row["initial_weights"] == "first.npz"
+    assert (row["initial_weights"], row["device"]) == ("first.npz", f"an abacus and {device()}")
     assert (row["runs"][0]["epochs"], row["runs"][0]["planned_epochs"]) == (2, 2)
     assert row["runs"][0]["seconds"] == pytest.approx(2 * once["seconds"].sum())
 

@@ -139,6 +139,21 @@ def test_typicality_is_that_of_training_features_with_the_limit_of_validation(gr
     assert decisions.typicality.limit == np.sort(expected.distance(validation))[-1]
 
 
+@pytest.mark.parametrize(("odd", "decides"), [(10, True), (9, False)], ids=["enough scans", "too few"])
+def test_typicality_goes_as_far_as_the_scans_of_each_dataset_that_has_enough(graph, odd, decides):
+    usual = _rows("validation", tumors=15, clear=85)
+    others = _rows("validation", "b", tumors=odd, clear=10, tumor=0.999, radius=0.3, halo=0.6)
+    data = glass_data(_rows("train", tumors=15, clear=15) + usual + others)
+    decisions, validation = decide(graph, data), data.distinct("validation")
+    distance = decisions.typicality.distance(run_graph(graph, validation).features)
+    reached = [
+        np.quantile(distance[rows], 0.97, method="higher")
+        for rows in validation.index.groupby("dataset").indices.values()
+    ]
+    assert reached[1] > reached[0]
+    assert decisions.typicality.limit == reached[decides]
+
+
 def test_copies_count_once(graph):
     rows = TRAIN + _rows("validation", tumors=10, clear=10) + _rows("validation", "b", tumors=4, clear=4, tumor=0.2)
     data = glass_data(rows)

@@ -140,7 +140,7 @@ def test_figures_of_the_card_follow_from_the_tables(measured, decisions, tmp_pat
     )
     metrics = card_metrics(measured, decisions)
     assert set(metrics) == {"validation", "test", MIRRORED, "foreign"}
-    real = predictions.loc[predictions["split"] == "test", "distance"]
+    real = predictions.loc[predictions["split"] == "test"]
     again = foreign_figures(real, pd.read_csv(tmp_path / "foreign.csv"), decisions.typicality.limit)
     assert flat(metrics.pop("foreign")) == pytest.approx(flat(again), abs=1e-6)
     for split, report in metrics.items():

@@ -18,6 +18,7 @@ from braintumor.scans import phantom
 from braintumor.taxonomy import CLASSES
 from braintumor.training.evaluating import evaluate_bundle
 from braintumor.training.export import export_bundle
+from braintumor.training.profiling import device
 from braintumor.training.run import RECIPES, RunOptions, run, start
 from tests.conftest import phantom_scan
 
@@ -178,6 +179,7 @@ def test_a_trained_network_goes_on_only_where_it_has_not_seen_the_test_pictures(
             "version": first.card["version"],
             "initial_weights": first.card["initial_weights"],
             "commands": [first.card["command"]],
+            "device": device(),
             "epochs": 1,
         }
         assert card["kept_epochs"] == [2]

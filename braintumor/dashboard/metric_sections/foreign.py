@@ -11,7 +11,7 @@ from braintumor.dashboard import charts
 from braintumor.dashboard.bundle_tables import BundleTables
 from braintumor.dashboard.escaping import plain
 from braintumor.dashboard.metric_sections import elements
-from braintumor.reports import figure, percent
+from braintumor.reports import figure, listed, percent, source
 
 REAL = "Real scans"
 
@@ -33,7 +33,7 @@ def show(tables: BundleTables) -> None:
         elements.chart(
             charts.distance_boxes(_distances(tables, rows, kinds), tables.distance_limit), "foreign-distance"
         )
-        st.caption("Right of the dashed line a picture is referred for its distance.")
+        st.caption("Right of the dashed line a picture is referred for its distance." + _real_referred(report))
     with right:
         st.subheader("Kind by kind")
         shown = kinds.assign(Referred=kinds["Referred"].map(percent), **{"ROC AUC": kinds["ROC AUC"].map(_area)})
@@ -57,6 +57,12 @@ def _cards(report: Mapping[str, Any]) -> None:
             ("Real referred", "real_referred", True, "Share of the real scans that are referred for their distance"),
         ):
             st.metric(title, figure(report.get(key), is_share), help=meaning, border=True, width=charts.CARD_PIXELS)
+
+
+def _real_referred(report: Mapping[str, Any]) -> str:
+    shares = report.get("real_referred_by_dataset") or {}
+    told = listed([f"{plain(source(name))} {percent(share)}" for name, share in shares.items()])
+    return f" Of real scans: {told}." if told else ""
 
 
 def _by_kind(rows: pd.DataFrame, figures: Mapping[str, Any]) -> pd.DataFrame:
