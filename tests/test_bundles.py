@@ -13,7 +13,14 @@ from braintumor.bundles import (
     sha256_of,
     write_card,
 )
-from braintumor.evaluation import Calibration, figures, foreign_figures, map_calibration, segmentation_figures
+from braintumor.evaluation import (
+    Calibration,
+    faithfulness_figures,
+    figures,
+    foreign_figures,
+    map_calibration,
+    segmentation_figures,
+)
 from braintumor.evaluation.faithfulness import MEASURES
 from braintumor.taxonomy import CLASSES
 from tests.conftest import SHIPPED, flat
@@ -172,6 +179,15 @@ def test_the_figures_of_foreign_pictures_follow_from_the_tables(with_foreign):
         assert again["auroc"] >= 0.99
         assert again["real_referred"] <= 0.03
         assert max(again["real_referred_by_dataset"].values()) <= 0.05
+
+
+def test_the_figures_of_heatmaps_follow_from_their_table():
+    report = json.loads((SHIPPED / "heatmaps.json").read_text())
+    again = faithfulness_figures(pd.read_csv(SHIPPED / "heatmaps.csv"))
+    assert list(again) == list(report["methods"])
+    for method, found in again.items():
+        stated = {measure: report["methods"][method][measure] for measure in found}
+        assert flat(found) == pytest.approx(flat(stated), abs=1e-6, nan_ok=True)
 
 
 def test_a_changed_table_of_foreign_pictures_is_refused(copied):

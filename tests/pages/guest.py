@@ -1,5 +1,9 @@
 """A page opened as a guest of a demo server, for tests; takes the fixture ``guest_app``."""
 
+import base64
+import json
+
+import numpy as np
 from streamlit.testing.v1 import AppTest
 
 from braintumor.dashboard import gate
@@ -17,3 +21,16 @@ def opened(name):
 def texts(page):
     kinds = (page.markdown, page.caption, page.warning, page.info, page.error)
     return " ".join(element.value for kind in kinds for element in kind)
+
+
+def drawn(page):
+    """The charts of a page as Plotly is given them."""
+    return [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
+
+
+def decoded(values):
+    """Values of a chart as a list; Plotly keeps arrays of numbers as base64."""
+    if not isinstance(values, dict):
+        return values
+    shape = [int(number) for number in str(values.get("shape", "-1")).split(", ")]
+    return np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"]).reshape(shape).tolist()

@@ -1,14 +1,12 @@
-import base64
 import json
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from braintumor.dashboard.comparison_tables import FIGURES
 from braintumor.evaluation import figures
 from tests.dashboard.made_comparison import SHARPNESS, THRESHOLD, write_comparison
-from tests.pages.guest import opened, texts
+from tests.pages.guest import decoded, drawn, opened, texts
 
 HEADERS = [
     "How good is each?",
@@ -25,10 +23,6 @@ HEADERS = [
 def models(guest_app, tmp_path, monkeypatch):
     monkeypatch.setenv("BRAINTUMOR_MODELS_DIR", str(tmp_path / "models"))
     return tmp_path / "models"
-
-
-def drawn(page):
-    return [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
 
 
 def chart(page, title):
@@ -66,12 +60,6 @@ def test_shows_the_figures_of_the_predictions(models):
     own = rows.query("network == 'squeeze_unet' and split == 'leak_free'").assign(in_training=False)
     expected = figures(own, threshold=THRESHOLD, resamples=0)["four_class"]["confusion_matrix"]["counts"]
     assert decoded(confusion) == expected
-
-
-def decoded(cells):
-    """Plotly keeps arrays of numbers as base64."""
-    shape = [int(number) for number in cells["shape"].split(", ")]
-    return np.frombuffer(base64.b64decode(cells["bdata"]), cells["dtype"]).reshape(shape).tolist()
 
 
 def test_says_how_many_folds_were_run_and_what_is_inflated(models):
