@@ -1,9 +1,10 @@
 """One scan's answer on a page: words, bars, and its outline beside its heatmap."""
 
 import io
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from functools import cache, partial
-from typing import Literal, TypeVar
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from plotly.colors import get_colorscale, sample_colorscale, unlabel_rgb
 
+from braintumor.bundles import read_heatmap_figures
 from braintumor.dashboard import charts, gate
 from braintumor.dashboard.answers import MOST_SLICES_KEPT, Answer, predictor
 from braintumor.dashboard.escaping import plain
@@ -23,6 +25,9 @@ from braintumor.taxonomy import ANY_TUMOR, FINDING_TITLES, NO_TUMOR, TITLES
 
 _Made = TypeVar("_Made")
 _Slot = tuple[str, str, str]
+
+_MIDDLE = "center"
+"""The floor of the measured methods that is heat in the middle of the picture."""
 
 _MAPS = "_heatmaps"
 _OUTLINES = "_outlines"
@@ -123,6 +128,21 @@ def heatmap_words(finding: str) -> str:
     return (
         f"Heatmap: where the network looked to score “{FINDING_TITLES[finding].lower()}”, dark little, bright much. "
         f"{explained} no outline of a tumor."
+    )
+
+
+def method_words(method: str, figures: Mapping[str, Any] | None) -> str:
+    """Say how often a method's heatmaps pointed at the tumor, where ``figures`` tell; else nothing.
+
+    ``figures`` are what ``bundles.read_heatmap_figures`` gives.
+    """
+    methods = (figures or {}).get("methods") or {}
+    found, middle = (((methods.get(name) or {}).get("pointing") or {}).get("value") for name in (method, _MIDDLE))
+    if found is None or middle is None:
+        return ""
+    return (
+        f"Measured on held-out scans with a tumor, the hottest point of {METHODS[method]} lay inside it in "
+        f"{percent(found)}; the middle of the picture does in {percent(middle)}."
     )
 
 
@@ -278,6 +298,13 @@ def _show_heatmap(answer: Answer, finding: str) -> None:
         width="stretch",
         alt=f"Heatmap over the scan for the class {FINDING_TITLES[finding].lower()}",
     )
+    if said := method_words(method, _heatmap_figures(predictor().bundle.folder)):
+        st.caption(said)
+
+
+@st.cache_data(ttl="10min", show_spinner=False)
+def _heatmap_figures(folder: Path) -> Mapping[str, Any] | None:
+    return read_heatmap_figures(folder)
 
 
 def _show_tumor_map(answer: Answer, number: int) -> None:

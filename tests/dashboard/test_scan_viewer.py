@@ -11,6 +11,7 @@ from braintumor.dashboard.scan_viewer import (
     answer_sentence,
     heatmap_words,
     measured_words,
+    method_words,
     outline_words,
     overlay,
     slice_words,
@@ -249,6 +250,30 @@ def test_the_outline_is_named_and_so_is_its_absence(decision, p_tumors, number, 
 )
 def test_only_the_heatmap_of_a_kind_is_said_to_explain_one(finding, tells_the_kind):
     assert ("explains the kind" in heatmap_words(finding)) is tells_the_kind
+
+
+POINTING = {"gradcam": {"pointing": {"value": 0.62}}, "center": {"pointing": {"value": 0.171}}}
+
+
+@pytest.mark.parametrize(
+    ("method", "figures", "said"),
+    [
+        (
+            "gradcam",
+            {"methods": POINTING},
+            "point of Grad-CAM lay inside it in 62.0%; the middle of the picture",
+        ),
+        ("scorecam", {"methods": POINTING}, ""),
+        ("gradcam", {"methods": {"gradcam": POINTING["gradcam"]}}, ""),
+        ("gradcam", {}, ""),
+        ("gradcam", None, ""),
+    ],
+    ids=["measured", "another method", "no floor", "no methods", "never measured"],
+)
+def test_says_how_often_a_heatmap_points_at_the_tumor(method, figures, said):
+    found = method_words(method, figures)
+    assert said in found
+    assert bool(said) == bool(found)
 
 
 OWN = "Slice 2 of 4, the most suspicious: the answer is that of this slice."
