@@ -23,7 +23,7 @@ def run() -> Result:
         path = Path(folder) / GRAPH_FILE
         # How long a pass takes does not depend on the weights.
         export_graph(build("squeezenet", size=bundle.size), path)
-        plain, ours = Graph(path), Graph(bundle.folder / GRAPH_FILE)
+        plain, ours = Graph(path), Graph.of(bundle)
     images = [prepare(read(data, "scan.jpg").pixels[0], bundle.size).image[np.newaxis] for data in jpegs(100)]
     located, classified = alternate(ours.run, plain.run, images)
     detail = f"median {1000 * located:.2f} ms against {1000 * classified:.2f} ms for a plain SqueezeNet with Grad-CAM"

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,9 @@ class Bundle:
     def calibration(self) -> Calibration:
         """What turns logits into probabilities."""
         given = self.card["calibration"]
-        return Calibration(*(float(given[name]) for name in ("slope", "shift", "temperature")))
+        # Models made before state their map as the network does.
+        values = {"map_temperature": 1.0, **given}
+        return Calibration(**{field.name: float(values[field.name]) for field in fields(Calibration)})
 
     @property
     def threshold(self) -> float:

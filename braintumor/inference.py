@@ -3,12 +3,12 @@
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from braintumor.bundles import GRAPH_FILE, Bundle, load_bundle
 from braintumor.heatmaps import CellGrid, scaled_map
@@ -18,6 +18,7 @@ from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, TUMOR_CLASSES
 
 DECISIONS = ("tumor", "no_tumor", "refer")
 _BATCH = 16
+_LEAST_CHANCE = 1e-9
 _HALF = 0.5
 
 
@@ -164,18 +165,27 @@ class GraphOutput:
 
 
 class Graph:
-    """The exported network in LiteRT; may be called from many threads, which take turns."""
+    """The exported network in LiteRT; may be called from many threads, which take turns.
 
-    def __init__(self, path: Path, threads: int = 2) -> None:
+    ``map_temperature`` is that of ``Calibration``.
+    """
+
+    def __init__(self, path: Path, threads: int = 2, map_temperature: float = 1.0) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         # Memory-mapped weights stay with the file instead of being copied for each process.
         self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
         self._lock = threading.Lock()
+        self._map_temperature = np.float32(map_temperature)
         self._input = self._interpreter.get_input_details()[0]["index"]
         named = self._interpreter.get_signature_runner().get_output_details()
         self._outputs = {name: details["index"] for name, details in named.items()}
         self._batch = 0
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> "Graph":
+        """Load a bundle's graph, its map calibrated."""
+        return cls(bundle.folder / GRAPH_FILE, map_temperature=bundle.calibration.map_temperature)
 
     def run(self, images: NDArray[np.uint8]) -> GraphOutput:
         """Run prepared images, uint8 (n, size, size), in one pass."""
@@ -188,7 +198,7 @@ class Graph:
             self._interpreter.set_tensor(self._input, batch)
             self._interpreter.invoke()
             found = {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}
-        tumor_map = expit(found["map"][..., 0]) if "map" in found else None
+        tumor_map = expit(found["map"][..., 0] / self._map_temperature) if "map" in found else None
         return GraphOutput(found["logits"], found.get("cam"), found["features"], tumor_map)
 
 
@@ -208,12 +218,27 @@ class _Row:
         return float(1 - self.probabilities[-1])
 
 
+def _with_neighbors(rows: Sequence[_Row]) -> list[_Row]:
+    """Average each slice's log-odds of a tumor with those of the slices beside it, which count half.
+
+    A tumor goes on from slice to slice, and what is taken for one by chance does so less often. The kinds share the new
+    P(tumor) as they did the old. At either end the slice itself stands for the one that is missing.
+    """
+    chances = np.array([row.probabilities for row in rows])
+    p_tumor = np.clip(1 - chances[:, -1], _LEAST_CHANCE, 1 - _LEAST_CHANCE)
+    around = np.pad(logit(p_tumor), 1, mode="edge")
+    averaged = expit((around[:-2] + 2 * around[1:-1] + around[2:]) / 4)
+    kinds = chances[:, :-1] / np.maximum(chances[:, :-1].sum(axis=1, keepdims=True), _LEAST_CHANCE)
+    judged = np.column_stack([averaged[:, np.newaxis] * kinds, 1 - averaged])
+    return [replace(row, probabilities=found) for row, found in zip(rows, judged, strict=True)]
+
+
 class Predictor:
     """The only door from the app to a network: one loaded bundle for all users, safe to share between threads."""
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
-        self._graph = Graph(bundle.folder / GRAPH_FILE)
+        self._graph = Graph.of(bundle)
         self._typicality = bundle.typicality
         self._calibration = bundle.calibration
 
@@ -225,7 +250,8 @@ class Predictor:
     def predict(self, scans: Sequence[Scan]) -> list[Prediction]:
         """Answer for every scan, in order.
 
-        Of a scan with several slices the answer is that of the slice with the highest P(tumor).
+        Of a scan with several slices the answer is that of the slice with the highest P(tumor). In a volume that lies
+        in space the slices before and after it have a say in each one's P(tumor): see ``_with_neighbors``.
         """
         slices = [(number, layer) for number, scan in enumerate(scans) for layer in range(scan.shape[0])]
         rows: list[list[_Row]] = [[] for _ in scans]
@@ -251,6 +277,7 @@ class Predictor:
         ]
 
     def _answer(self, scan: Scan, rows: Sequence["_Row"]) -> Prediction:
+        rows = _with_neighbors(rows) if scan.affine is not None else rows
         number = int(np.argmax([row.p_tumor for row in rows]))
         best = rows[number]
         probabilities = {name: float(value) for name, value in zip(CLASSES, best.probabilities, strict=True)}

@@ -31,6 +31,7 @@ BUNDLE = ROOT / "models" / DEFAULT_MODEL
 AUDIT = ROOT / "docs" / "audit.json"
 BENCHMARKS = ROOT / "docs" / "benchmarks.json"
 IDEAS = ROOT / "docs" / "ideas.json"
+OTHER_HOSPITAL = ROOT / "docs" / "other-hospital.json"
 COMPARISON = ROOT / "models" / "comparison" / "comparison.json"
 START, END = "<!-- figures:start -->", "<!-- figures:end -->"
 
@@ -245,6 +246,25 @@ def _how_it_leaks(report: Mapping[str, Any]) -> str:
     )
 
 
+def hospital_block(report: Mapping[str, Any]) -> str:
+    """Say what a model was worth on slices of volumes that no training saw, as Markdown."""
+    found, foreign = report["metrics"]["external"], report["metrics"]["foreign"]
+    detection = found["detection"]
+    counts = detection["counts"]
+    (masks,) = (one["labels"]["tumor"] for one in found["segmentation"]["datasets"].values())
+    rows = [
+        ["ROC AUC, slice by slice", _told(detection["roc_auc"], False)],
+        ["Sensitivity at the model's operating point", _told(detection["sensitivity"], True)],
+        ["Specificity there", _told(detection["specificity"], True)],
+        ["Tumors missed", f"{counts['false_negative']} of {detection['tumors']}"],
+        ["False alarms", f"{counts['false_positive']} of {found['images'] - detection['tumors']}"],
+        ["Dice of the slices with a tumor", _told(masks["dice"], False)],
+        ["Taken for no brain MRI", f"{foreign['real_referred']:.1%}"],
+    ]
+    told = f"`{report['bundle']}` on {found['images']} slices of {found['groups']} volumes, each judged by itself."
+    return "\n".join([told, "", *_markdown(["Figure", "Measured"], rows)])
+
+
 def _told(figure: Mapping[str, Any] | None, is_share: bool) -> str:
     return "–" if figure is None else in_words(*spread(figure), is_share)
 
@@ -336,6 +356,7 @@ _REPORTED: Mapping[Path, tuple[Path, Callable[[Mapping[str, Any]], str]]] = {
     ROOT / "docs" / "benchmarks.md": (BENCHMARKS, benchmark_block),
     ROOT / "docs" / "ideas.md": (IDEAS, ideas_block),
     ROOT / "docs" / "networks.md": (COMPARISON, networks_block),
+    ROOT / "docs" / "other-hospital.md": (OTHER_HOSPITAL, hospital_block),
 }
 """Documents with the report that each takes its figures from, and how it is put in words."""
 

@@ -1,3 +1,5 @@
+import json
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from braintumor.bundles import load_bundle
 from braintumor.inference import DECISIONS, Graph, Predictor, SliceAnswer
@@ -104,6 +106,24 @@ def test_of_a_volume_the_most_suspicious_slice_answers(predictor, scans):
         np.testing.assert_array_equal(answer.prepared.image, alone.prepared.image)
     assert found.prepared is found.slices[best].prepared
     assert found.tumor_map is found.slices[best].tumor_map
+
+
+def test_the_slices_of_a_volume_that_lies_in_space_have_a_say_in_each_other(predictor, scans):
+    pixels = np.concatenate([scan.pixels for scan in scans])
+    identity = tuple(tuple(row) for row in np.eye(4))
+    plain, placed = predictor.predict([Scan(pixels, "a", "0" * 64), Scan(pixels, "b", "0" * 64, affine=identity)])
+    own = logit([item.p_tumor for item in plain.slices])
+    before, after = np.r_[own[0], own[:-1]], np.r_[own[1:], own[-1]]
+    expected = expit((before + 2 * own + after) / 4)
+    assert [item.p_tumor for item in placed.slices] == pytest.approx(expected.tolist(), abs=1e-6)
+    assert placed.slice_number == expected.argmax()
+    assert placed.p_tumor == pytest.approx(expected.max(), abs=1e-6)
+    assert sum(placed.probabilities.values()) == pytest.approx(1)
+    (alone,) = predictor.predict([Scan(pixels[[placed.slice_number]], "c", "0" * 64, affine=identity)])
+    assert alone.p_tumor == pytest.approx(plain.slices[placed.slice_number].p_tumor, abs=1e-5)
+    for name in TUMOR_CLASSES:
+        share = placed.probabilities[name] / placed.p_tumor
+        assert share == pytest.approx(alone.probabilities[name] / alone.p_tumor, abs=1e-4)
 
 
 def test_a_prediction_carries_what_its_scan_and_model_say(predictor):
@@ -329,6 +349,18 @@ def test_answering_never_loads_tensorflow(tmp_path):
         "assert not {'tensorflow', 'keras', 'streamlit'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "scan.png")], check=True, cwd=ROOT)
+
+
+def test_a_map_is_cooled_as_the_card_says(tiny_bundle, tmp_path):
+    bundle = shutil.copytree(tiny_bundle, tmp_path / "cooled")
+    card = json.loads((bundle / "card.json").read_text())
+    card["calibration"]["map_temperature"] = 2.0
+    (bundle / "card.json").write_text(json.dumps(card))
+    images = np.random.default_rng(0).integers(0, 255, (2, 48, 48)).astype(np.uint8)
+    plain = Graph(bundle / "graph.tflite").run(images)
+    cooled = Graph.of(load_bundle(bundle)).run(images)
+    np.testing.assert_allclose(cooled.tumor_map, expit(logit(plain.tumor_map) / 2), rtol=1e-4)
+    np.testing.assert_array_equal(cooled.logits, plain.logits)
 
 
 def test_a_tiny_bundle_of_another_size_works_too(tiny_bundle):

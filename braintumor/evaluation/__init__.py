@@ -6,6 +6,7 @@ from braintumor.evaluation.calibration import (
     apply_temperature,
     expected_calibration_error,
     fit_calibration,
+    fit_map_temperature,
     fit_temperature,
     reliability,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "faithfulness_figures",
     "figures",
     "fit_calibration",
+    "fit_map_temperature",
     "fit_referral",
     "fit_temperature",
     "foreign_figures",

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import minimize, minimize_scalar
-from scipy.special import expit, logsumexp, softmax
+from scipy.special import expit, logit, logsumexp, softmax
 
 Floats = npt.NDArray[np.float64]
 
@@ -15,6 +15,9 @@ BINS = 15
 """Equal-width bins of confidence, as in Guo et al. 2017."""
 
 _TEMPERATURES = (0.05, 20.0)
+
+_LEAST_STATED = 1e-7
+_MAP_TEMPERATURES = (0.2, 5.0)
 
 
 def fit_temperature(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> float:
@@ -67,17 +70,22 @@ class Calibration:
 
     P(tumor) is the sigmoid of ``slope`` × score + ``shift`` (Platt 1999), the score being the logit of a tumor as
     the network states it; P(kind | tumor) is the softmax of the three kinds' logits over ``temperature`` (Guo et al.,
-    ICML 2017). Raises ``ValueError`` for a slope or temperature that is not above 0 and for what is not finite.
+    ICML 2017), and that of a map's cell the sigmoid of its logit over ``map_temperature``. Raises ``ValueError`` for a
+    slope or temperature that is not above 0 and for what is not finite.
     """
 
     slope: float = 1.0
     shift: float = 0.0
     temperature: float = 1.0
+    map_temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        values = (self.slope, self.shift, self.temperature)
-        if not all(map(math.isfinite, values)) or self.slope <= 0 or self.temperature <= 0:
-            raise ValueError(f"slope, shift and temperature are {values}; they must be finite, the shift alone below 0")
+        above = (self.slope, self.temperature, self.map_temperature)
+        if not all(map(math.isfinite, (self.shift, *above))) or min(above) <= 0:
+            raise ValueError(
+                f"slope, shift and temperatures are {above[0]}, {self.shift} and {above[1:]}; they must be finite, the "
+                "shift alone below 0"
+            )
 
     def apply(self, logits: npt.ArrayLike) -> Floats:
         """Turn logits (n, 4) into probabilities (n, 4) that sum to 1."""
@@ -106,6 +114,26 @@ def fit_calibration(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> Calibratio
     known = is_tumor & (admitted.sum(axis=1) == 1)
     temperature = fit_temperature(scores[known, :-1], admitted[known, :-1]) if known.any() else 1.0
     return Calibration(slope, shift, temperature)
+
+
+def fit_map_temperature(stated: npt.ArrayLike, truth: npt.ArrayLike) -> float:
+    """Fit the temperature of a map's cells on held-out pictures: that of the lowest cross-entropy over all of them.
+
+    ``stated`` are probabilities and ``truth`` the share of each cell that is tumor, both (n, h, w) in [0, 1]. Without a
+    picture the cells stay as the network states them. Raises ``ValueError`` for arrays of different shapes.
+    """
+    chances, shares = np.asarray(stated, dtype=np.float64), np.asarray(truth, dtype=np.float64)
+    if chances.shape != shares.shape:
+        raise ValueError(f"stated is {chances.shape} and truth {shares.shape}; they must be of one shape")
+    if not chances.size:
+        return 1.0
+    score = logit(np.clip(chances, _LEAST_STATED, 1 - _LEAST_STATED))
+
+    def loss(temperature: float) -> float:
+        margin = score / temperature
+        return float(np.mean(np.logaddexp(0, margin) - margin * shares))
+
+    return float(minimize_scalar(loss, bounds=_MAP_TEMPERATURES, method="bounded").x)
 
 
 def _fit_sigmoid(score: Floats, truth: npt.NDArray[np.bool_]) -> tuple[float, float]:

@@ -113,6 +113,11 @@ def _initial_weights(card: Mapping[str, Any]) -> str:
     return weights + (f" (SHA-256 {_text(digest)[:16]}…)." if digest else ".")
 
 
+def _map_temperature(calibration: Mapping[str, Any]) -> str:
+    value = calibration.get("map_temperature")
+    return f", those of the map's cells by {value:.3f}" if isinstance(value, (int, float)) and value != 1 else ""
+
+
 def _trained(training: Mapping[str, Any]) -> list[str]:
     """Tell on what and how each network was trained; nothing for a card that does not say."""
     if not training:
@@ -192,7 +197,9 @@ def _metrics(card: Mapping[str, Any]) -> str:
             f"- **Calibration**, fitted on {_text(calibration.get('fitted_on'))} groups: P(tumor) is the sigmoid of "
             f"{calibration['slope']:.3f} × score {'+' if calibration['shift'] >= 0 else '−'} "
             f"{abs(calibration['shift']):.3f}"
-            + (f"; the kinds' logits are divided by {calibration['temperature']:.3f}." if kinds else ".")
+            + (f"; the kinds' logits are divided by {calibration['temperature']:.3f}" if kinds else "")
+            + _map_temperature(calibration)
+            + "."
         )
     rule = point.get("referral")
     if isinstance(rule, Mapping) and {"tumor_low", "tumor_high", "kind_confidence"} <= set(rule):

@@ -13,6 +13,7 @@ from braintumor.evaluation import (
     Typicality,
     choose_threshold,
     fit_calibration,
+    fit_map_temperature,
     fit_referral,
 )
 from braintumor.evaluation.metrics import PROBABILITIES
@@ -22,7 +23,7 @@ from braintumor.segmentation import dice_threshold, tumor_mask
 from braintumor.taxonomy import NO_TUMOR, TUMOR_CLASSES
 from braintumor.training.counterfactuals import Example, mirror_axis, mirrored_half
 from braintumor.training.experiment import ExperimentData
-from braintumor.training.sampling import allowed_classes
+from braintumor.training.sampling import allowed_classes, target_maps
 
 SENSITIVITY = 0.95
 """Share of the tumors to find in each dataset, unless a run asks for another."""
@@ -72,7 +73,7 @@ def decide(graph: Graph, data: ExperimentData, sensitivity: float = SENSITIVITY)
     validation = data.distinct("validation")
     output = run_graph(graph, validation)
     typicality = _limited(typicality, output.features, validation.index["dataset"])
-    calibration = fit_calibration(output.logits, allowed_classes(validation.index["label"]) > 0)
+    calibration = calibrated(output, validation)
     table = probability_table(validation.index, output.logits, calibration)
     threshold, datasets = operating_point(table, sensitivity)
     referral = fit_referral(
@@ -86,6 +87,21 @@ def decide(graph: Graph, data: ExperimentData, sensitivity: float = SENSITIVITY)
         # Nobody knows a kind, so none can have been told wrongly.
         referral = replace(referral, kind_confidence=0.0)
     return Decisions(calibration, threshold, referral, typicality, datasets)
+
+
+def calibrated(output: GraphOutput, validation: ExperimentData) -> Calibration:
+    """Fit a calibration on what a graph, its map as it is, says of validation pictures.
+
+    Cells have a say where the outline is known, or that there is none.
+    """
+    calibration = fit_calibration(output.logits, allowed_classes(validation.index["label"]) > 0)
+    if output.tumor_map is None:
+        return calibration
+    outlines = {
+        row: outline for row in range(len(validation.index)) if (outline := validation.outline(row)) is not None
+    }
+    truth = target_maps(list(outlines.values()), output.tumor_map.shape[1])[..., 0]
+    return replace(calibration, map_temperature=fit_map_temperature(output.tumor_map[list(outlines)], truth))
 
 
 def operating_point(validation: pd.DataFrame, sensitivity: float = SENSITIVITY) -> tuple[float, list[str]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from braintumor.bundles import GRAPH_FILE, Bundle
+from braintumor.bundles import Bundle
 from braintumor.datasets import DatasetError
 from braintumor.inference import Graph
 from braintumor.training.deciding import Decisions
@@ -26,7 +26,7 @@ def evaluate_bundle(bundle: Bundle, root: Path) -> tuple[dict[str, Any], pd.Data
     data = prepare_pictures(root, index, bundle.size)
     data = data if bundle.kinds else data.without_kinds()
     decisions = Decisions(bundle.calibration, bundle.threshold, bundle.referral, bundle.typicality, [])
-    measured = measure_splits(Graph(bundle.folder / GRAPH_FILE), data, decisions)
+    measured = measure_splits(Graph.of(bundle), data, decisions)
     metrics = card_metrics(measured, decisions)
     note = (
         "the training run's own data and split"

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from braintumor.bundles import GRAPH_FILE, HEATMAP_FIGURES_FILE, HEATMAPS_FILE, KERAS_FILE, Bundle, sha256_of
+from braintumor.bundles import HEATMAP_FIGURES_FILE, HEATMAPS_FILE, KERAS_FILE, Bundle, sha256_of
 from braintumor.datasets import DatasetError
 from braintumor.evaluation import faithfulness
 from braintumor.explanation import ExplanationError, explain, methods_for
@@ -153,7 +153,7 @@ class _Subject:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
-        self._graph = Graph(bundle.folder / GRAPH_FILE)
+        self._graph = Graph.of(bundle)
         self._model = keras.saving.load_model(bundle.folder / KERAS_FILE, compile=False)
         self._randomized = self._model
         # An ensemble has no classifier of its own, but knows every class.
@@ -213,7 +213,8 @@ class _Subject:
 
     def _tumor_map(self, model: keras.Model, picture: NDArray[np.uint8]) -> Floats:
         given = picture[np.newaxis, ..., np.newaxis].astype(np.float32)
-        cells = np.asarray(keras.ops.sigmoid(model(given, training=False)["map"]))[0, ..., 0]
+        logits = model(given, training=False)["map"] / self._bundle.calibration.map_temperature
+        cells = np.asarray(keras.ops.sigmoid(logits))[0, ..., 0]
         square = Prepared(picture, 0, 0, self._bundle.size)
         # Between cells the spline may pass a little below the lowest.
         return np.clip(place_on_scan(cells, square, picture.shape), 0, 1).astype(np.float64)

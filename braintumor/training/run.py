@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
 from platform import python_version
 from typing import Any
@@ -203,7 +203,12 @@ def _training(options: RunOptions, folder: Path) -> dict[str, Any]:
     return {
         # What leaves no state was trained just now.
         "device": trained_on(folder) or device(),
-        "software": {name: version(name) for name in ("keras", backend)} | {"python": python_version()},
+        # Under another name, as tensorflow-cpu, a package's own version is all there is.
+        "software": {
+            "keras": keras.__version__,
+            backend: str(import_module(backend).__version__),
+            "python": python_version(),
+        },
         "options": {part.network: asdict(_fit_options(part)) for part in fitted},
     }
 

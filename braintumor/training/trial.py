@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from braintumor.bundles import GRAPH_FILE, HISTORY_FILE, KERAS_FILE, PREDICTIONS_FILE, SEGMENTATION_FILE, Bundle
 from braintumor.errors import InputError
-from braintumor.evaluation import fit_calibration, fit_referral
+from braintumor.evaluation import fit_referral
 from braintumor.evaluation.comparison import LEAK_FREE, PUBLISHED, ROW_COLUMNS
 from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.evaluation.segmentation import dice
@@ -25,6 +25,7 @@ from braintumor.taxonomy import NO_TUMOR
 from braintumor.training.deciding import (
     LEAST_BAND,
     SENSITIVITY,
+    calibrated,
     mask_on_square,
     operating_point,
     probability_table,
@@ -36,7 +37,6 @@ from braintumor.training.fitting import NOT_RECORDED, FitOptions, best_so_far, t
 from braintumor.training.measuring import DIGITS, published_test
 from braintumor.training.profiling import device, operations
 from braintumor.training.run import RunOptions, train_network
-from braintumor.training.sampling import allowed_classes
 from braintumor.training.writing import write_whole
 
 SPLITS = (LEAK_FREE, PUBLISHED)
@@ -225,14 +225,13 @@ def _finish(
     plain = without_optimizer(best)
     plain.save(folder / KERAS_FILE)
     export_graph(plain, folder / GRAPH_FILE)
-    graph = Graph(folder / GRAPH_FILE)
     validation, test = data.distinct("validation"), measured_part(data, trial)
-    logits = run_graph(graph, validation).logits
-    calibration = fit_calibration(logits, allowed_classes(validation.index["label"]) > 0)
-    chances = probability_table(validation.index, logits, calibration)
+    output = run_graph(Graph(folder / GRAPH_FILE), validation)
+    calibration = calibrated(output, validation)
+    chances = probability_table(validation.index, output.logits, calibration)
     threshold, _ = operating_point(chances, options.sensitivity)
     doubt_from = min(fit_referral(chances, threshold=threshold).tumor_low, LEAST_BAND[0])
-    output = run_graph(graph, test)
+    output = run_graph(Graph(folder / GRAPH_FILE, map_temperature=calibration.map_temperature), test)
     table = probability_table(test.index, output.logits, calibration)
     table["dice"] = _dice(output, test, table, doubt_from)
     _write(trial, folder, plain, data, table, {**facts, "threshold": threshold, "doubt_from": doubt_from})

@@ -11,6 +11,7 @@ from braintumor.evaluation.calibration import (
     bin_numbers,
     expected_calibration_error,
     fit_calibration,
+    fit_map_temperature,
     fit_temperature,
     reliability,
     tumor_score,
@@ -245,3 +246,30 @@ def test_outside_0_to_1_is_refused():
         bin_numbers([np.nan])
     with pytest.raises(ValueError, match="bins"):
         bin_numbers([0.2], 0)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 1.4, 3.0])
+def test_the_temperature_of_a_map_is_found_again(temperature):
+    random = np.random.default_rng(0)
+    score = random.normal(-2, 3, (40, 32, 32))
+    truth = random.random(score.shape) < expit(score / temperature)
+    assert fit_map_temperature(expit(score), truth) == pytest.approx(temperature, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("stated", "truth", "temperature"),
+    [
+        (np.zeros((0, 4, 4)), np.zeros((0, 4, 4)), 1.0),
+        # Sure and wrong half of the time: nothing it says can be believed.
+        (np.tile([0.0, 1.0], (2, 4, 2)), np.tile([1.0, 0.0, 0.0, 1.0], (2, 4, 1)), 5.0),
+        (np.tile([0.4, 0.6], (2, 4, 2)), np.tile([0.0, 1.0], (2, 4, 2)), 0.2),
+    ],
+    ids=["no picture", "never right", "too modest"],
+)
+def test_the_temperature_of_a_map_stays_within_bounds(stated, truth, temperature):
+    assert fit_map_temperature(stated, truth) == pytest.approx(temperature, rel=1e-3)
+
+
+def test_a_map_needs_a_truth_of_its_shape():
+    with pytest.raises(ValueError, match="one shape"):
+        fit_map_temperature(np.zeros((1, 4, 4)), np.zeros((1, 4, 5)))

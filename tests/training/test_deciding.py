@@ -6,7 +6,7 @@ import pytest
 from braintumor.evaluation import Typicality, fit_calibration
 from braintumor.evaluation.segmentation import dice
 from braintumor.taxonomy import NO_TUMOR
-from braintumor.training.deciding import decide, mask_on_square, probability_table, run_graph, without_tumor
+from braintumor.training.deciding import calibrated, decide, mask_on_square, probability_table, run_graph, without_tumor
 from braintumor.training.sampling import allowed_classes
 from tests.training.glass import glass_data, glass_graph
 
@@ -152,6 +152,19 @@ def test_typicality_goes_as_far_as_the_scans_of_each_dataset_that_has_enough(gra
     ]
     assert reached[1] > reached[0]
     assert decisions.typicality.limit == reached[decides]
+
+
+def test_the_map_is_calibrated_where_outlines_are_known(graph):
+    data = glass_data(TRAIN + _rows("validation", tumors=20, clear=20, tumor=0.8, halo=0.4))
+    validation = data.distinct("validation")
+    output = run_graph(graph, validation)
+    found = calibrated(output, validation).map_temperature
+    # Every cell at 0.8 is tumor and none at 0.4, so it could be surer.
+    assert 0.2 <= found < 1
+    unknown = glass_data(TRAIN + _rows("validation", tumors=20, clear=0, outlined=False)).distinct("validation")
+    assert calibrated(run_graph(graph, unknown), unknown).map_temperature == 1
+    mapless = replace(output, tumor_map=None)
+    assert calibrated(mapless, validation).map_temperature == 1
 
 
 def test_copies_count_once(graph):
