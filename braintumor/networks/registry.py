@@ -98,7 +98,7 @@ NETWORKS: dict[str, Network] = {
         Network(
             name="efficient_unet",
             title="EfficientNet U-Net",
-            size=256,
+            size=192,
             source="The first stages of EfficientNet-Lite0 (Tan & Le 2019, arXiv:1905.11946, without "
             "squeeze-and-excitation) as encoder of the same U-Net as SqueezeNet U-Net's",
             recipe="warped",
