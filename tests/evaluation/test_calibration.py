@@ -101,10 +101,12 @@ TUMOR = np.array([True, True, True, False])
         (1, float("inf"), 1),
         (1, float("nan"), 1),
         (1, 0, float("inf")),
+        (1, 0, 1, 0),
+        (1, 0, 1, float("nan")),
     ],
 )
 def test_a_calibration_takes_finite_numbers_and_positive_factors(values):
-    with pytest.raises(ValueError, match="slope, shift and temperature are"):
+    with pytest.raises(ValueError, match="slope, shift and temperatures are"):
         Calibration(*values)
 
 

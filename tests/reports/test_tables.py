@@ -36,6 +36,7 @@ def test_columns_and_values_of_an_answer():
         "area_mm2": 310.5,
         "head_share": 0.0625,
         "largest_diameter_mm": 24.5,
+        "largest_diameter_head": 0.25,
         "reasons": "One reason. Another.",
         "error": "",
         "seconds": 0.03125,
@@ -128,7 +129,7 @@ def test_every_start_of_a_formula_gets_an_apostrophe(start):
 @pytest.mark.parametrize(
     ("options", "known"),
     [
-        ({}, {"lesions", "head_share"}),
+        ({}, {"lesions", "head_share", "largest_diameter_head"}),
         ({"p_tumors": (0.875, 0.1)}, set(MEASURES)),
         ({"decision": "no_tumor", "finding": "notumor", "p_tumors": (0.1,)}, {"lesions"}),
         ({"located": False}, set()),

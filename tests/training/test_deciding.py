@@ -91,8 +91,10 @@ def test_a_mask_lies_over_the_square_where_the_map_is_worth_drawing(faint, drawn
 def test_the_calibration_is_that_of_the_validation_rows_alone(graph):
     data = glass_data(TRAIN + _rows("validation", tumors=10, tumor=0.7) + _rows("test", tumors=10, tumor=0.2))
     part = data.distinct("validation")
-    logits, allowed = run_graph(graph, part).logits, allowed_classes(part.index["label"]) > 0
-    assert decide(graph, data).calibration == fit_calibration(logits, allowed)
+    output, allowed = run_graph(graph, part), allowed_classes(part.index["label"]) > 0
+    found = decide(graph, data).calibration
+    assert found == calibrated(output, part)
+    assert replace(found, map_temperature=1.0) == fit_calibration(output.logits, allowed)
 
 
 def test_the_threshold_finds_the_tumors_of_every_dataset_with_enough_of_them(graph):
