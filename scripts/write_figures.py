@@ -70,6 +70,9 @@ MEASURES: Mapping[str, str] = {
 }
 """Figures of a run of the ideas, with their titles in the table."""
 
+_MUCH_SHARED = 0.05
+"""Share of a dataset's images from which on copies in another one are told."""
+
 _MOVED = 0.05
 """Difference from which on a figure is set in bold; a smaller one may be chance."""
 
@@ -131,6 +134,14 @@ def leakage_block(report: Mapping[str, Any]) -> str:
         shares = (f"{facts['share_with_near_duplicate']:.1%}", "–" if test is None else f"{test:.1%}")
         counts = (f"{facts['images']:,}", f"{facts['distinct_pictures']:,}")
         lines.append(f"| {' | '.join((name, *counts, *shares))} |")
+    shared = sorted(report.get("shared_between_datasets", []), key=lambda found: -found["share_of_images"])
+    told = [
+        f"{found['share_of_images']:.1%} of {found['dataset']} in {found['contained_in']}"
+        for found in shared
+        if found["share_of_images"] >= _MUCH_SHARED
+    ]
+    if told:
+        lines += ["", f"Images with a copy in another dataset: {', '.join(told)}."]
     agreement = report.get("agreement_with_given_groups")
     if agreement:
         lines += [
