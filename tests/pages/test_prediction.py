@@ -201,12 +201,12 @@ def test_no_click_makes_a_mask_again(seeing, masked):
 
 def test_of_several_scans_the_table_has_the_measures_that_are_known(seeing):
     page = _upload(seeing, ("one.png", png_bytes(phantom())), ("two.png", png_bytes(phantom(seed=2))))
-    shown = ["source", "decision", "finding", "p_tumor", "lesions", "head_share"]
+    shown = ["source", "decision", "finding", "p_tumor", "lesions", "head_share", "largest_diameter_head"]
     assert list(page.dataframe[0].value.columns) == shown
     assert "2 files: 2 × tumor" in _texts(page)
     assert _downloads(page)[:2] == ["Download answers (CSV)", "Download all masks (ZIP)"]
     _upload(page, ("one.png", png_bytes(phantom())), ("bad.png", b"nothing"), ("volume.nii", _volume()))
-    measures = [*shown[:5], "area_mm2", "head_share", "largest_diameter_mm", "volume_ml"]
+    measures = [*shown[:5], "area_mm2", "head_share", "largest_diameter_mm", "largest_diameter_head", "volume_ml"]
     assert list(page.dataframe[0].value.columns) == measures
 
 

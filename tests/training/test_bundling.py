@@ -98,7 +98,9 @@ def test_a_network_with_a_map_is_bundled_with_its_tables(written):
     assert bundle.card["map"] == {"size": 24, "cut": "highest expected Dice"}
     assert set(bundle.card["sha256"]) == ALWAYS - {"card.json"} | {"segmentation.csv", "map_bins.csv"}
     assert (written / "history.csv").read_text() == "epoch,loss\n1,0.5\n"
-    assert {"slope", "shift", "temperature", "fitted_on", "method"} == set(bundle.card["calibration"])
+    assert {"slope", "shift", "temperature", "map_temperature", "fitted_on", "method"} == set(
+        bundle.card["calibration"]
+    )
 
 
 def test_a_network_without_a_map_is_bundled_without_them(tmp_path):
