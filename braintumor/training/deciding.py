@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from braintumor.evaluation import (
     Calibration,
@@ -165,13 +166,17 @@ def mask_on_square(tumor_map: NDArray[np.float32], size: int) -> NDArray[np.bool
 
 
 def _limited(typicality: Typicality, features: NDArray[np.float32], datasets: "pd.Series[str]") -> Typicality:
-    """Set the limit within which most validation scans of each dataset with enough of them lie.
+    """Set the limit within which most scans like the validation ones lie, of whichever dataset with enough of them.
 
-    One for all of them together would be that of the largest dataset, and refer the scans of the others.
+    One for all of them together would be that of the largest dataset, and refer the scans of the others. A dataset's
+    distances are taken for log-normal, since a few dozen have no tail to count in.
     """
-    large = [rows for rows in datasets.groupby(datasets).indices.values() if len(rows) >= _FEWEST_SCANS]
-    limits = [typicality.with_limit(features[rows], _TYPICAL_SHARE) for rows in large or [np.arange(len(features))]]
-    return max(limits, key=lambda limited: limited.limit)
+    logarithms = pd.Series(np.log(typicality.distance(features)), index=datasets.index).groupby(datasets)
+    spread = logarithms.agg(["size", "mean", "std"]).query("size >= @_FEWEST_SCANS")
+    if spread.empty:
+        return typicality.with_limit(features, _TYPICAL_SHARE)
+    reached = spread["mean"] + norm.ppf(_TYPICAL_SHARE) * spread["std"]
+    return replace(typicality, limit=float(np.exp(reached.max())))
 
 
 def _widened(rule: ReferralRule, threshold: float) -> ReferralRule:
