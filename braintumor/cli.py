@@ -86,7 +86,8 @@ class MaskFolder:
 
     def __init__(self, folder: Path, sources: Iterable[Path] = ()) -> None:
         self._folder = folder
-        self._sources = {source.resolve() for source in sources}
+        # Names that differ in case alone are one file on some systems.
+        self._sources = {str(source.resolve()).lower() for source in sources}
         self._taken: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -94,7 +95,7 @@ class MaskFolder:
         """Write the mask of the scan's own size and give its file's path; None from a network that does not locate.
 
         A second source of the same name gets a number behind it, so that no mask takes another one's place; one that
-        would replace one of ``sources`` gets the word "mask".
+        would replace one of ``sources`` gets the word "mask", and then a number rather than replace anything.
         """
         from braintumor.reports import mask_ending, mask_file
 
@@ -107,16 +108,18 @@ class MaskFolder:
     def _free_path(self, source: Path, ending: str) -> Path:
         base = source.name
         stem = base[: -len(".nii.gz")] if base.lower().endswith(".nii.gz") else source.stem
-        first = f"{stem}-mask" if self._is_source(f"{stem}{ending}") else stem
+        beside = self._is_source(f"{stem}{ending}")
+        first = f"{stem}-mask" if beside else stem
         for name in chain([first], (f"{first}-{number}" for number in count(2))):
-            # Names that differ in case alone are one file on some systems.
-            if name.lower() not in self._taken and not self._is_source(f"{name}{ending}"):
+            path = self._folder / f"{name}{ending}"
+            # Among scans a file of such a name may be a mask that a reader drew.
+            if name.lower() not in self._taken and not self._is_source(path.name) and not (beside and path.exists()):
                 break
         self._taken.add(name.lower())
         return self._folder / f"{name}{ending}"
 
     def _is_source(self, name: str) -> bool:
-        return (self._folder / name).resolve() in self._sources
+        return str((self._folder / name).resolve()).lower() in self._sources
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -24,7 +24,7 @@ _HALF = 0.5
 
 @dataclass(frozen=True)
 class SliceAnswer:
-    """What a network says of one slice.
+    """What a network says of one slice; in a volume its neighbors have a say in ``p_tumor``.
 
     ``prepared`` is the square it was shown, ``tumor_map`` float32 (h, w), the probability of tumor from 0 to 1 over
     that square, None from a network that does not locate.
@@ -218,21 +218,6 @@ class _Row:
         return float(1 - self.probabilities[-1])
 
 
-def _with_neighbors(rows: Sequence[_Row]) -> list[_Row]:
-    """Average each slice's log-odds of a tumor with those of the slices beside it, which count half.
-
-    A tumor goes on from slice to slice, and what is taken for one by chance does so less often. The kinds share the new
-    P(tumor) as they did the old. At either end the slice itself stands for the one that is missing.
-    """
-    chances = np.array([row.probabilities for row in rows])
-    p_tumor = np.clip(1 - chances[:, -1], _LEAST_CHANCE, 1 - _LEAST_CHANCE)
-    around = np.pad(logit(p_tumor), 1, mode="edge")
-    averaged = expit((around[:-2] + 2 * around[1:-1] + around[2:]) / 4)
-    kinds = chances[:, :-1] / np.maximum(chances[:, :-1].sum(axis=1, keepdims=True), _LEAST_CHANCE)
-    judged = np.column_stack([averaged[:, np.newaxis] * kinds, 1 - averaged])
-    return [replace(row, probabilities=found) for row, found in zip(rows, judged, strict=True)]
-
-
 class Predictor:
     """The only door from the app to a network: one loaded bundle for all users, safe to share between threads."""
 
@@ -277,7 +262,7 @@ class Predictor:
         ]
 
     def _answer(self, scan: Scan, rows: Sequence["_Row"]) -> Prediction:
-        rows = _with_neighbors(rows) if scan.affine is not None else rows
+        rows = self._with_neighbors(rows) if scan.affine is not None else rows
         number = int(np.argmax([row.p_tumor for row in rows]))
         best = rows[number]
         probabilities = {name: float(value) for name, value in zip(CLASSES, best.probabilities, strict=True)}
@@ -309,6 +294,25 @@ class Predictor:
             threshold=self.bundle.threshold,
             doubt_from=self.bundle.doubt_from,
         )
+
+    def _with_neighbors(self, rows: Sequence["_Row"]) -> list["_Row"]:
+        """Average each slice's log-odds of a tumor with those of the slices beside it, which count half.
+
+        A tumor goes on from slice to slice, and what is taken for one by chance does so less often. The kinds share
+        the new P(tumor) as they did the old. For a neighbor that is empty, or missing at an end, the slice itself
+        stands in; one that shows a tumor by itself is never ruled out by the others.
+        """
+        chances = np.array([row.probabilities for row in rows])
+        own = np.clip(1 - chances[:, -1], _LEAST_CHANCE, 1 - _LEAST_CHANCE)
+        odds = logit(own)
+        shown = np.pad([bool(row.prepared.image.any()) for row in rows], 1)
+        around = np.pad(odds, 1)
+        before, after = (np.where(shown[side], around[side], odds) for side in (slice(None, -2), slice(2, None)))
+        averaged = expit((before + 2 * odds + after) / 4)
+        p_tumor = np.where(own >= self.bundle.threshold, np.maximum(averaged, self.bundle.doubt_from), averaged)
+        kinds = chances[:, :-1] / np.maximum(chances[:, :-1].sum(axis=1, keepdims=True), _LEAST_CHANCE)
+        judged = np.column_stack([p_tumor[:, np.newaxis] * kinds, 1 - p_tumor])
+        return [replace(row, probabilities=found) for row, found in zip(rows, judged, strict=True)]
 
     def _foreign(self, scan: Scan, prepared: Prepared, distance: float) -> tuple[str, ...]:
         if not prepared.image.any():

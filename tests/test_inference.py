@@ -109,22 +109,33 @@ def test_of_a_volume_the_most_suspicious_slice_answers(predictor, scans):
     assert found.tumor_map is found.slices[best].tumor_map
 
 
+IDENTITY = tuple(tuple(row) for row in np.eye(4))
+
+
 def test_the_slices_of_a_volume_that_lies_in_space_have_a_say_in_each_other(predictor, scans):
     pixels = np.concatenate([scan.pixels for scan in scans])
-    identity = tuple(tuple(row) for row in np.eye(4))
-    plain, placed = predictor.predict([Scan(pixels, "a", "0" * 64), Scan(pixels, "b", "0" * 64, affine=identity)])
-    own = logit([item.p_tumor for item in plain.slices])
+    plain, placed = predictor.predict([Scan(pixels, "a", "0" * 64), Scan(pixels, "b", "0" * 64, affine=IDENTITY)])
+    alone = np.array([item.p_tumor for item in plain.slices])
+    own = logit(alone)
     before, after = np.r_[own[0], own[:-1]], np.r_[own[1:], own[-1]]
     expected = expit((before + 2 * own + after) / 4)
+    # What shows a tumor by itself is never ruled out.
+    expected = np.where(alone >= plain.threshold, np.maximum(expected, plain.doubt_from), expected)
     assert [item.p_tumor for item in placed.slices] == pytest.approx(expected.tolist(), abs=1e-6)
     assert placed.slice_number == expected.argmax()
     assert placed.p_tumor == pytest.approx(expected.max(), abs=1e-6)
     assert sum(placed.probabilities.values()) == pytest.approx(1)
-    (alone,) = predictor.predict([Scan(pixels[[placed.slice_number]], "c", "0" * 64, affine=identity)])
-    assert alone.p_tumor == pytest.approx(plain.slices[placed.slice_number].p_tumor, abs=1e-5)
+    (single,) = predictor.predict([Scan(pixels[[placed.slice_number]], "c", "0" * 64, affine=IDENTITY)])
+    assert single.p_tumor == pytest.approx(alone[placed.slice_number], abs=1e-5)
     for name in TUMOR_CLASSES:
         share = placed.probabilities[name] / placed.p_tumor
-        assert share == pytest.approx(alone.probabilities[name] / alone.p_tumor, abs=1e-4)
+        assert share == pytest.approx(single.probabilities[name] / single.p_tumor, abs=1e-4)
+
+
+def test_empty_slices_have_no_say_in_their_neighbors(predictor, scans):
+    pixels = np.pad(scans[0].pixels, ((1, 1), (0, 0), (0, 0)))
+    (placed,) = predictor.predict([Scan(pixels, "a", "0" * 64, affine=IDENTITY)])
+    assert placed.slices[1].p_tumor == pytest.approx(predictor.predict([scans[0]])[0].p_tumor, abs=1e-5)
 
 
 def test_a_prediction_carries_what_its_scan_and_model_say(predictor):

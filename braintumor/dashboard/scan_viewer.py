@@ -289,7 +289,7 @@ def _show_heatmap(answer: Answer, finding: str) -> None:
         place.caption("No heatmap yet: choose a method below.")
         return
     opacity = _heatmap_opacity(answer)
-    heat = _heatmap(answer, finding, method)
+    heat, drawn = _heatmap(answer, finding, method)
     if heat is None:
         return
     place.image(
@@ -298,7 +298,7 @@ def _show_heatmap(answer: Answer, finding: str) -> None:
         width="stretch",
         alt=f"Heatmap over the scan for the class {FINDING_TITLES[finding].lower()}",
     )
-    if said := method_words(method, _heatmap_figures(predictor().bundle.folder)):
+    if said := method_words(drawn, _heatmap_figures(predictor().bundle.folder)):
         st.caption(said)
 
 
@@ -327,8 +327,11 @@ def _heatmap_opacity(answer: Answer) -> float:
     return st.slider("Heatmap opacity", 0, 100, 60, 5, format="%d%%", key=f"opacity-{answer.key}") / 100
 
 
-def _heatmap(answer: Answer, name: str, method: str) -> NDArray[np.float32] | None:
-    """Give the map asked for over the view, else the Grad-CAM at hand and a warning; None where there is neither."""
+def _heatmap(answer: Answer, name: str, method: str) -> tuple[NDArray[np.float32] | None, str]:
+    """Give the map asked for over the view, else the Grad-CAM at hand and a warning; None where there is neither.
+
+    With it comes the method that it is of.
+    """
     prediction = answer.prediction
     at_hand = prediction.explains(name)
     square = None if method == "gradcam" and at_hand else _computed_map(prediction, name, method)
@@ -336,10 +339,11 @@ def _heatmap(answer: Answer, name: str, method: str) -> NDArray[np.float32] | No
         st.warning(square)
         # What keeps a map from being made may pass, as when others keep the one process busy.
         st.button("Try again", key=f"again-{answer.key}", on_click=_forget, args=(_slot(prediction, name, method),))
-    if not isinstance(square, np.ndarray) and not at_hand:
-        return None
-    found = square if isinstance(square, np.ndarray) else prediction.class_map(name)
-    return _on_picture(found, answer, prediction.slice_number)
+    if isinstance(square, np.ndarray):
+        return _on_picture(square, answer, prediction.slice_number), method
+    if not at_hand:
+        return None, method
+    return _on_picture(prediction.class_map(name), answer, prediction.slice_number), "gradcam"
 
 
 def _computed_map(prediction: Prediction, name: str, method: str) -> NDArray[np.float32] | str:

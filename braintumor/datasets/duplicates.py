@@ -12,6 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from braintumor.datasets.pictures import map_pictures
+from braintumor.datasets.volumes import VOLUME_GROUP
 from braintumor.scans import Scan
 
 SIDE = 32
@@ -57,10 +58,14 @@ def near_duplicates(marks: NDArray[np.float32], correlation: float = CORRELATION
 def assign_groups(index: pd.DataFrame, pairs: NDArray[np.int64]) -> pd.DataFrame:
     """Add to an index what must stay together: ``picture`` (copies of one picture) and ``group``.
 
+    Slices of one volume are neighbors, however alike, and no copies.
     A group joins near-duplicates, rows that share a given group, and figshare slices of one block of 60
     consecutive numbers when no group is given for them; and all that is linked through others.
     """
     known = [given or _slice_block(path, dataset) for path, dataset, given in _rows(index)]
+    volume = np.array([name if name.startswith(VOLUME_GROUP) else "" for name in known], dtype=object)
+    first, second = pairs.T
+    pairs = pairs[(volume[first] == "") | (volume[first] != volume[second])]
     edges = [pairs]
     rows = pd.Series(range(len(index)))
     for name, members in rows.groupby(known):

@@ -26,8 +26,9 @@ def build_index(root: Path) -> pd.DataFrame:
     An ``index.csv`` at the top (columns ``path`` and ``label`` at least) is taken at its word. Otherwise the label
     comes from the folders' names, the dataset from the first folder when the catalogue knows it (else from
     the root's own name). First, figshare ``.mat`` files and volumes with a mask are turned into pictures, and Br35H's
-    listed outlines into masks; what these files say an ``index.csv`` then keeps, together with all else that was found.
-    ``label`` and ``group`` may be empty. Raises ``DatasetError`` when there is nothing to list or a label is unknown.
+    listed outlines into masks; what MATLAB and JSON files say an ``index.csv`` then keeps, together with all else that
+    was found. ``label`` and ``group`` may be empty. Raises ``DatasetError`` when there is nothing to list or a label is
+    unknown.
     """
     if not root.is_dir():
         raise DatasetError(f"{root} is not a folder; name one that holds pictures.")
@@ -63,7 +64,8 @@ def _read_listed(path: Path) -> pd.DataFrame:
 
 
 def _from_folders(root: Path) -> pd.DataFrame:
-    converted = figshare.convert(root) + via.convert(root) + volumes.convert(root)
+    kept = figshare.convert(root) + via.convert(root)
+    converted = kept + volumes.convert(root)
     known = {row["path"] for row in converted}
     rows = []
     for path in walk([root]):
@@ -78,8 +80,8 @@ def _from_folders(root: Path) -> pd.DataFrame:
         own = dataset.name if dataset.name != "folder" else root.name
         rows.append({"path": str(inside), "dataset": own, "published_split": split, "label": label})
     found = pd.DataFrame(converted + rows).fillna("")
-    if converted:
-        # Labels, patients and outlines stand in files of other kinds alone, and are not read a second time.
+    if kept:
+        # Labels, patients and outlines stand in MATLAB and JSON files alone, and are not read a second time.
         write_index(found, root / INDEX_FILE)
     return found
 

@@ -104,13 +104,18 @@ def _details(card: Mapping[str, Any]) -> str:
 
 
 def _initial_weights(card: Mapping[str, Any]) -> str:
-    digest, earlier = card.get("initial_weights_sha256"), card.get("started_from")
-    weights = _text(card.get("initial_weights"), "drawn at random")
-    if earlier:
-        first = _text(earlier.get("initial_weights"), "weights drawn at random")
-        trained = f"trained for {_text(earlier.get('epochs'))} epochs from {first}"
-        weights = f"those of {_text(earlier.get('name'))} {_text(earlier.get('version'))}, {trained}"
-    return weights + (f" (SHA-256 {_text(digest)[:16]}…)." if digest else ".")
+    earlier = card.get("started_from")
+    if not earlier:
+        return f"{_text(card.get('initial_weights'), 'drawn at random')}{_digest(card)}."
+    first = _text(earlier.get("initial_weights"), "weights drawn at random") + _digest(earlier)
+    whose = f"{_text(earlier.get('name'))} {_text(earlier.get('version'))}{_digest(card)}"
+    return f"those of {whose}, trained for {_text(earlier.get('epochs'))} epochs from {first}."
+
+
+def _digest(facts: Mapping[str, Any]) -> str:
+    """Say what identifies the initial weights that a card, or what it started from, names."""
+    digest = facts.get("initial_weights_sha256")
+    return f" (SHA-256 {_text(digest)[:16]}…)" if digest else ""
 
 
 def _map_temperature(calibration: Mapping[str, Any]) -> str:

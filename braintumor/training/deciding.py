@@ -176,7 +176,7 @@ def _limited(typicality: Typicality, features: NDArray[np.float32], datasets: "p
     if spread.empty:
         return typicality.with_limit(features, _TYPICAL_SHARE)
     reached = spread["mean"] + norm.ppf(_TYPICAL_SHARE) * spread["std"]
-    return replace(typicality, limit=float(np.exp(reached.max())))
+    return replace(typicality, limit=float(np.exp(reached.max())), quantile=_TYPICAL_SHARE)
 
 
 def _widened(rule: ReferralRule, threshold: float) -> ReferralRule:

@@ -162,11 +162,12 @@ def run(options: RunOptions) -> dict[str, Any]:
     folder = options.runs / options.name
     data = prepare_pictures(options.data, index, size, folder)
     data = data.without_kinds() if options.task == BINARY else data
-    best = train_network(options, data, folder, f"{index_digest(index)} {options.weights_identity()}")
-    bundle, history = _bundle_of(options.weights), folder / HISTORY_FILE
-    if bundle is not None:
-        history = _join_histories([bundle, folder], folder / _WHOLE_HISTORY_FILE)
-    facts = _facts(options, index, folder, _earlier_training(bundle))
+    # What training starts from may be replaced before it is over.
+    initial, earlier, past = options.weights_identity(), *_earlier_training(_bundle_of(options.weights))
+    best = train_network(options, data, folder, f"{index_digest(index)} {initial}")
+    facts = _facts(options, index, folder, earlier)
+    facts["initial_weights_sha256"] = initial if isinstance(options.weights, Path) else None
+    history = _join_histories([*past, pd.read_csv(folder / HISTORY_FILE)], folder / _WHOLE_HISTORY_FILE)
     return write_bundle(best, data, history, options.models / options.name, facts, options.sensitivity)
 
 
@@ -179,7 +180,6 @@ def _facts(options: RunOptions, index: pd.DataFrame, folder: Path, earlier: Mapp
         "network": network.name,
         "network_source": network.source,
         "initial_weights": options.initial_weights,
-        "initial_weights_sha256": options.weights_identity() if isinstance(options.weights, Path) else None,
         "command": options.command,
         "split": {
             "seed": options.seed,
@@ -201,8 +201,7 @@ def _training(options: RunOptions, folder: Path) -> dict[str, Any]:
     backend = keras.backend.backend()
     fitted = [part for part in options.parts() if part.network != LOGISTIC]
     return {
-        # What leaves no state was trained just now.
-        "device": trained_on(folder) or device(),
+        "device": " and ".join(dict.fromkeys(trained_on(where) or device() for where in _folders(options, folder))),
         # Under another name, as tensorflow-cpu, a package's own version is all there is.
         "software": {
             "keras": keras.__version__,
@@ -265,20 +264,27 @@ def _refuse_other_split(weights: Path | str | None, digest: str) -> None:
         )
 
 
-def _earlier_training(bundle: Path | None) -> dict[str, Any]:
-    """Tell how the network of a bundle came about, for the card of one trained on from there; nothing without one."""
+def _earlier_training(bundle: Path | None) -> tuple[dict[str, Any], list[pd.DataFrame]]:
+    """Tell how the network of a bundle came about, for the card of one trained on from there, and give its history.
+
+    Both are empty without a bundle.
+    """
     if bundle is None:
-        return {}
-    card = read_card(bundle)
+        return {}, []
+    card, history = read_card(bundle), pd.read_csv(bundle / HISTORY_FILE)
     before = card.get("started_from") or {}
-    return {
+    first = before or card
+    devices = [before["device"]] if before else []
+    facts = {
         "name": card["name"],
         "version": card["version"],
-        "initial_weights": before.get("initial_weights", card.get("initial_weights")),
+        "initial_weights": first.get("initial_weights"),
+        "initial_weights_sha256": first.get("initial_weights_sha256"),
         "commands": [*before.get("commands", []), card["command"]],
-        "device": card.get("training", {}).get("device", NOT_RECORDED),
-        "epochs": len(pd.read_csv(bundle / HISTORY_FILE)),
+        "device": " and ".join(dict.fromkeys([*devices, card.get("training", {}).get("device", NOT_RECORDED)])),
+        "epochs": len(history),
     }
+    return facts, [history]
 
 
 def _built(network: Network, options: RunOptions, weights: Path | str | None) -> keras.Model:
@@ -302,18 +308,23 @@ def train_network(options: RunOptions, data: ExperimentData, folder: Path, ident
     has its members' epochs one after the other. ``identity`` tells what data the run is of. Raises like ``start`` and
     ``fit``.
     """
-    parts = options.parts()
-    folders = [folder if len(parts) == 1 else folder / part.network for part in parts]
+    parts, folders = options.parts(), _folders(options, folder)
     trained = [_trained(part, data, where, identity) for part, where in zip(parts, folders, strict=True)]
     if len(parts) == 1:
         return trained[0]
-    _join_histories(folders, folder / HISTORY_FILE)
+    _join_histories([pd.read_csv(where / HISTORY_FILE) for where in folders], folder / HISTORY_FILE)
     return joined(trained)
 
 
-def _join_histories(folders: Sequence[Path], path: Path) -> Path:
+def _folders(options: RunOptions, folder: Path) -> list[Path]:
+    """Where each network of a run leaves its state; one that leaves none was trained just now."""
+    parts = options.parts()
+    return [folder if len(parts) == 1 else folder / part.network for part in parts]
+
+
+def _join_histories(histories: Sequence[pd.DataFrame], path: Path) -> Path:
     """Write the histories of several trainings as one, their epochs counted on."""
-    history = pd.concat([pd.read_csv(folder / HISTORY_FILE) for folder in folders], ignore_index=True)
+    history = pd.concat(histories, ignore_index=True)
     history.assign(epoch=range(1, len(history) + 1)).to_csv(path, index=False)
     return path
 

@@ -334,8 +334,8 @@ def test_a_failed_map_is_not_tried_again_until_asked_for(asked, warned, monkeypa
     buttons = []
     monkeypatch.setattr(st, "button", lambda label, **options: buttons.append(options))
     for _ in range(3):
-        heat = scan_viewer._heatmap(answer(), "glioma", "saliency")
-    assert heat.max() == 1, "Grad-CAM stands in"
+        heat, method = scan_viewer._heatmap(answer(), "glioma", "saliency")
+    assert (heat.max(), method) == (1, "gradcam"), "Grad-CAM stands in"
     assert asked == [("glioma", "saliency")]
     assert warned == ["Saliency gives no map."] * 3
     buttons[-1]["on_click"](*buttons[-1]["args"])

@@ -92,11 +92,24 @@ def test_says_which_epochs_were_kept(bundle, epochs, said):
     assert said in model_card(card if epochs is None else card | {"kept_epochs": epochs}, None)
 
 
+SHA = {"initial_weights_sha256": "b" * 64}
+
+
 def test_says_what_training_went_on_from(bundle):
-    first = {"name": "<b>", "version": "3.0.0", "initial_weights": "lite.npz", "commands": ["first"], "epochs": 40}
-    card = {**bundle[0], "command": "second", "initial_weights_sha256": None, "started_from": first}
+    first = {
+        "name": "<b>",
+        "version": "3.0.0",
+        "initial_weights": "lite.npz",
+        **SHA,
+        "commands": ["first"],
+        "epochs": 40,
+    }
+    card = {**bundle[0], "command": "second", "initial_weights_sha256": "c" * 64, "started_from": first}
     found = model_card(card, None)
-    assert "- Initial weights: those of \\<b\\> 3.0.0, trained for 40 epochs from lite.npz.\n" in found
+    assert (
+        f"- Initial weights: those of \\<b\\> 3.0.0 (SHA-256 {'c' * 16}…), trained for 40 epochs from lite.npz "
+        f"(SHA-256 {'b' * 16}…).\n"
+    ) in found
     assert "Trained again by, each from what the one before wrote:\n\n```sh\nfirst\nsecond\n```" in found
 
 

@@ -178,6 +178,7 @@ def test_a_trained_network_goes_on_only_where_it_has_not_seen_the_test_pictures(
             "name": first.card["name"],
             "version": first.card["version"],
             "initial_weights": first.card["initial_weights"],
+            "initial_weights_sha256": first.card["initial_weights_sha256"],
             "commands": [first.card["command"]],
             "device": device(),
             "epochs": 1,
