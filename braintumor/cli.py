@@ -116,7 +116,7 @@ class MaskFolder:
             if name.lower() not in self._taken and not self._is_source(path.name) and not (beside and path.exists()):
                 break
         self._taken.add(name.lower())
-        return self._folder / f"{name}{ending}"
+        return path
 
     def _is_source(self, name: str) -> bool:
         return str((self._folder / name).resolve()).lower() in self._sources

@@ -163,16 +163,21 @@ def run(options: RunOptions) -> dict[str, Any]:
     data = prepare_pictures(options.data, index, size, folder)
     data = data.without_kinds() if options.task == BINARY else data
     # What training starts from may be replaced before it is over.
-    initial, earlier, past = options.weights_identity(), *_earlier_training(_bundle_of(options.weights))
+    initial = options.weights_identity()
+    earlier, past = _earlier_training(_bundle_of(options.weights))
     best = train_network(options, data, folder, f"{index_digest(index)} {initial}")
-    facts = _facts(options, index, folder, earlier)
-    facts["initial_weights_sha256"] = initial if isinstance(options.weights, Path) else None
+    facts = _facts(options, index, folder, initial, earlier)
     history = _join_histories([*past, pd.read_csv(folder / HISTORY_FILE)], folder / _WHOLE_HISTORY_FILE)
     return write_bundle(best, data, history, options.models / options.name, facts, options.sensitivity)
 
 
-def _facts(options: RunOptions, index: pd.DataFrame, folder: Path, earlier: Mapping[str, Any]) -> dict[str, Any]:
-    """Tell what a bundle's card says of its training, which left its states in ``folder``."""
+def _facts(
+    options: RunOptions, index: pd.DataFrame, folder: Path, initial: str | None, earlier: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Tell what a bundle's card says of its training, which left its states in ``folder``.
+
+    ``initial`` is what ``weights_identity`` gave, and ``earlier`` what ``_earlier_training`` did, before it began.
+    """
     network, groups = registered(options.network), index.groupby("split")["group"].nunique()
     return {
         "name": options.name,
@@ -180,6 +185,7 @@ def _facts(options: RunOptions, index: pd.DataFrame, folder: Path, earlier: Mapp
         "network": network.name,
         "network_source": network.source,
         "initial_weights": options.initial_weights,
+        "initial_weights_sha256": initial if isinstance(options.weights, Path) else None,
         "command": options.command,
         "split": {
             "seed": options.seed,

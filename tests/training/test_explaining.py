@@ -1,6 +1,7 @@
 import json
 import shutil
 from contextlib import redirect_stdout
+from dataclasses import replace
 from io import StringIO
 
 import numpy as np
@@ -175,8 +176,10 @@ def _first(data):
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
-    """A bundle of the network that shows a tumor where a picture is bright."""
-    return _written(tmp_path_factory.mktemp("glass"), build_glass())
+    """A bundle of the network that shows a tumor where a picture is bright, its map as the network states it."""
+    written = _written(tmp_path_factory.mktemp("glass"), build_glass())
+    calibration = {**written.card["calibration"], "map_temperature": 1.0}
+    return replace(written, card={**written.card, "calibration": calibration})
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +210,7 @@ def test_a_map_that_is_right_by_its_making_beats_what_knows_nothing(glass):
 def test_a_map_that_only_repeats_the_picture_is_found_out_by_random_weights(glass):
     """The glass network's map is the grey of the picture, and so it is with any other weights."""
     report, _ = glass
-    assert report["methods"][MAP]["randomized_correlation"]["value"] > 0.6
+    assert report["methods"][MAP]["randomized_correlation"]["value"] > 0.7
 
 
 def test_the_same_seed_gives_the_same_figures(glass, bundle, held_out):
