@@ -5,12 +5,13 @@ from pathlib import Path
 import keras
 
 from braintumor.networks import efficientnet_lite
+from braintumor.networks.heads import FOUR_CLASS
 from braintumor.networks.unet import located
 
 _KEPT_BLOCKS = 3
 
 
-def build(size: int, weights: Path | None = None) -> keras.Model:
+def build(size: int, weights: Path | None = None, task: str = FOUR_CLASS) -> keras.Model:
     """Build the network: (n, size, size, 1) grey from 0 to 255 to what ``unet.located`` gives.
 
     ``size`` is a multiple of 16; ``weights`` is a file for ``efficientnet_lite.load_imagenet``. Of these the first
@@ -18,7 +19,7 @@ def build(size: int, weights: Path | None = None) -> keras.Model:
     """
     image = keras.Input((size, size, 1), name="image")
     stages = efficientnet_lite.encode(image)
-    model = located(image, stages[16], stages, "efficient_unet")
+    model = located(image, stages[16], stages, "efficient_unet", task)
     if weights is not None:
         efficientnet_lite.load_imagenet(model, weights)
         efficientnet_lite.freeze(model, blocks=_KEPT_BLOCKS)

@@ -32,14 +32,19 @@ class MeanProbability(layers.Layer):
         return ops.logsumexp(logs, axis=0) - math.log(len(inputs))
 
 
+def check_task(task: str) -> None:
+    """Raise ``InputError`` for a task that is none of ``TASKS``."""
+    if task not in TASKS:
+        raise InputError(f"The task is {task!r}; it must be one of {', '.join(TASKS)}.")
+
+
 def answer(vector: Any, task: str, image: Any, name: str) -> keras.Model:
     """End a network with its classifier: features (n, d) of ``image`` to {"logits": (n, 4)}.
 
     The dense layer "classifier" has a unit a class, or for the task "binary" one for tumor. Raises ``InputError`` for
     a task that is none of ``TASKS``.
     """
-    if task not in TASKS:
-        raise InputError(f"The task is {task!r}; it must be one of {', '.join(TASKS)}.")
+    check_task(task)
     # In half precision a logit's last digits would be lost where they decide.
     logits = layers.Dense(len(CLASSES) if task == FOUR_CLASS else 1, name="classifier", dtype="float32")(vector)
     if task == BINARY:

@@ -22,14 +22,14 @@ from braintumor.networks import (
     squeezenet,
     vgg16,
 )
-from braintumor.networks.heads import FOUR_CLASS, TASKS
+from braintumor.networks.heads import FOUR_CLASS, check_task
 from braintumor.networks.imagenet import IMAGENET
 
 FEATURE_LAYER = "features"
 """Layer whose output, (n, height, width, channels), is the last feature map of a network that has one."""
 
 CLASSIFIER_LAYER = "classifier"
-"""Dense layer with a unit for each of ``CLASSES``, in order; a network that locates tumors has none for "notumor"."""
+"""Layer with a unit for each of ``CLASSES``, in order, or one for tumor; beside a map it has none for "notumor"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +39,14 @@ class Network:
     ``title`` names it to readers, ``source`` says who published it, ``reported`` what its authors claim, "" where
     nothing is known. ``size`` is the square input it was made for in pixels. ``recipe`` (of ``training.run.RECIPES``),
     ``loss`` (of ``training.losses.LOSSES``, for four classes), ``learning_rate`` and ``epochs`` are those it was
-    published with, as far as they are known. ``tasks`` says what it can be trained for; ``downloads`` whether
-    ``keras.applications`` has ImageNet weights of it. ``members`` are trained in its place and then averaged.
+    published with, as far as they are known. ``downloads`` tells whether ``keras.applications`` has ImageNet
+    weights of it. ``members`` are trained in its place and then averaged.
 
     ``early_layers`` name the layers which, beside the last feature map, tell scans from pictures of another kind: by
     the means of their maps, or as they are where they are vectors. The center of the last feature map's first cell
     lies ``first`` pixels from the picture's edge, the others ``step`` apart; without a ``feature_map``, which Grad-CAM
     needs, the cells of its heatmaps are pixels. ``closed_form`` tells whether Grad-CAM is in the exported graph: global
-    average pooling and one dense layer follow the features.
+    average pooling and one dense layer follow the features (of a network with a map, where it tells kinds).
     """
 
     name: str
@@ -63,26 +63,20 @@ class Network:
     step: float = 1.0
     feature_map: bool = True
     closed_form: bool = False
-    tasks: tuple[str, ...] = TASKS
     downloads: bool = False
     members: tuple[str, ...] = ()
     build: Callable[..., keras.Model]
 
     def start(self, size: int | None = None, weights: Path | str | None = None, task: str = FOUR_CLASS) -> keras.Model:
-        """Build it, for ``build`` below; raises ``InputError`` for weights or a task that it cannot have."""
-        if task not in TASKS:
-            raise InputError(f"The task is {task!r}; it must be one of {', '.join(TASKS)}.")
-        if task not in self.tasks:
-            able = ", ".join(network.name for network in NETWORKS.values() if task in network.tasks)
-            raise InputError(f"{self.name} cannot be trained for the task {task}; choose one of {able}.")
+        """Build it, for ``build`` below; raises ``InputError`` for weights that it cannot have or an unknown task."""
+        check_task(task)
         if weights == IMAGENET and not self.downloads:
             able = ", ".join(network.name for network in NETWORKS.values() if network.downloads)
             raise InputError(
                 f"There are no ImageNet weights of {self.name} to fetch, only of {able}; name a file, or leave "
                 "--weights away."
             )
-        options = () if task == FOUR_CLASS else (task,)
-        return self.build(size or self.size, weights, *options)
+        return self.build(size or self.size, weights, task)
 
     @property
     def heatmap(self) -> dict[str, Any]:
@@ -107,7 +101,6 @@ NETWORKS: dict[str, Network] = {
             first=10.5,
             step=16.0,
             closed_form=True,
-            tasks=(FOUR_CLASS,),
             build=efficient_unet.build,
         ),
         Network(
@@ -122,7 +115,6 @@ NETWORKS: dict[str, Network] = {
             first=10.5,
             step=16.0,
             closed_form=True,
-            tasks=(FOUR_CLASS,),
             build=squeeze_unet.build,
         ),
         Network(
@@ -134,7 +126,6 @@ NETWORKS: dict[str, Network] = {
             first=15.5,
             step=16.0,
             closed_form=True,
-            tasks=(FOUR_CLASS,),
             build=squeezenet.build,
         ),
         Network(
@@ -280,7 +271,7 @@ def build(
 
     Logits are in the order of ``CLASSES``. A network that locates tumors adds "map", logits (n, height, width, 1).
     ``weights`` is a file of ImageNet weights to start from, or "imagenet" to fetch them. With the task "binary" the
-    three kinds are equally likely. Raises ``InputError`` for a name that is not registered, and for weights or a task
-    that the network cannot have.
+    three kinds are equally likely. Raises ``InputError`` for a name that is not registered, for weights that the
+    network cannot have, and for a task that is none of ``TASKS``.
     """
     return registered(name).start(size, weights, task)

@@ -9,7 +9,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 from braintumor.errors import InputError
-from braintumor.taxonomy import CLASSES
+from braintumor.networks.heads import FOUR_CLASS, answer
 
 # squeeze and expand channels of fire2 to fire9; max pooling comes before fire2, fire4 and fire6.
 _FIRES = ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256))
@@ -20,18 +20,18 @@ _BEFORE, _AFTER = ((1, 0), (1, 0)), ((0, 1), (0, 1))
 _PADDING = {"conv1": _BEFORE, "pool2": _AFTER, "pool4": _BEFORE, "pool6": _AFTER}
 
 
-def build(size: int, weights: Path | None = None) -> keras.Model:
+def build(size: int, weights: Path | None = None, task: str = FOUR_CLASS) -> keras.Model:
     """Build the classifier: (n, size, size, 1) grey from 0 to 255 to {"logits": (n, 4)}.
 
     Batch normalization follows every fire module, and global average pooling with one dense layer the last,
-    so that Grad-CAM has a closed form. ``weights`` is a file for ``load_imagenet``.
+    so that Grad-CAM has a closed form. ``weights`` is a file for ``load_imagenet``. Raises ``InputError``
+    for a task that is none of ``TASKS``.
     """
     image = keras.Input((size, size, 1), name="image")
     features = layers.Activation("linear", name="features")(encode(image, padded=False)["fire9"])
     pooled = layers.GlobalAveragePooling2D(name="pooled")(features)
     dropped = layers.Dropout(0.3, name="dropout")(pooled)
-    logits = layers.Dense(len(CLASSES), name="classifier", dtype="float32")(dropped)
-    model = keras.Model(image, {"logits": logits}, name="squeezenet")
+    model = answer(dropped, task, image, "squeezenet")
     if weights is not None:
         load_imagenet(model, weights)
     return model

@@ -7,6 +7,7 @@ import keras
 from keras import layers, ops
 
 from braintumor.networks.answering import JointLogits, RegionPooling, TopMean
+from braintumor.networks.heads import BINARY, FOUR_CLASS, TumorLogits, check_task
 from braintumor.taxonomy import TUMOR_CLASSES
 
 # By what the picture's side is divided, and channels, of each decoder step from coarse to fine.
@@ -35,17 +36,23 @@ class Mirrored(layers.Layer):
         return {**super().get_config(), "turned": self.turned}
 
 
-def located(image: Any, features: Any, skips: Mapping[int, Any], name: str) -> keras.Model:
+def located(image: Any, features: Any, skips: Mapping[int, Any], name: str, task: str = FOUR_CLASS) -> keras.Model:
     """Join an encoder's stages to a network: (n, size, size, 1) to {"logits": (n, 4), "map": (n, size/2, size/2, 1)}.
 
     ``features`` are the last ones, at 1/16 of the picture's side, and ``skips`` those at 1/8 and 1/4, by 8 and 4.
     ``map`` holds a logit of tumor a cell. Its highest cells give P(tumor), and the features below them the kind:
-    softmax(logits) is P(tumor) × P(kind | tumor) and 1 - P(tumor). Skip connections as in U-Net (Ronneberger et al.
-    2015, arXiv:1505.04597), added rather than joined as in LinkNet (Chaurasia & Culurciello 2017, arXiv:1707.03718)
-    to halve the decoder's work.
+    softmax(logits) is P(tumor) × P(kind | tumor) and 1 - P(tumor). With the task "binary" the map's score alone is
+    the classifier. Raises ``InputError`` for a task that is none of ``TASKS``.
+
+    Skip connections as in U-Net (Ronneberger et al. 2015, arXiv:1505.04597), added rather than joined as in LinkNet
+    (Chaurasia & Culurciello 2017, arXiv:1707.03718) to halve the decoder's work.
     """
+    check_task(task)
     features = layers.Activation("linear", name="features")(features)
     tumor_map = _decode(features, skips)
+    if task == BINARY:
+        logits = TumorLogits(name="logits", dtype="float32")(TopMean(name="classifier", dtype="float32")(tumor_map))
+        return keras.Model(image, {"logits": logits, "map": tumor_map}, name=name)
     pooled = RegionPooling(whole=False, name="pooled")([features, tumor_map])
     dropped = layers.Dropout(0.3, name="dropout")(pooled)
     kinds = layers.Dense(len(TUMOR_CLASSES), name="classifier", dtype="float32")(dropped)

@@ -28,7 +28,8 @@ def inference_model(model: keras.Model) -> keras.Model:
     described += [model.get_layer(FEATURE_LAYER).output] if network.feature_map else []
     vectors = [_mean(output) for output in described]
     outputs = {**model.output, "features": _joined(vectors)}
-    if network.closed_form:
+    # A map's score weighs no features.
+    if network.closed_form and hasattr(model.get_layer(CLASSIFIER_LAYER), "kernel"):
         outputs["cam"] = _class_maps(model)
     return keras.Model(model.input, outputs)
 

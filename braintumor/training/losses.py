@@ -7,7 +7,7 @@ from keras import ops
 
 from braintumor.errors import InputError
 from braintumor.networks.answering import highest_mean
-from braintumor.networks.heads import BINARY, TASKS
+from braintumor.networks.heads import BINARY, check_task
 
 MARGINAL = "marginal"
 LOSSES = (MARGINAL, "categorical", "sparse_categorical", BINARY)
@@ -79,8 +79,7 @@ def chosen_loss(name: str | None, task: str, published: str) -> str:
 
     Raises ``InputError`` for one that is not of ``LOSSES`` or does not fit the task.
     """
-    if task not in TASKS:
-        raise InputError(f"The task is {task!r}; it must be one of {', '.join(TASKS)}.")
+    check_task(task)
     if name is None:
         return BINARY if task == BINARY else published
     if name not in LOSSES:
