@@ -180,6 +180,12 @@ def _parser() -> argparse.ArgumentParser:
         "--run-folds", type=int, nargs="*", default=[0], help="numbers of the folds to train, from 0; or no number"
     )
     compare.add_argument("--published", action="store_true", help="also on the split as published, which leaks")
+    compare.add_argument(
+        "--br35h-to-navoneel",
+        action="store_true",
+        help="also trained on Br35H and tested on Navoneel's set, as some publish, with and without what both share",
+    )
+    compare.add_argument("--task", default="four_class", help="four_class or binary: tumor or not")
     compare.add_argument("--epochs", type=int, help="default: each network's own")
     compare.add_argument(
         "--weights",
@@ -192,6 +198,9 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--bfloat16", action="store_true", help="compute in bfloat16: faster on processors that can")
     compare.add_argument("--close", action="store_true", help="take stopped runs as they are, instead of going on")
     compare.add_argument("--bundle", type=Path, help="a bundle that stands for the default network on its own fold")
+    compare.add_argument(
+        "--bundles", action="store_true", help="also write each network of a leak-free fold as the bundle NETWORK-foldN"
+    )
     compare.add_argument("--seed", type=int, default=0)
     compare.add_argument("--sensitivity", type=float, default=0.95, help="share of tumors to choose each threshold for")
     compare.add_argument("--runs", type=Path, default=settings.ROOT / "runs", help="folder for checkpoints and results")
@@ -363,11 +372,14 @@ def _compare(options: argparse.Namespace) -> int:
         folds=options.folds,
         run_folds=tuple(options.run_folds),
         published=options.published,
+        br35h_to_navoneel=options.br35h_to_navoneel,
+        task=options.task,
         epochs=options.epochs,
         weights=dict(options.weights),
         bfloat16=options.bfloat16,
         close=options.close,
         bundle=options.bundle,
+        bundles=settings.load().models_dir if options.bundles else None,
         seed=options.seed,
         sensitivity=options.sensitivity,
     )

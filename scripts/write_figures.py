@@ -18,7 +18,7 @@ from braintumor.dashboard.bundle_tables import (
     training_overlap,
 )
 from braintumor.dashboard.comparison_tables import FIGURES, cut_short
-from braintumor.evaluation.comparison import LEAK_FREE
+from braintumor.evaluation.comparison import BR35H_TO_NAVONEEL, BR35H_TO_NAVONEEL_LEAK_FREE, LEAK_FREE, PUBLISHED
 from braintumor.reports import HEADLINES, SPLITS, TEST, bounds, in_words, model_card
 from braintumor.reports.numbers import spread
 from braintumor.settings import DEFAULT_MODEL
@@ -201,7 +201,8 @@ def networks_block(report: Mapping[str, Any]) -> str:
     lines += ["", "Class by class, on the same folds:", ""]
     lines += _markdown(_class_titles(), [[_labelled(row), *_of_classes(row)] for row in clean.values()])
     lines += ["", _how_it_leaks(report), ""]
-    lines += _markdown(["Network", "Leak-free", "Published split (inflated)", "What its authors report"], leaks)
+    lines += _markdown([*_LEAKS], leaks)
+    lines += _across(report)
     costly = f"latency on {report['measured_on']}, one picture at a time; training as a mean of the leak-free folds"
     lines += ["", f"What each costs; {costly}:", ""]
     lines += _markdown([*_COSTS], costs)
@@ -210,8 +211,54 @@ def networks_block(report: Mapping[str, Any]) -> str:
 
 def _labelled(row: Mapping[str, Any]) -> str:
     """Give a network's title, with how far its leak-free training came where that was cut short."""
-    stopped = cut_short([run for run in row["runs"] if run["split"] == LEAK_FREE])
+    return _titled(row, LEAK_FREE)
+
+
+def _titled(row: Mapping[str, Any], split: str) -> str:
+    stopped = cut_short([run for run in row["runs"] if run["split"] == split])
     return f"{row['title']} ({stopped})" if stopped else str(row["title"])
+
+
+_LEAKS = (
+    "Network",
+    "Leak-free",
+    "Published split (inflated)",
+    "Tumor or not, leak-free",
+    "Tumor or not, published split (inflated)",
+    "What its authors report",
+)
+_ACROSS = (
+    "Network",
+    "Accuracy, as published (inflated)",
+    "F1, as published (inflated)",
+    "Accuracy, leak-free",
+    "F1, leak-free",
+    "What its authors report",
+)
+
+
+def _across(report: Mapping[str, Any]) -> list[str]:
+    """Lay out training on Br35H and testing on Navoneel's set, with and without copies; nothing where none was run."""
+    splits = (BR35H_TO_NAVONEEL, BR35H_TO_NAVONEEL_LEAK_FREE)
+    rows = [row for row in report["networks"].values() if all(row.get(split) for split in splits)]
+    if not rows:
+        return []
+    share = report["protocol"][f"{BR35H_TO_NAVONEEL}_test_in_training"]
+    images = {run["split"]: run["images"] for run in rows[0]["runs"]}
+    said = (
+        f"Tumor or not, trained on Br35H and tested on Navoneel's set, of whose pictures {share:.0%} have a "
+        f"near-duplicate among the {images[BR35H_TO_NAVONEEL]:,} trained on; and the same test, after training on the "
+        f"{images[BR35H_TO_NAVONEEL_LEAK_FREE]:,} that share no group with it:"
+    )
+    cells = [
+        [
+            _titled(row, BR35H_TO_NAVONEEL),
+            *(_told(row[split][key], True) for split in splits for key in ("accuracy_tumor", "f1_tumor")),
+            row["reported"] or "–",
+        ]
+        for row in rows
+    ]
+    return ["", said, "", *_markdown([*_ACROSS], cells)]
 
 
 _COSTS = (
@@ -281,7 +328,13 @@ def _told(figure: Mapping[str, Any] | None, is_share: bool) -> str:
 
 
 def _both(row: Mapping[str, Any]) -> list[str]:
-    return [_told(row[split] and row[split]["accuracy"], True) for split in ("leak_free", "published")]
+    short = cut_short([run for run in row["runs"] if run["split"] == PUBLISHED])
+    after = {LEAK_FREE: "", PUBLISHED: f" after {short}" if short and row["published"] else ""}
+    return [
+        _told(row[split] and row[split][key], True) + after[split]
+        for key in ("accuracy", "accuracy_tumor")
+        for split in (LEAK_FREE, PUBLISHED)
+    ]
 
 
 def _against(row: Mapping[str, Any]) -> str:

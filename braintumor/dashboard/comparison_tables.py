@@ -14,6 +14,8 @@ from braintumor.bundles import PREDICTIONS_FILE
 from braintumor.errors import InputError
 from braintumor.evaluation import GroupBootstrap, check, exact_at_ends, mean_by_groups
 from braintumor.evaluation.comparison import (
+    BR35H_TO_NAVONEEL,
+    BR35H_TO_NAVONEEL_LEAK_FREE,
     COMPARISON_FILE,
     HISTORIES_FILE,
     HISTORY_COLUMNS,
@@ -31,6 +33,11 @@ FOLDER = "comparison"
 
 COMMAND = "python -m braintumor compare --data DIR"
 SPLITS: Mapping[str, str] = {LEAK_FREE: "Leak-free folds", PUBLISHED: "Published split (inflated)"}
+ACROSS: Mapping[str, str] = {
+    BR35H_TO_NAVONEEL: "Br35H to Navoneel (inflated)",
+    BR35H_TO_NAVONEEL_LEAK_FREE: "Br35H to Navoneel, leak-free",
+}
+_ALL_SPLITS: Mapping[str, str] = {**SPLITS, **ACROSS}
 
 _ENDS: Mapping[str, str] = {"shortened": ", cut short", "patience": ", no more gain"}
 """What is said of a training that ended before its planned epochs, the worse first."""
@@ -57,6 +64,8 @@ FIGURES: Mapping[str, Figure] = {
     "precision_macro": Figure("Precision, mean of the classes", True),
     "f1_macro": Figure("F1, mean of the classes", True),
     "auc_macro": Figure("ROC AUC, mean of the classes", False),
+    "accuracy_tumor": Figure("Accuracy, tumor or not", True),
+    "f1_tumor": Figure("F1, tumor or not", True),
     "auc_tumor": Figure("ROC AUC, tumor or not", False),
     "sensitivity": Figure("Sensitivity", True),
     "specificity": Figure("Specificity", True),
@@ -65,7 +74,7 @@ FIGURES: Mapping[str, Figure] = {
     "ece": Figure("Calibration error (ECE)", False, True),
     "brier": Figure("Brier score", False, True),
 }
-"""Figures of four classes but for sensitivity, specificity and the AUC of tumor or not; page and document show all."""
+"""Figures of four classes but for sensitivity, specificity and those of tumor or not; page and document show all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +100,7 @@ class Comparison:
     @property
     def trained(self) -> dict[str, dict[str, Any]]:
         """The networks with figures of one split at least."""
-        return {name: facts for name, facts in self.networks.items() if any(facts.get(split) for split in SPLITS)}
+        return {name: facts for name, facts in self.networks.items() if any(facts.get(split) for split in _ALL_SPLITS)}
 
     @property
     def default(self) -> str:
@@ -104,9 +113,10 @@ class Comparison:
         return f"{title} (default)" if name == self.default else title
 
     def label(self, name: str) -> str:
-        """Give a network's title, and where its leak-free training was cut short, how far it came."""
-        stopped = cut_short(self.runs(name, LEAK_FREE))
-        return f"{self.title(name)}, {stopped}" if stopped else self.title(name)
+        """Give a network's title, and where a training was cut short, how far it came."""
+        stopped, inflated = (cut_short(self.runs(name, split)) for split in SPLITS)
+        said = [stopped, f"{inflated} on the published split" if inflated not in ("", stopped) else ""]
+        return ", ".join([self.title(name), *filter(None, said)])
 
     def rows(self, name: str, split: str) -> pd.DataFrame | None:
         """Predictions of one network on one split, or None where there are none."""
@@ -189,20 +199,20 @@ def overview(comparison: Comparison) -> pd.DataFrame:
     return pd.DataFrame([_overview_row(comparison, name) for name in comparison.trained])
 
 
-def same_pictures(comparison: Comparison) -> pd.DataFrame:
-    """Give the accuracy of each network on pictures that both splits test, with and without copies in training.
+def same_pictures(comparison: Comparison, clean: str = LEAK_FREE, leaking: str = PUBLISHED) -> pd.DataFrame:
+    """Give the accuracy of each network on pictures that two splits test, without and with copies in training.
 
     Columns: network, title, images, groups, and for leak_free, published and gap (published - leak-free): value, _low
     and _high, with 95 % intervals over groups, both answers of a picture drawn together. Networks without such
-    pictures are left out. Only pictures of a known class count.
+    pictures are left out. Only ``known_answers`` count.
     """
     rows = []
     for name in comparison.trained:
-        clean, leaking = comparison.rows(name, LEAK_FREE), comparison.rows(name, PUBLISHED)
-        if clean is None or leaking is None:
+        alone, copied = comparison.rows(name, clean), comparison.rows(name, leaking)
+        if alone is None or copied is None:
             continue
-        seen = known_answers(leaking)[["row", "right"]]
-        both = known_answers(clean).merge(seen, on="row", suffixes=("", "_published"))
+        seen = known_answers(copied)[["row", "right"]]
+        both = known_answers(alone).merge(seen, on="row", suffixes=("", "_published"))
         if len(both):
             rows.append({"network": name, "title": comparison.title(name), **_paired(both)})
     return pd.DataFrame(rows)
@@ -266,6 +276,12 @@ def _spread(facts: Mapping[str, Any], split: str, figure: str) -> tuple[float, f
     return spread((facts.get(split) or {}).get(figure) or {})
 
 
+def _accuracy(facts: Mapping[str, Any], split: str) -> float:
+    """Give the accuracy of ``known_answers``: of four classes, or of tumor or not where no kind is known."""
+    found = _spread(facts, split, "accuracy")[0]
+    return found if math.isfinite(found) else _spread(facts, split, "accuracy_tumor")[0]
+
+
 def _known(spreads: Mapping[str, tuple[float, float, float]]) -> bool:
     return math.isfinite(spreads[LEAK_FREE][0])
 
@@ -306,7 +322,7 @@ def _walk(comparison: Comparison, name: str, facts: Mapping[str, Any]) -> None:
     _overview_row(comparison, name)
     for run in facts.get("runs") or []:
         int(run["fold"])
-    for split in SPLITS:
+    for split in _ALL_SPLITS:
         figures = facts.get(split)
         if not figures:
             continue
@@ -345,17 +361,17 @@ def _contradictions(comparison: Comparison) -> list[str]:
         return []
     wrong = []
     for name, facts in comparison.trained.items():
-        for split in (split for split in SPLITS if facts.get(split)):
+        for split in (split for split in _ALL_SPLITS if facts.get(split)):
             rows = comparison.rows(name, split)
             known = None if rows is None else known_answers(rows)
-            accuracy = _spread(facts, split, "accuracy")[0]
+            accuracy = _accuracy(facts, split)
             images = facts[split]["images"]
             if rows is None or known is None or known.empty:
                 agree = not images
             else:
                 agree = len(rows) == images and abs(known["right"].mean() - accuracy) <= _TOLERANCE
             if not agree:
-                wrong.append(f"{comparison.title(name)} ({SPLITS[split].lower()})")
+                wrong.append(f"{comparison.title(name)} ({_ALL_SPLITS[split].lower()})")
     if not wrong:
         return []
     return [

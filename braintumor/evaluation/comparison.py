@@ -9,6 +9,7 @@ from braintumor.evaluation.bootstrap import interval
 from braintumor.evaluation.paired import accuracy_difference, mcnemar
 from braintumor.evaluation.samples import (
     PROBABILITIES,
+    Bools,
     ClassRates,
     Floats,
     Interval,
@@ -16,6 +17,7 @@ from braintumor.evaluation.samples import (
     areas,
     calibration_error,
     class_rates,
+    divide,
     mean_of,
     mean_present,
     plain,
@@ -27,8 +29,12 @@ from braintumor.taxonomy import CLASSES
 COMPARISON_FILE = "comparison.json"
 HISTORIES_FILE = "histories.csv"
 
-LEAK_FREE = "leak_free"
-PUBLISHED = "published"
+LEAK_FREE, PUBLISHED = "leak_free", "published"
+BR35H_TO_NAVONEEL = "br35h_to_navoneel"
+"""Trained on the one dataset and tested on the other, which is nearly all in it, as some publish."""
+
+BR35H_TO_NAVONEEL_LEAK_FREE = f"{BR35H_TO_NAVONEEL}_{LEAK_FREE}"
+"""The same test, trained without what it shares with the training set."""
 
 ROW_COLUMNS: tuple[str, ...] = ("row", "dataset", "group", "label", *PROBABILITIES, "dice")
 PREDICTION_COLUMNS: tuple[str, ...] = ("network", "split", "fold", *ROW_COLUMNS)
@@ -47,10 +53,11 @@ def comparison_figures(predictions: pd.DataFrame, *, resamples: int = 1000, seed
     ``predictions`` has dataset, group, label, the four probabilities, ``dice``, NaN where nothing was outlined, and
     ``threshold``, the operating point on P(tumor) of the fold that the row is from. Each figure but the counts is
     {"value", "low", "high"} with a 95 % percentile interval over draws of whole groups; one that is undefined has None.
-    Rows of a tumor of unknown kind count in "auc_tumor", "sensitivity" and "specificity" alone. Macro averages run over
-    the classes that occur; "auc_macro" is that of one class against the rest, "brier" the sum of squares over the
-    classes (0 to 2), "ece" that of the likeliest class in 15 bins. "confusion" counts true classes down and likeliest
-    ones across.
+    Figures of tumor or not take all rows: "accuracy_tumor" and "f1_tumor" (of the tumors) at even odds, "auc_tumor",
+    and "sensitivity" and "specificity" at the threshold; the others leave out tumors of unknown kind. Macro averages
+    run over the classes that occur; "auc_macro" is that of one class against the rest, "brier" the sum of squares over
+    the classes (0 to 2), "ece" that of the likeliest class in 15 bins. "confusion" counts true classes down and
+    likeliest ones across.
     """
     sample = Sample.of(predictions, resamples, seed)
     dice = predictions["dice"].to_numpy(dtype=np.float64)
@@ -71,6 +78,8 @@ def comparison_figures(predictions: pd.DataFrame, *, resamples: int = 1000, seed
         "recall_macro": interval(mean_present(rates.recall)),
         "f1_macro": interval(mean_present(rates.f1)),
         "auc_macro": interval(mean_present(by_class)),
+        "accuracy_tumor": share(sample, _likelier(sample) == sample.is_tumor, sample.everything),
+        "f1_tumor": _f1_tumor(sample),
         "auc_tumor": interval(areas(sample, sample.p_tumor, sample.is_tumor, sample.everything)),
         "sensitivity": share(sample, called, sample.is_tumor),
         "specificity": share(sample, ~called, ~sample.is_tumor),
@@ -88,7 +97,7 @@ def comparison_figures(predictions: pd.DataFrame, *, resamples: int = 1000, seed
 def against_default(
     predictions: pd.DataFrame, default: pd.DataFrame, *, resamples: int = 1000, seed: int = 0
 ) -> dict[str, Any] | None:
-    """Compare a network with the default one on the pictures of known class that both predicted; None without any.
+    """Compare a network with the default one on the ``known_answers`` of both; None where they share no picture.
 
     Both tables are as for ``comparison_figures`` and have ``PICTURE``.
     """
@@ -103,13 +112,35 @@ def against_default(
 
 
 def known_answers(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Give the rows of known class with the column ``right``, whether the likeliest class is the label."""
-    known = predictions[predictions["label"].isin(CLASSES)]
-    return known.assign(right=right_answers(known) == 1)
+    """Give the rows whose answer is right or wrong, in the columns ``right`` and ``confidence``, its probability.
+
+    The answer is the likeliest class, of rows of known class; where no kind of tumor is known at all, it is tumor or
+    not, of every row.
+    """
+    right, chances = right_answers(predictions), predictions[list(PROBABILITIES)].to_numpy(dtype=np.float64)
+    if np.isfinite(right).any() or predictions.empty:
+        confidence = chances.max(axis=1, initial=0.0)
+    else:
+        sample = Sample.of(predictions, 0, 0)
+        right = (_likelier(sample) == sample.is_tumor).astype(np.float64)
+        confidence = np.maximum(sample.p_tumor, 1 - sample.p_tumor)
+    rows = np.isfinite(right)
+    return predictions[rows].assign(right=right[rows] == 1, confidence=confidence[rows])
+
+
+def _likelier(sample: Sample) -> Bools:
+    """Tell of which rows a tumor is at least as likely as none, (n,)."""
+    return np.asarray(sample.p_tumor >= 0.5)
+
+
+def _f1_tumor(sample: Sample) -> Interval:
+    called, tumor = _likelier(sample), sample.is_tumor
+    both, either = sample.bootstrap.totals(np.column_stack([called & tumor, called.astype(int) + tumor])).T
+    return interval(divide(2 * both, either))
 
 
 def _of_class(sample: Sample, rates: ClassRates, by_class: Floats, number: int) -> dict[str, Interval | int]:
-    own, called = sample.truth == number, sample.known & (sample.likeliest == number)
+    own, called = (sample.known & (classes == number) for classes in (sample.truth, sample.likeliest))
     # A class that occurs and is never called has precision 0, as in the macro average.
     precision = share(sample, own, called) if called.any() else interval(rates.precision[:, number])
     return {

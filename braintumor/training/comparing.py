@@ -16,6 +16,7 @@ import pandas as pd
 from braintumor.bundles import GRAPH_FILE, PREDICTIONS_FILE, load_bundle
 from braintumor.errors import InputError
 from braintumor.evaluation.comparison import (
+    BR35H_TO_NAVONEEL,
     COMPARISON_FILE,
     HISTORIES_FILE,
     HISTORY_COLUMNS,
@@ -26,7 +27,7 @@ from braintumor.evaluation.comparison import (
     comparison_figures,
 )
 from braintumor.networks import NETWORKS, build, registered
-from braintumor.networks.heads import FOUR_CLASS
+from braintumor.networks.heads import BINARY, FOUR_CLASS, check_task
 from braintumor.settings import DEFAULT_MODEL
 from braintumor.training.deciding import SENSITIVITY
 from braintumor.training.experiment import ExperimentData, index_digest, labelled_index, prepare_pictures
@@ -38,9 +39,11 @@ from braintumor.training.profiling import device, latency
 from braintumor.training.results import NETWORK_FACTS, SIZE_ON_DISK, Result, finished_results, run_facts
 from braintumor.training.run import KERAS_SUFFIX, RunOptions
 from braintumor.training.trial import (
+    ACROSS,
     PUBLISHED_DATASET,
     SPLITS,
     Trial,
+    bundle_trial,
     join_trial,
     split_rows,
     take_bundle,
@@ -54,7 +57,8 @@ class CompareOptions:
     """What a comparison was asked for; see ``python -m braintumor compare --help``.
 
     ``networks`` are the ones to train, none to write the results of finished trials anew; ``weights`` are by network.
-    What ``out`` holds of trials that ``runs`` does not is kept, unless they are asked for again.
+    What ``out`` holds of trials that ``runs`` does not is kept, unless they are asked for again. ``bundles`` is the
+    folder for a bundle of each leak-free trial, None to write none.
     """
 
     data: Path
@@ -64,6 +68,7 @@ class CompareOptions:
     folds: int = 5
     run_folds: tuple[int, ...] = (0,)
     published: bool = False
+    br35h_to_navoneel: bool = False
     epochs: int | None = None
     weights: Mapping[str, Path | str] = field(default_factory=dict)
     bfloat16: bool = False
@@ -71,6 +76,8 @@ class CompareOptions:
     bundle: Path | None = None
     seed: int = 0
     sensitivity: float = SENSITIVITY
+    task: str = FOUR_CLASS
+    bundles: Path | None = None
 
     @property
     def command(self) -> str:
@@ -78,11 +85,14 @@ class CompareOptions:
         given = [f"--networks {' '.join(self.networks)}"] if self.networks else []
         given += [" ".join([f"--folds {self.folds} --run-folds", *map(str, self.run_folds), f"--seed {self.seed}"])]
         given += ["--published"] if self.published else []
+        given += ["--br35h-to-navoneel"] if self.br35h_to_navoneel else []
+        given += [f"--task {self.task}"] if self.task != FOUR_CLASS else []
         given += [f"--epochs {self.epochs}"] if self.epochs is not None else []
         given += [f"--weights {name}={_name(value)}" for name, value in self.weights.items()]
         given += ["--bfloat16"] if self.bfloat16 else []
         given += ["--close"] if self.close else []
         given += [f"--bundle models/{self.bundle.name}"] if self.bundle else []
+        given += ["--bundles"] if self.bundles else []
         given += [] if self.sensitivity == SENSITIVITY else [f"--sensitivity {self.sensitivity:g}"]
         return " ".join(["python -m braintumor compare --data DIR", *given])
 
@@ -91,32 +101,37 @@ class CompareOptions:
         for name in NETWORKS:
             if name in self.networks:
                 yield from (Trial(name, LEAK_FREE, fold) for fold in self.run_folds)
-                if self.published:
-                    yield Trial(name, PUBLISHED, 0)
+                yield from (Trial(name, split, 0) for split in self.other_splits)
 
-    def of(self, network: str) -> RunOptions:
-        """Give what a run of one network is asked for."""
+    @property
+    def other_splits(self) -> tuple[str, ...]:
+        """The splits without folds that were asked for."""
+        return (*((PUBLISHED,) if self.published else ()), *(ACROSS if self.br35h_to_navoneel else ()))
+
+    def of(self, trial: Trial) -> RunOptions:
+        """Give what the run of a trial is asked for."""
+        network = trial.network
         return RunOptions(
             data=self.data,
             network=network,
             weights=self.weights.get(network),
-            name=network,
-            version="",
+            name=f"{network}-fold{trial.fold}",
+            version="1.0.0",
             size=None,
             epochs=self.epochs,
             folds=self.folds,
-            fold=0,
+            fold=trial.fold,
             seed=self.seed,
             learning_rate=None,
             recipe=None,
             bfloat16=self.bfloat16,
             runs=self.runs,
-            models=self.out,
+            models=self.bundles or self.out,
             sensitivity=self.sensitivity,
-            task=FOUR_CLASS,
+            task=self.task,
             # The categorical one, with 3% label smoothing, where the kind is known. Without the tumors of unknown kind
             # a source that has no others would show a network its tumor-free pictures alone.
-            loss=MARGINAL,
+            loss=MARGINAL if self.task == FOUR_CLASS else BINARY,
         )
 
 
@@ -125,8 +140,9 @@ def compare(options: CompareOptions) -> tuple[dict[str, Any], dict[str, str]]:
 
     What ``options.out`` alone knows of earlier trials is kept unless it is asked for, and then trained anew.
     Gives the report of ``comparison.json`` and, by trial, why one that was asked for is not there; the others go on.
+    Where ``options.bundles`` says so, each finished leak-free trial that was asked for is written as a bundle too.
     Raises ``InputError`` for options that cannot be, for a bundle that cannot stand for a trial, and where the folder
-    of runs holds trials on other data or folds or of another seed or sensitivity.
+    of runs holds trials on other data or folds or of another seed, sensitivity or task.
     """
     _check(options)
     bench = _Bench(options)
@@ -135,11 +151,14 @@ def compare(options: CompareOptions) -> tuple[dict[str, Any], dict[str, str]]:
     for trial in options.trials():
         if bench.stands(trial):
             bench.take_bundle(trial)
-        elif trial not in finished or finished[trial].graph is None:
-            try:
+            continue
+        try:
+            if trial not in finished or finished[trial].graph is None:
                 bench.train(trial)
-            except InputError as error:
-                skipped[str(trial)] = str(error)
+            if options.bundles and trial.split == LEAK_FREE:
+                bench.write_bundle(trial)
+        except InputError as error:
+            skipped[str(trial)] = str(error)
     report = write_comparison(options, bench.index, bench.finished(), skipped)
     return report, skipped
 
@@ -149,6 +168,7 @@ def _check(options: CompareOptions) -> None:
         registered(name)
     for weights in options.weights.values():
         _check_weights(weights)
+    check_task(options.task)
     if not 0 < options.sensitivity <= 1:
         raise InputError(f"The sensitivity is {options.sensitivity:g}; it must be above 0 and at most 1.")
     wrong = [fold for fold in options.run_folds if not 0 <= fold < options.folds]
@@ -180,8 +200,8 @@ class _Bench:
     @cached_property
     def _protocol(self) -> dict[str, Any]:
         options = self._options
-        chosen = {"folds": options.folds, "seed": options.seed, "sensitivity": options.sensitivity}
-        return {**chosen, "index_sha256": index_digest(self.index)}
+        asked = {key: getattr(options, key) for key in ("folds", "seed", "sensitivity", "task")}
+        return {**asked, "index_sha256": index_digest(self.index)}
 
     def finished(self) -> dict[Trial, Result]:
         """Read every finished trial; raises ``InputError`` for one that does not agree with what is asked for."""
@@ -200,7 +220,7 @@ class _Bench:
         take_bundle(trial, self._options.runs, self._bundle, data, self._protocol)
 
     def train(self, trial: Trial) -> None:
-        options, network = self._options.of(trial.network), registered(trial.network)
+        options, network = self._options.of(trial), registered(trial.network)
         data = self._data(trial, network.size)
         # What earlier networks left in memory adds up over a night.
         keras.utils.clear_session()
@@ -208,6 +228,10 @@ class _Bench:
             join_trial(trial, options, data, self._protocol)
         else:
             train_trial(trial, options, data, self._protocol, self._options.close)
+
+    def write_bundle(self, trial: Trial) -> None:
+        options = self._options.of(trial)
+        bundle_trial(trial, options, self._data(trial, registered(trial.network).size))
 
     def _data(self, trial: Trial, size: int) -> ExperimentData:
         if self._pictures is None or self._pictures.pictures.shape[1] != size:
@@ -242,9 +266,10 @@ def write_comparison(
             "folds_run": {name: folds for name, folds in folds_run.items() if folds},
             "seed": options.seed,
             "sensitivity": options.sensitivity,
-            "task": FOUR_CLASS,
+            "task": options.task,
             "published": PUBLISHED_DATASET,
-            "published_test_in_training": _leaking(index, options),
+            "published_test_in_training": _leaking(index, options, PUBLISHED),
+            f"{BR35H_TO_NAVONEEL}_test_in_training": _leaking(index, options, BR35H_TO_NAVONEEL),
         },
         "networks": {
             name: _network(name, finished, measured, [s for t, s in skipped.items() if t.startswith(f"{name} ")])
@@ -271,10 +296,12 @@ def _command(options: CompareOptions, finished: Mapping[Trial, Mapping[str, Any]
             networks=tuple(dict.fromkeys(trial.network for trial in trials)),
             run_folds=tuple(sorted({trial.fold for trial in trials if trial.split == LEAK_FREE})),
             published=any(trial.split == PUBLISHED for trial in trials),
+            br35h_to_navoneel=any(trial.split in ACROSS for trial in trials),
             epochs=asked.epochs,
             weights={} if asked.joined or asked.bundle else _weights(trials, finished),
             bfloat16=asked.bfloat16,
             close=False,
+            bundles=None,
             bundle=Path(asked.bundle) if asked.bundle else None,
         ).command
         for asked, trials in ordered
@@ -361,13 +388,16 @@ def _costs(result: Result) -> dict[str, Any]:
 def _not_trained(name: str) -> str:
     members = NETWORKS[name].members
     first = f" {' and '.join(members)} come first." if members else ""
-    return f"Not trained on this machine yet: python -m braintumor compare --data DIR --networks {name}.{first}"
+    return (
+        "Nobody has asked this comparison for it yet; train it with python -m braintumor compare --data DIR --networks "
+        f"{name}.{first}"
+    )
 
 
-def _leaking(index: pd.DataFrame, options: CompareOptions) -> float | None:
-    """Share of the published test pictures of which a near-duplicate is in the published training part."""
+def _leaking(index: pd.DataFrame, options: CompareOptions, split: str) -> float | None:
+    """Share of the test pictures of a split of which a near-duplicate is in its training part."""
     try:
-        parts = split_rows(index, Trial(DEFAULT_MODEL, PUBLISHED, 0), folds=options.folds, seed=options.seed)
+        parts = split_rows(index, Trial(DEFAULT_MODEL, split, 0), folds=options.folds, seed=options.seed)
     except InputError:
         return None
     test = parts[parts["split"] == "test"]

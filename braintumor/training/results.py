@@ -16,11 +16,11 @@ from braintumor.evaluation.comparison import (
     HISTORY_COLUMNS,
     LEAK_FREE,
     PREDICTION_COLUMNS,
-    PUBLISHED,
 )
 from braintumor.networks import NETWORKS
+from braintumor.networks.heads import FOUR_CLASS
 from braintumor.training.deciding import SENSITIVITY
-from braintumor.training.trial import Trial
+from braintumor.training.trial import SPLITS, Trial
 
 NETWORK_FACTS = ("size", "parameters", "flops")
 """Facts that all trials of a network share; a results file says them once."""
@@ -34,7 +34,7 @@ RUN_FACTS = (
 )
 """Facts of one trial in a results file; those of the second row are missing where nobody noted them."""
 
-_WHERE_MISSING = {"sensitivity": SENSITIVITY}
+_WHERE_MISSING = {"sensitivity": SENSITIVITY, "task": FOUR_CLASS}
 """What trials of earlier versions were asked for without saying so."""
 
 
@@ -55,9 +55,9 @@ class Result:
 def finished_results(runs: Path, out: Path, protocol: Mapping[str, Any]) -> dict[Trial, Result]:
     """Read every finished trial, by network: from ``runs``, and where that has none from the results in ``out``.
 
-    ``protocol`` has what all trials of a comparison share: folds, seed, sensitivity, index_sha256. Kept results of a
-    network that has changed since, as its number of parameters tells, are left out. Raises ``InputError`` where either
-    folder holds trials of another protocol.
+    ``protocol`` has what all trials of a comparison share: folds, seed, sensitivity, task, index_sha256. Kept results
+    of a network that has changed since, as its number of parameters tells, are left out. Raises ``InputError`` where
+    either folder holds trials of another protocol.
     """
     kept = _kept(out, protocol)
     found: dict[Trial, Result] = {}
@@ -82,7 +82,7 @@ def run_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _trials(network: str, folds: int) -> Iterator[Trial]:
     yield from (Trial(network, LEAK_FREE, fold) for fold in range(folds))
-    yield Trial(network, PUBLISHED, 0)
+    yield from (Trial(network, split, 0) for split in SPLITS if split != LEAK_FREE)
 
 
 def _of_run(runs: Path, trial: Trial, protocol: Mapping[str, Any]) -> Result | None:
@@ -91,8 +91,8 @@ def _of_run(runs: Path, trial: Trial, protocol: Mapping[str, Any]) -> Result | N
         return None
     if any(facts.get(key, _WHERE_MISSING.get(key)) != value for key, value in protocol.items()):
         raise InputError(
-            f"{folder} holds a trial on other data or folds or of another seed or sensitivity; name another folder for "
-            "--runs or delete it."
+            f"{folder} holds a trial on other data or folds or of another seed, sensitivity or task; name another "
+            "folder for --runs or delete it."
         )
     history = folder / HISTORY_FILE
     return Result(
@@ -123,8 +123,8 @@ def _kept(out: Path, protocol: Mapping[str, Any]) -> dict[Trial, Result]:
         ) from error
     if any(said.get(key, _WHERE_MISSING.get(key)) != value for key, value in protocol.items()):
         raise InputError(
-            f"{path} holds a comparison on other data or folds or of another seed or sensitivity; name another folder "
-            "for --out or delete it."
+            f"{path} holds a comparison on other data or folds or of another seed, sensitivity or task; name another "
+            "folder for --out or delete it."
         )
     return kept
 

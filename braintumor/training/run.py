@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from importlib import import_module
 from pathlib import Path
 from platform import python_version
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -34,7 +35,9 @@ from braintumor.training.sampling import Sampling
 
 KERAS_SUFFIX = ".keras"
 LOGISTIC = "logistic"
-_WHOLE_HISTORY_FILE = "whole_history.csv"
+WHOLE_HISTORY_FILE = "whole_history.csv"
+"""Epochs of all the trainings that a bundle's network went through, beside those of its last one."""
+
 _STILL = Augmentation(**dict.fromkeys((field.name for field in fields(Augmentation)), 0.0))
 SCANNERS = Augmentation(bias_field=0.5, gamma=0.8, coarseness=1.0, jpeg=0.25)
 """Changes by which scanner and kind of file stop being clues."""
@@ -166,17 +169,27 @@ def run(options: RunOptions) -> dict[str, Any]:
     initial = options.weights_identity()
     earlier, past = _earlier_training(_bundle_of(options.weights))
     best = train_network(options, data, folder, f"{index_digest(index)} {initial}")
-    facts = _facts(options, index, folder, initial, earlier)
-    history = _join_histories([*past, pd.read_csv(folder / HISTORY_FILE)], folder / _WHOLE_HISTORY_FILE)
+    devices = dict.fromkeys(trained_on(where) or device() for where in _folders(options, folder))
+    facts = card_facts(
+        options, index, kept=kept_epochs(folder), devices=" and ".join(devices), initial=initial, earlier=earlier
+    )
+    history = join_histories([*past, pd.read_csv(folder / HISTORY_FILE)], folder / WHOLE_HISTORY_FILE)
     return write_bundle(best, data, history, options.models / options.name, facts, options.sensitivity)
 
 
-def _facts(
-    options: RunOptions, index: pd.DataFrame, folder: Path, initial: str | None, earlier: Mapping[str, Any]
+def card_facts(
+    options: RunOptions,
+    index: pd.DataFrame,
+    *,
+    kept: Sequence[int],
+    devices: str,
+    initial: str | None,
+    earlier: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Tell what a bundle's card says of its training, which left its states in ``folder``.
+    """Tell what a bundle's card says of its training on the split ``index``.
 
-    ``initial`` is what ``weights_identity`` gave, and ``earlier`` what ``_earlier_training`` did, before it began.
+    ``kept`` are the epochs whose states' mean it is, ``devices`` what it ran on, ``initial`` is what
+    ``weights_identity`` gave before it began, and ``earlier`` tells of a training that it goes on from.
     """
     network, groups = registered(options.network), index.groupby("split")["group"].nunique()
     return {
@@ -194,20 +207,20 @@ def _facts(
             "groups": {str(name): int(count) for name, count in groups.items()},
             "index_sha256": index_digest(index),
         },
-        "kept_epochs": [earlier.get("epochs", 0) + epoch for epoch in kept_epochs(folder)],
-        "training": _training(options, folder),
+        "kept_epochs": [earlier.get("epochs", 0) + epoch for epoch in kept],
+        "training": _training(options, devices),
         **({"started_from": earlier} if earlier else {}),
         "heatmap": network.heatmap,
         **({"kinds": False} if options.task == BINARY else {}),
     }
 
 
-def _training(options: RunOptions, folder: Path) -> dict[str, Any]:
+def _training(options: RunOptions, devices: str) -> dict[str, Any]:
     """Tell on what, with which software and with which options each network of a run was trained."""
     backend = keras.backend.backend()
     fitted = [part for part in options.parts() if part.network != LOGISTIC]
     return {
-        "device": " and ".join(dict.fromkeys(trained_on(where) or device() for where in _folders(options, folder))),
+        "device": devices,
         # Under another name, as tensorflow-cpu, a package's own version is all there is.
         "software": {
             "keras": keras.__version__,
@@ -318,7 +331,7 @@ def train_network(options: RunOptions, data: ExperimentData, folder: Path, ident
     trained = [_trained(part, data, where, identity) for part, where in zip(parts, folders, strict=True)]
     if len(parts) == 1:
         return trained[0]
-    _join_histories([pd.read_csv(where / HISTORY_FILE) for where in folders], folder / HISTORY_FILE)
+    join_histories([pd.read_csv(where / HISTORY_FILE) for where in folders], folder / HISTORY_FILE)
     return joined(trained)
 
 
@@ -328,7 +341,7 @@ def _folders(options: RunOptions, folder: Path) -> list[Path]:
     return [folder if len(parts) == 1 else folder / part.network for part in parts]
 
 
-def _join_histories(histories: Sequence[pd.DataFrame], path: Path) -> Path:
+def join_histories(histories: Sequence[pd.DataFrame], path: Path) -> Path:
     """Write the histories of several trainings as one, their epochs counted on."""
     history = pd.concat(histories, ignore_index=True)
     history.assign(epoch=range(1, len(history) + 1)).to_csv(path, index=False)

@@ -15,13 +15,21 @@ from numpy.typing import NDArray
 from braintumor.bundles import GRAPH_FILE, HISTORY_FILE, KERAS_FILE, PREDICTIONS_FILE, SEGMENTATION_FILE, Bundle
 from braintumor.errors import InputError
 from braintumor.evaluation import fit_referral
-from braintumor.evaluation.comparison import LEAK_FREE, PUBLISHED, ROW_COLUMNS
+from braintumor.evaluation.comparison import (
+    BR35H_TO_NAVONEEL,
+    BR35H_TO_NAVONEEL_LEAK_FREE,
+    LEAK_FREE,
+    PUBLISHED,
+    ROW_COLUMNS,
+)
 from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.evaluation.segmentation import dice
 from braintumor.inference import Graph, GraphOutput
 from braintumor.networks import NETWORKS
 from braintumor.networks.ensemble import joined
+from braintumor.networks.heads import BINARY, FOUR_CLASS
 from braintumor.taxonomy import NO_TUMOR
+from braintumor.training.bundling import write_bundle
 from braintumor.training.deciding import (
     LEAST_BAND,
     SENSITIVITY,
@@ -33,13 +41,14 @@ from braintumor.training.deciding import (
 )
 from braintumor.training.experiment import ExperimentData, index_digest, split_index
 from braintumor.training.export import export_graph, without_optimizer
-from braintumor.training.fitting import NOT_RECORDED, FitOptions, best_so_far, trained_on
+from braintumor.training.fitting import NOT_RECORDED, FitOptions, best_so_far, kept_epochs, trained_on
 from braintumor.training.measuring import DIGITS, published_test
 from braintumor.training.profiling import device, operations
-from braintumor.training.run import RunOptions, train_network
+from braintumor.training.run import WHOLE_HISTORY_FILE, RunOptions, card_facts, join_histories, train_network
 from braintumor.training.writing import write_whole
 
-SPLITS = (LEAK_FREE, PUBLISHED)
+ACROSS = (BR35H_TO_NAVONEEL, BR35H_TO_NAVONEEL_LEAK_FREE)
+SPLITS = (LEAK_FREE, PUBLISHED, *ACROSS)
 PUBLISHED_DATASET = "masoud"
 """Its authors name a training and a test part with all four classes."""
 
@@ -50,7 +59,7 @@ _VALIDATION_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Trial:
-    """A network, a split of ``SPLITS`` and the number of its fold; the published split has fold 0 alone."""
+    """A network, a split of ``SPLITS`` and the number of its fold; splits without folds have fold 0 alone."""
 
     network: str
     split: str
@@ -73,26 +82,42 @@ def split_rows(index: pd.DataFrame, trial: Trial, *, folds: int, seed: int) -> p
     """Add the column ``split`` as the trial has it, "" for a row that has no part in it.
 
     Leak-free folds keep every group in one part. The published split is that of ``PUBLISHED_DATASET``, copies and all,
-    with a random tenth of its training part for validation, as its users have it. Raises ``DatasetError`` when the data
-    cannot be split, and ``InputError`` when it has no published one.
+    with a random tenth of its training part for validation, as its users have it. So are those of ``ACROSS``, which
+    train on all of Br35H or on what is in no group of Navoneel, where groups stay together in validation too. Raises
+    ``DatasetError`` when the data cannot be split, and ``InputError`` when it lacks what the split is of.
     """
     if trial.split == LEAK_FREE:
         return split_index(index, folds=folds, fold=trial.fold, seed=seed)
-    own = (index["dataset"] == PUBLISHED_DATASET).to_numpy()
-    train = np.flatnonzero(own & (index["published_split"] == "train"))
-    test = own & published_test(index)
-    if not len(train) or not test.any():
-        raise InputError(f"The data has no published split of {PUBLISHED_DATASET}; leave --published away.")
-    splits = np.where(test, "test", "").astype(object)
-    splits[train] = "train"
-    held = np.random.default_rng(seed).permutation(train)[: max(1, round(_VALIDATION_SHARE * len(train)))]
-    splits[held] = "validation"
+    if trial.split == PUBLISHED:
+        own = (index["dataset"] == PUBLISHED_DATASET).to_numpy()
+        train, test = own & (index["published_split"] == "train").to_numpy(), own & published_test(index)
+        missing = f"The data has no published split of {PUBLISHED_DATASET}; leave --published away."
+    else:
+        train, test = ((index["dataset"] == name).to_numpy() for name in ("br35h", "navoneel"))
+        missing = "The data lacks br35h or navoneel, or has nothing of it apart; leave --br35h-to-navoneel away."
+    units = index["path"]
+    if trial.split == BR35H_TO_NAVONEEL_LEAK_FREE:
+        train, units = train & ~index["group"].isin(index.loc[test, "group"]).to_numpy(), index["group"]
+    if not train.any() or not test.any():
+        raise InputError(missing)
+    splits = np.where(test, "test", np.where(train, "train", "")).astype(object)
+    splits[train & units.isin(_tenth(units[train], seed)).to_numpy()] = "validation"
     return index.assign(split=splits)
+
+
+def _tenth(units: "pd.Series[str]", seed: int) -> NDArray[np.object_]:
+    """Draw a tenth of what is trained on together, at least one."""
+    names = units.unique()
+    return np.random.default_rng(seed).permutation(names)[: max(1, round(_VALIDATION_SHARE * len(names)))]
 
 
 def measured_part(data: ExperimentData, trial: Trial) -> ExperimentData:
     """Give the pictures that the trial is measured on: distinct ones where nothing may leak, else all of them."""
     return data.distinct("test") if trial.split == LEAK_FREE else data.part("test")
+
+
+def _taught(data: ExperimentData, task: str) -> ExperimentData:
+    return data.without_kinds() if task == BINARY else data
 
 
 def train_trial(trial: Trial, options: RunOptions, data: ExperimentData, facts: Mapping[str, Any], close: bool) -> None:
@@ -103,6 +128,7 @@ def train_trial(trial: Trial, options: RunOptions, data: ExperimentData, facts: 
     started. Raises ``InputError`` where that leaves nothing, and like ``train_network``.
     """
     (options,) = options.parts()
+    data = _taught(data, options.task)
     folder = trial.folder(options.runs)
     identity = f"{trial} {index_digest(data.index)} {options.weights_identity()}"
     if close:
@@ -144,19 +170,51 @@ def join_trial(trial: Trial, options: RunOptions, data: ExperimentData, facts: M
         or None,
         "device": " and ".join(sorted({one.get("device", NOT_RECORDED) for one in known})),
     }
-    _finish(trial, joined(models), data, options, {**run, **facts})
+    _finish(trial, joined(models), _taught(data, options.task), options, {**run, **facts})
+
+
+def bundle_trial(trial: Trial, options: RunOptions, data: ExperimentData) -> dict[str, Any]:
+    """Write the network of a finished trial as the bundle ``options.models / options.name`` and give its card.
+
+    ``data`` is split as for ``train_trial``. Raises ``InputError`` where it was trained from other weights than named.
+    """
+    folder, known = trial.folder(options.runs), trial.facts(options.runs) or {}
+    members = [replace(trial, network=name).folder(options.runs) for name in NETWORKS[trial.network].members]
+    if not members and known.get("initial_weights") != options.initial_weights:
+        raise InputError(
+            f"{trial} was trained from {known.get('initial_weights') or 'no weights'}; say so with --weights, or "
+            f"delete {folder} to train it anew."
+        )
+    asked = replace(
+        options, epochs=known.get("asked_epochs", options.epochs), bfloat16=known.get("bfloat16", options.bfloat16)
+    ).settled()
+    facts = card_facts(
+        asked,
+        data.index,
+        kept=kept_epochs(folder),
+        devices=known.get("device", NOT_RECORDED),
+        initial=asked.weights_identity(),
+    )
+    histories = [pd.read_csv(where / HISTORY_FILE) for where in members or [folder]]
+    history = join_histories(histories, folder / WHOLE_HISTORY_FILE)
+    model = keras.saving.load_model(folder / KERAS_FILE, compile=False)
+    return write_bundle(
+        model, _taught(data, options.task), history, options.models / options.name, facts, options.sensitivity
+    )
 
 
 def take_bundle(trial: Trial, runs: Path, bundle: Bundle, data: ExperimentData, facts: Mapping[str, Any]) -> None:
     """Let a bundle that was trained on this very split stand for the trial, with its predictions and history.
 
-    Raises ``InputError`` when its network, its split, its test rows or the sensitivity it was made for are others.
+    Raises ``InputError`` when its network, task, split, test rows or the sensitivity it was made for are others.
     """
     network = bundle.card["network"]
     if network != trial.network:
         raise InputError(
             f"The bundle {bundle.folder.name} is of {network}, not of {trial.network}; leave --bundle away."
         )
+    if bundle.kinds != (facts["task"] == FOUR_CLASS):
+        raise InputError(f"The bundle {bundle.folder.name} was trained for another task; leave --bundle away.")
     chosen_for = bundle.card["operating_point"].get("chosen_for_sensitivity", SENSITIVITY)
     if chosen_for != facts["sensitivity"]:
         raise InputError(
@@ -168,7 +226,7 @@ def take_bundle(trial: Trial, runs: Path, bundle: Bundle, data: ExperimentData, 
             f"The bundle {bundle.folder.name} was trained on other data or another split than {trial}; "
             "leave --bundle away."
         )
-    test = measured_part(data, trial).index
+    test = measured_part(_taught(data, facts["task"]), trial).index
     rows = pd.read_csv(bundle.folder / PREDICTIONS_FILE)
     rows = rows[rows["split"] == "test"].reset_index(drop=True)
     same = ["dataset", "group", "label"]

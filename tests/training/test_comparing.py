@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
-from braintumor.bundles import sha256_of
+from braintumor.bundles import load_bundle, sha256_of
 from braintumor.cli import main
 from braintumor.datasets import DatasetError
 from braintumor.errors import InputError
@@ -21,8 +21,9 @@ from braintumor.evaluation.comparison import (
     comparison_figures,
 )
 from braintumor.evaluation.metrics import PROBABILITIES
+from braintumor.inference import Predictor
 from braintumor.networks import NETWORKS
-from braintumor.taxonomy import CLASSES, NO_TUMOR
+from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, TUMOR_CLASSES
 from braintumor.training import fitting, run
 from braintumor.training.comparing import (
     CompareOptions,
@@ -31,10 +32,11 @@ from braintumor.training.comparing import (
     compare,
     with_thresholds,
 )
+from braintumor.training.export import export_bundle
 from braintumor.training.fitting import FitOptions
 from braintumor.training.profiling import device
-from braintumor.training.trial import Trial, split_rows
-from tests.conftest import ROOT, flat
+from braintumor.training.trial import ACROSS, SPLITS, Trial, split_rows
+from tests.conftest import ROOT, flat, phantom_scan
 
 SHIPPED = ROOT / "models" / "comparison"
 HEADLINES = {
@@ -44,6 +46,8 @@ HEADLINES = {
     "recall_macro",
     "f1_macro",
     "auc_macro",
+    "accuracy_tumor",
+    "f1_tumor",
     "auc_tumor",
     "sensitivity",
     "specificity",
@@ -95,10 +99,14 @@ def by_scikit_learn(rows):
     """The figures of a network on a split, each by another's code."""
     chances = rows[list(PROBABILITIES)].to_numpy()
     known = rows["label"].isin(CLASSES).to_numpy()
+    # Where no tumor has a kind, tumor-free pictures have nothing to be told from.
+    known = known & (rows["label"].isin(TUMOR_CLASSES).any() or not (rows["label"] == ANY_TUMOR).any())
     truth, likeliest = rows["label"].to_numpy(str)[known], np.array(CLASSES)[chances[known].argmax(axis=1)]
     occurring = [name for name in CLASSES if name in truth]
-    precision, recall, f1, support = reference.precision_recall_fscore_support(
-        truth, likeliest, labels=CLASSES, zero_division=0
+    precision, recall, f1, support = (
+        reference.precision_recall_fscore_support(truth, likeliest, labels=CLASSES, zero_division=0)
+        if known.any()
+        else np.zeros((4, len(CLASSES)))
     )
     counts = np.array([support[CLASSES.index(name)] > 0 for name in CLASSES])
     auc = {
@@ -114,20 +122,24 @@ def by_scikit_learn(rows):
     figures = {
         "images": len(rows),
         "groups": rows["group"].nunique(),
-        "accuracy": reference.accuracy_score(truth, likeliest),
-        "balanced_accuracy": recall[counts].mean(),
-        "precision_macro": precision[counts].mean(),
-        "recall_macro": recall[counts].mean(),
-        "f1_macro": f1[counts].mean(),
+        "accuracy": reference.accuracy_score(truth, likeliest) if known.any() else None,
+        "balanced_accuracy": recall[counts].mean() if known.any() else None,
+        "precision_macro": precision[counts].mean() if known.any() else None,
+        "recall_macro": recall[counts].mean() if known.any() else None,
+        "f1_macro": f1[counts].mean() if known.any() else None,
         "auc_macro": np.mean(list(auc.values())) if auc else None,
+        "accuracy_tumor": reference.accuracy_score(tumor, p_tumor >= 0.5),
+        "f1_tumor": reference.f1_score(tumor, p_tumor >= 0.5),
         "auc_tumor": reference.roc_auc_score(tumor, p_tumor) if 0 < tumor.sum() < len(tumor) else None,
         "sensitivity": called[tumor].mean() if tumor.any() else None,
         "specificity": (~called[~tumor]).mean() if (~tumor).any() else None,
-        "ece": expected_calibration_error(chances[known].max(axis=1), likeliest == truth),
-        "brier": ((chances[known] - one_hot) ** 2).sum(axis=1).mean(),
+        "ece": expected_calibration_error(chances[known].max(axis=1), likeliest == truth) if known.any() else None,
+        "brier": ((chances[known] - one_hot) ** 2).sum(axis=1).mean() if known.any() else None,
         "cheng_accuracy": (truth == likeliest)[cheng].mean() if cheng.any() else None,
         "cheng_dice": drawn.mean() if len(drawn) else None,
-        "confusion": reference.confusion_matrix(truth, likeliest, labels=CLASSES).tolist(),
+        "confusion": reference.confusion_matrix(truth, likeliest, labels=CLASSES).tolist()
+        if known.any()
+        else np.zeros((4, 4)).tolist(),
     }
     for number, name in enumerate(CLASSES):
         own = dict(zip(("precision", "recall", "f1"), (precision[number], recall[number], f1[number]), strict=True))
@@ -150,7 +162,7 @@ def check_figures(folder):
     checked = 0
     for name, facts in report["networks"].items():
         own = measured[measured["network"] == name]
-        for split in ("leak_free", "published"):
+        for split in SPLITS:
             rows, stated = own[own["split"] == split], facts.get(split)
             assert (stated is None) == rows.empty
             if stated is None:
@@ -330,7 +342,7 @@ def test_trials_of_earlier_versions_count_with_what_they_do_not_say(compared, tm
     assert again["networks"]["lenet"]["device"] == "not recorded"
     assert again["networks"]["lenet"]["leak_free"] == report["networks"]["lenet"]["leak_free"]
     assert again["command"] == report["command"]
-    with pytest.raises(InputError, match="of another seed or sensitivity"):
+    with pytest.raises(InputError, match="of another seed, sensitivity or task"):
         compare(replace(asked, sensitivity=0.9))
 
 
@@ -380,6 +392,9 @@ def rewritten(path, change):
         ({"networks": ("resnet-9000",), "bundle": None}, "must be one of efficient_unet"),
         ({"weights": {"vgg": Path("x.h5")}}, "must be one of efficient_unet"),
         ({"run_folds": (0, 3)}, "Fold 3 is not among 3"),
+        ({"task": "three"}, "must be one of four_class, binary"),
+        ({"task": "binary", "bundle": None, "networks": ()}, "another seed, sensitivity or task"),
+        ({"task": "binary", "runs": None}, "was trained for another task"),
         ({"sensitivity": 1.5}, "must be above 0 and at most 1"),
         ({"weights": {"vgg16": ROOT / "models" / "efficient_unet" / "model.keras"}}, "may have seen the test pictures"),
         ({"weights": {"vgg16": Path("nowhere.h5")}}, "nowhere.h5 is not a file"),
@@ -427,7 +442,9 @@ def test_a_bundle_that_was_trained_in_two_runs_counts_both(compared, tmp_path):
 
 def test_other_weights_in_a_file_of_the_same_name_are_another_run(tmp_path):
     path = tmp_path / "w.h5"
-    options = CompareOptions(data=tmp_path, runs=tmp_path, out=tmp_path, weights={"vgg16": path}).of("vgg16")
+    options = CompareOptions(data=tmp_path, runs=tmp_path, out=tmp_path, weights={"vgg16": path}).of(
+        Trial("vgg16", "leak_free", 0)
+    )
     identities = []
     for content in (b"1", b"2"):
         path.write_bytes(content)
@@ -461,6 +478,80 @@ def test_the_published_split_is_trained_and_tested_as_it_was_published(picture_f
     assert row["runs"][0]["split"] == "published"
     assert 0.3 < report["protocol"]["published_test_in_training"] <= 1
     assert check_figures(tmp_path / "out") == 1
+
+
+def test_what_others_publish_across_two_sets_is_measured_with_and_without_what_they_share(
+    picture_folder, tmp_path, short_epochs
+):
+    pictures = sorted(path for path in picture_folder.rglob("*.png") if path.parent.name != "masks")
+    for number, path in enumerate(pictures):
+        # Of every other test picture a copy is in the training set.
+        sets = ["br35h"] if number % 3 else ["navoneel", "br35h"] if number % 2 else ["navoneel"]
+        for name in sets:
+            target = tmp_path / "data" / name / ("no" if path.parent.name == "notumor" else "yes") / f"{number}.png"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+    options = CompareOptions(
+        data=tmp_path / "data",
+        runs=tmp_path / "runs",
+        out=tmp_path / "out",
+        networks=("lenet", "logistic"),
+        run_folds=(),
+        br35h_to_navoneel=True,
+        epochs=1,
+    )
+    report, skipped = compare(options)
+    assert set(skipped) == {f"logistic on {split} fold 0" for split in ACROSS}
+    assert "there is none of glioma" in next(iter(skipped.values()))
+    row, tests = report["networks"]["lenet"], len(list((tmp_path / "data" / "navoneel").rglob("*.png")))
+    for split in ACROSS:
+        assert row[split]["images"] == tests
+        assert row[split]["accuracy"]["value"] is None
+        assert 0 <= row[split]["accuracy_tumor"]["value"] <= 1
+    trained_on = {run["split"]: run["images"] for run in row["runs"]}
+    assert trained_on["br35h_to_navoneel"] > trained_on["br35h_to_navoneel_leak_free"]
+    assert 0 < report["protocol"]["br35h_to_navoneel_test_in_training"] <= 1
+    assert check_figures(tmp_path / "out") == 2
+    assert report["command"].endswith("--networks lenet --folds 5 --run-folds --seed 0 --br35h-to-navoneel --epochs 1")
+
+
+def test_a_comparison_of_tumor_or_not_stands_by_itself(picture_folder, tmp_path):
+    options = CompareOptions(
+        data=picture_folder,
+        runs=tmp_path / "runs",
+        out=tmp_path / "out",
+        networks=("logistic",),
+        folds=3,
+        task="binary",
+    )
+    report, skipped = compare(options)
+    assert not skipped
+    assert report["protocol"]["task"] == "binary"
+    found = report["networks"]["logistic"]["leak_free"]
+    assert found["accuracy"]["value"] is None
+    assert found["accuracy_tumor"]["value"] > 0.5
+    assert set(pd.read_csv(tmp_path / "out" / "predictions.csv")["label"]) == {"tumor", "notumor"}
+    assert check_figures(tmp_path / "out") == 1
+
+
+def test_a_compared_network_becomes_a_bundle_that_the_app_can_use(compared, tmp_path):
+    options, _, _ = compared
+    asked = replace(options, networks=("lenet", "logistic"), bundle=None, out=tmp_path / "out", bundles=tmp_path)
+    before = (Trial("lenet", "leak_free", 0).folder(options.runs) / "trial.json").stat().st_mtime_ns
+    compare(asked)
+    assert (Trial("lenet", "leak_free", 0).folder(options.runs) / "trial.json").stat().st_mtime_ns == before
+    predictions = pd.read_csv(options.out / "predictions.csv")
+    for name in ("lenet", "logistic"):
+        bundle = load_bundle(tmp_path / f"{name}-fold0")
+        assert Predictor(bundle).predict([phantom_scan(tumor=True)])[0].bundle == f"{name}-fold0-1.0.0"
+        own = pd.read_csv(bundle.folder / "predictions.csv").query("split == 'test'")
+        compared_with = predictions[predictions["network"] == name]
+        np.testing.assert_allclose(own[list(PROBABILITIES)], compared_with[list(PROBABILITIES)], atol=1e-4)
+        export_bundle(bundle, tmp_path / f"{name}.h5")
+        assert (tmp_path / f"{name}.h5").stat().st_size > 0
+    assert "--network lenet --name lenet-fold0" in load_bundle(tmp_path / "lenet-fold0").card["command"]
+    other = replace(asked, networks=("lenet",), weights={"lenet": "imagenet"})
+    assert "was trained from no weights; say so with --weights" in compare(other)[1]["lenet on leak_free fold 0"]
 
 
 def index_of(rows=200, dataset="masoud"):
@@ -512,17 +603,20 @@ def test_the_command_says_how_to_compare_again_and_nothing_of_the_machine(tmp_pa
         networks=("lenet", "vgg16"),
         run_folds=(0, 2),
         published=True,
+        br35h_to_navoneel=True,
+        task="binary",
         epochs=6,
         weights={"vgg16": Path("/somewhere/private/v.h5"), "resnet50": "imagenet"},
         bfloat16=True,
         close=True,
         bundle=Path("/somewhere/models/efficient_unet"),
+        bundles=Path("/somewhere/models"),
         sensitivity=0.9,
     )
     assert options.command == (
         "python -m braintumor compare --data DIR --networks lenet vgg16 --folds 5 --run-folds 0 2 --seed 0 --published "
-        "--epochs 6 --weights vgg16=v.h5 --weights resnet50=imagenet --bfloat16 --close --bundle models/efficient_unet "
-        "--sensitivity 0.9"
+        "--br35h-to-navoneel --task binary --epochs 6 --weights vgg16=v.h5 --weights resnet50=imagenet --bfloat16 "
+        "--close --bundle models/efficient_unet --bundles --sensitivity 0.9"
     )
     weights = tmp_path / "v.h5"
     weights.write_bytes(b"")
