@@ -15,7 +15,13 @@ from braintumor.dashboard.comparison_tables import (
     same_pictures,
 )
 from braintumor.evaluation import figures
-from braintumor.evaluation.comparison import LEAK_FREE, PUBLISHED
+from braintumor.evaluation.comparison import (
+    BR35H_TO_NAVONEEL,
+    BR35H_TO_NAVONEEL_LEAK_FREE,
+    LEAK_FREE,
+    PUBLISHED,
+    known_answers,
+)
 from braintumor.evaluation.samples import right_answers
 from braintumor.taxonomy import CLASSES
 from tests.dashboard.made_comparison import SHARPNESS, THRESHOLD, write_comparison
@@ -134,6 +140,7 @@ def test_epochs_say_how_a_training_ended(tmp_path, runs, said, label):
     changed(folder, lambda report: report["networks"]["lenet"].update(runs=[*told, inflated]))
     found = read_comparison(tmp_path)
     assert overview(found).set_index("network").loc["lenet", "epochs"] == said
+    label = f"{label}, 1 of 30 epochs on the published split"
     assert found.label("lenet") == label
     assert label in set(interval_table(found, "accuracy")["title"])
 
@@ -157,6 +164,20 @@ def test_same_pictures_by_hand(tmp_path):
     assert found["gap_low"] < found["gap"] < found["gap_high"]
 
 
+def test_pictures_of_tumors_of_unknown_kind_are_right_by_tumor_or_not(tmp_path):
+    folder = write_comparison(tmp_path)
+    rows = pd.read_csv(folder / "predictions.csv")
+    found = same_pictures(read_comparison(tmp_path), BR35H_TO_NAVONEEL_LEAK_FREE, BR35H_TO_NAVONEEL)
+    (network,) = found["network"]
+    assert network == "lenet"
+    for key, split in (("leak_free", BR35H_TO_NAVONEEL_LEAK_FREE), ("published", BR35H_TO_NAVONEEL)):
+        own = rows[rows["split"] == split]
+        called = own["p_notumor"] <= 0.5
+        assert found[key].item() == pytest.approx((called == (own["label"] == "tumor")).mean())
+        confidence = known_answers(own)["confidence"]
+        assert confidence.tolist() == pytest.approx(np.maximum(own["p_notumor"], 1 - own["p_notumor"]).tolist())
+
+
 def test_networks_without_shared_pictures_have_no_pair(tmp_path):
     folder = write_comparison(tmp_path)
     rows = pd.read_csv(folder / "predictions.csv").query("split == 'leak_free' or network == 'lenet'")
@@ -164,11 +185,18 @@ def test_networks_without_shared_pictures_have_no_pair(tmp_path):
     assert same_pictures(read_comparison(tmp_path))["network"].tolist() == ["lenet"]
 
 
-def test_figures_that_the_predictions_do_not_bear_out_are_told(tmp_path):
+@pytest.mark.parametrize(
+    ("split", "figure", "said"),
+    [
+        (LEAK_FREE, "accuracy", "LeNet-5 (leak-free folds)"),
+        (BR35H_TO_NAVONEEL, "accuracy_tumor", "LeNet-5 (br35h to navoneel (inflated))"),
+    ],
+)
+def test_figures_that_the_predictions_do_not_bear_out_are_told(tmp_path, split, figure, said):
     folder = write_comparison(tmp_path)
-    changed(folder, lambda report: report["networks"]["lenet"]["leak_free"]["accuracy"].update(value=0.99))
+    changed(folder, lambda report: report["networks"]["lenet"][split][figure].update(value=0.5))
     (problem,) = read_comparison(tmp_path).problems
-    assert "LeNet-5 (leak-free folds)" in problem
+    assert said in problem
     assert "do not trust" in problem
 
 

@@ -107,6 +107,19 @@ def test_any_figure_can_be_drawn(models):
         assert drawn(page)[0]["layout"]["title"]["text"].startswith(key)
 
 
+def test_what_was_published_across_two_sets_stands_beside_the_same_without_leaks(models):
+    folder = write_comparison(models)
+    page = opened("networks.py")
+    said = texts(page)
+    assert "98.0% of the test images have a copy in the training set" in said
+    assert "over four classes" in said
+    table = next(one.value for one in page.table if "As published (inflated)" in one.value)
+    assert list(table.index) == [r"LeNet\-5"]
+    rows = pd.read_csv(folder / "predictions.csv").query("split == 'br35h_to_navoneel'")
+    right = ((rows["p_notumor"] <= 0.5) == (rows["label"] == "tumor")).mean()
+    assert table["As published (inflated)"].item().startswith(f"{right:.1%}")
+
+
 def test_two_networks_stand_side_by_side(models):
     write_comparison(models)
     page = opened("networks.py")
