@@ -244,7 +244,7 @@ def _across(report: Mapping[str, Any]) -> list[str]:
     if not rows:
         return []
     share = report["protocol"][f"{BR35H_TO_NAVONEEL}_test_in_training"]
-    images = {run["split"]: run["images"] for run in rows[0]["runs"]}
+    images = {run["split"]: run["images"] for run in rows[0]["runs"] if run["split"] in splits}
     said = (
         f"Tumor or not, trained on Br35H and tested on Navoneel's set, of whose pictures {share:.0%} have a "
         f"near-duplicate among the {images[BR35H_TO_NAVONEEL]:,} trained on; and the same test, after training on the "

@@ -233,16 +233,26 @@ def compared(value, **changes):
 
 def test_networks_are_told_with_their_costs_and_what_leaks():
     against = {"accuracy_difference": figure(-0.081, -0.1, 0.02), "mcnemar": {"p": 0.0001}}
-    published = {"accuracy": figure(0.99, 0.98, 1.0)}
+    published = {"accuracy": figure(0.99, 0.98, 1.0), "accuracy_tumor": figure(1.0, 0.99, 1.0)}
     stopped = {"split": "leak_free", "epochs": 2, "planned_epochs": 20, "seconds": 90.0, "ended": "shortened"}
+    across = ("br35h_to_navoneel", "br35h_to_navoneel_leak_free")
+    crossed = [{**stopped, "split": split, "images": 2000 // part} for part, split in enumerate(across, 1)]
+    told = {
+        split: {"accuracy_tumor": figure(0.9 / part), "f1_tumor": figure(0.8)} for part, split in enumerate(across, 1)
+    }
     text = networks_block(
         {
             "measured_on": "a laptop",
-            "protocol": {"folds": 5, "folds_run": {"a": [0, 1], "b": [0]}, "published_test_in_training": 0.72},
+            "protocol": {
+                "folds": 5,
+                "folds_run": {"a": [0, 1], "b": [0]},
+                "published_test_in_training": 0.72,
+                "br35h_to_navoneel_test_in_training": 0.98,
+            },
             "networks": {
                 "a": compared(0.9, title="Default"),
                 "b": compared(0.82, title="Small", published=published, against_default=against, reported="Much."),
-                "d": compared(0.4, title="Hasty", runs=[stopped]),
+                "d": compared(0.4, title="Hasty", runs=[stopped, {**stopped, "split": "published"}, *crossed], **told),
                 "c": {"title": "Large", "source": "", "reported": "", "not_trained": "Not trained yet."},
             },
         }
@@ -250,10 +260,16 @@ def test_networks_are_told_with_their_costs_and_what_leaks():
     assert "2 of 5 folds were run (Small 1)." in text
     # In the tables of worth, classes and leaks, not in that of costs, which has the epochs of every run.
     assert text.count("| Hasty (2 of 20 epochs) | 40.0%") == 3
+    assert "of whose pictures 98% have a near-duplicate among the 2,000 trained on" in text
+    assert "after training on the 1,000 that share no group with it" in text
+    assert "| Hasty (2 of 20 epochs) | 90.0% (50.0 to 100.0) | 80.0% (50.0 to 100.0) | 45.0% (50.0 to 100.0) |" in text
     assert text.count("| Hasty | 128 × 128 |") == 1
     assert "72% have a near-duplicate among those trained on" in text
-    assert "| Small | 82.0% (81.0 to 83.0) | 99.0% (98.0 to 100.0) | Much. |" in text
-    assert "| Default | 90.0% (89.0 to 91.0) | – | – |" in text
+    assert (
+        "| Small | 82.0% (81.0 to 83.0) | 99.0% (98.0 to 100.0) | 82.0% (81.0 to 83.0) | 100.0% (99.0 to 100.0) | Much. |"
+        in text
+    )
+    assert "| Default | 90.0% (89.0 to 91.0) | – | 90.0% (89.0 to 91.0) | – | – |" in text
     assert "−8.1 points (−10.0 to +2.0), p < 0.001" in text
     assert (
         "| 128 × 128 | 1,234,567 | 24.3 M | 6.5 MB | 0.3 ms | 6 of 20, 6 of 20, 6 of 20 | 1.5 min | none | a laptop |"
@@ -261,7 +277,7 @@ def test_networks_are_told_with_their_costs_and_what_leaks():
     )
     assert text.endswith("- Large: Not trained yet.")
     tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
-    assert [len({row.count("|") for row in rows}) for rows in tables] == [1, 1, 1, 1]
+    assert [len({row.count("|") for row in rows}) for rows in tables] == [1, 1, 1, 1, 1]
     titles, _, default, *_ = ([cell.strip() for cell in row.strip("|").split("|")] for row in tables[0])
     assert titles[1:-1] == [one.title + " ↓" * one.less_is_better for one in FIGURES.values()]
     assert default[titles.index("Brier score ↓")] == "0.900 (0.890 to 0.910)"
