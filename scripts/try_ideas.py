@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
@@ -19,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 # Called by its path, Python would look for modules beside this file only.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from braintumor.bundles import HISTORY_FILE, KERAS_FILE, Bundle, load_bundle
 from braintumor.evaluation.calibration import tumor_score
 from braintumor.evaluation.metrics import WEB_DATASETS
 from braintumor.evaluation.segmentation import dice
@@ -30,9 +32,16 @@ from braintumor.scans import prepare, read
 from braintumor.taxonomy import CLASSES, NO_TUMOR, TUMOR_CLASSES
 from braintumor.training import Counterfactuals, FitOptions, Sampling, fit
 from braintumor.training.counterfactuals import Example, mirror_axis, mirrored_half
-from braintumor.training.experiment import ExperimentData, labelled_index, prepare_pictures, split_index
+from braintumor.training.experiment import (
+    ExperimentData,
+    index_digest,
+    labelled_index,
+    prepare_pictures,
+    split_index,
+)
 from braintumor.training.export import inference_model, without_optimizer
 from braintumor.training.run import RECIPES, SCANNERS
+from scripts.write_figures import SHIPPED
 
 SIZE = 128
 OUT = Path(__file__).parent.parent / "docs" / "ideas.json"
@@ -141,28 +150,28 @@ def main() -> None:
     parser.add_argument("--volumes", type=Path, help="folder of NAME_t1.nii.gz and NAME_mask.nii.gz to look at")
     parser.add_argument("--runs", type=Path, default=Path("runs/ideas"))
     parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("ideas", nargs="*", default=list(IDEAS))
+    parser.add_argument("--bundle", type=Path, help="measure this model of the same split too")
+    parser.add_argument("ideas", nargs="*", help="default: all, or none beside a bundle")
     options = parser.parse_args()
     index = split_index(labelled_index(options.data), folds=5, fold=0, seed=0)
-    data = prepare_pictures(options.data, index, SIZE, options.runs)
-    volumes = _slices(options.volumes) if options.volumes else None
-    for name in options.ideas:
-        row = _try(name, IDEAS[name], data, volumes, options)
-        kept = json.loads(OUT.read_text(encoding="utf-8")) if OUT.is_file() else {}
-        kept[name] = row
-        # What is no idea any more was measured with an earlier network, whose lines it is the start of.
-        ordered = {key: kept[key] for key in (*(name for name in kept if name not in IDEAS), *IDEAS) if key in kept}
-        OUT.write_text(json.dumps(ordered, indent=2) + "\n", encoding="utf-8")
-        print(name, json.dumps(row["measured"]), flush=True)
+    for name in options.ideas or ([] if options.bundle else IDEAS):
+        data = prepare_pictures(options.data, index, SIZE, options.runs)
+        _keep(name, _try(name, IDEAS[name], data, options))
+    if options.bundle:
+        _keep(SHIPPED, _shipped(load_bundle(options.bundle), index, options))
 
 
-def _try(
-    name: str,
-    idea: Idea,
-    data: ExperimentData,
-    volumes: tuple[NDArray[np.uint8], NDArray[np.bool_]] | None,
-    options: argparse.Namespace,
-) -> dict[str, Any]:
+def _keep(name: str, row: dict[str, Any]) -> None:
+    kept = json.loads(OUT.read_text(encoding="utf-8")) if OUT.is_file() else {}
+    kept[name] = row
+    # What is no idea any more was measured with an earlier network, whose lines it is the start of.
+    earlier = [name for name in kept if name not in (*IDEAS, SHIPPED)]
+    ordered = {key: kept[key] for key in (*earlier, *IDEAS, SHIPPED) if key in kept}
+    OUT.write_text(json.dumps(ordered, indent=2) + "\n", encoding="utf-8")
+    print(name, json.dumps(row["measured"]), flush=True)
+
+
+def _try(name: str, idea: Idea, data: ExperimentData, options: argparse.Namespace) -> dict[str, Any]:
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy("mixed_bfloat16" if idea.bfloat16 else "float32")
     model = build(idea.network, size=SIZE, weights=options.weights if idea.weights else None)
@@ -183,13 +192,33 @@ def _try(
     seconds = time.perf_counter() - started
     runner = inference_model(without_optimizer(best))
     last = int(best.get_layer(FEATURE_LAYER).output.shape[-1])
-    measured = measure(_flipping(runner) if idea.flip_of else runner, data, volumes, last)
+    about = {"says": idea.says, "against": START, "epochs": options.epochs, "seconds": round(seconds)}
+    return about | _measured(_flipping(runner) if idea.flip_of else runner, data, last, options)
+
+
+def _shipped(bundle: Bundle, index: pd.DataFrame, options: argparse.Namespace) -> dict[str, Any]:
+    """Measure a finished model as the ideas are, at its own size; refuses one that may have seen the pictures."""
+    if bundle.card["split"]["index_sha256"] != index_digest(index):
+        raise SystemExit(f"{bundle.name} was trained on another split; name one of folds 5, fold 0, seed 0.")
+    data = prepare_pictures(options.data, index, bundle.size, options.runs)
+    model = keras.saving.load_model(bundle.folder / KERAS_FILE, compile=False)
+    history = pd.read_csv(bundle.folder / HISTORY_FILE)
+    about = {
+        "says": f"The model as it ships, version {bundle.card['version']}: {len(history)} epochs, the last ones at "
+        f"{bundle.size} × {bundle.size} pixels",
+        "against": SHIPPED,
+        "epochs": len(history),
+        "seconds": round(float(history["seconds"].sum())),
+    }
+    last = int(model.get_layer(FEATURE_LAYER).output.shape[-1])
+    return about | _measured(inference_model(model), data, last, options)
+
+
+def _measured(runner: keras.Model, data: ExperimentData, last: int, options: argparse.Namespace) -> dict[str, Any]:
+    size = data.pictures.shape[1]
+    measured = measure(runner, data, _slices(options.volumes, size) if options.volumes else None, last)
     return {
-        "says": idea.says,
-        "against": START,
-        "epochs": options.epochs,
-        "size": SIZE,
-        "seconds": round(seconds),
+        "size": size,
         "images": len(data.distinct("validation").index),
         "groups": int(data.part("validation").index["group"].nunique()),
         "measured": {key: None if value is None else round(value, 4) for key, value in measured.items()},
@@ -263,7 +292,7 @@ def _dice(part: ExperimentData, found: dict[str, NDArray[np.float32]], chosen: N
     for row in rows:
         outline = part.outline(int(row))
         assert outline is not None
-        true = outline.reshape(side, SIZE // side, side, SIZE // side).mean(axis=(1, 3)) > 127
+        true = outline.reshape(side, len(outline) // side, side, len(outline) // side).mean(axis=(1, 3)) > 127
         scores.append(dice(found["map"][row, ..., 0] > 0, true))
     return float(np.mean(scores))
 
@@ -299,13 +328,13 @@ def _source_probe(runner: keras.Model, last: int, train: ExperimentData, part: E
     return float(balanced_accuracy_score(truth, probe.predict(given)))
 
 
-def _slices(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+def _slices(folder: Path, size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     pictures, tumor = [], []
     for path in sorted(folder.glob("*_t1.nii.gz")):
         scan = read(path.read_bytes(), path.name)
         mask = read(path.with_name(path.name.replace("_t1", "_mask")).read_bytes(), path.name)
         for layer, drawn in zip(scan.pixels, mask.pixels, strict=True):
-            pictures.append(prepare(layer, SIZE).image)
+            pictures.append(prepare(layer, size).image)
             tumor.append(bool(drawn.any()))
     return np.stack(pictures), np.array(tumor)
 

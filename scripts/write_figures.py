@@ -57,6 +57,9 @@ IN_README = (
 FIRST_START = "map"
 """The run that ideas were measured against before each said so itself."""
 
+SHIPPED = "shipped"
+"""The line of a finished model, trained for longer than any of the ideas, below them."""
+
 MEASURES: Mapping[str, str] = {
     "dice_cheng": "Dice, Cheng",
     "dice_br35h": "Dice, Br35H",
@@ -370,12 +373,13 @@ def _markdown(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def _how_trained(report: Mapping[str, Any]) -> str:
+    short = [row for name, row in report.items() if name != SHIPPED]
     epochs, size, images, groups = (
-        " or ".join(f"{value:,}" for value in sorted({row[key] for row in report.values()}))
+        " or ".join(f"{value:,}" for value in sorted({row[key] for row in short}))
         for key in ("epochs", "size", "images", "groups")
     )
     return (
-        f"{len(report)} short runs of {epochs} epochs on pictures of {size} × {size} pixels, measured on {images} "
+        f"{len(short)} short runs of {epochs} epochs on pictures of {size} × {size} pixels, measured on {images} "
         f"validation images in {groups} groups."
     )
 

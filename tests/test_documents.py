@@ -214,6 +214,15 @@ def test_each_idea_is_told_against_the_start_that_it_names():
     ]
 
 
+def test_the_model_that_ships_stands_last_and_is_no_short_run():
+    shipped = {**idea("As it ships", auc_web=0.99), "against": "shipped", "epochs": 54, "size": 256}
+    text = ideas_block({"map": idea("The start", auc_web=0.9), "shipped": shipped})
+    assert text.startswith("1 short runs of 8 epochs")
+    assert "54 epochs" not in text
+    assert text.splitlines()[-1].startswith("| As it ships |")
+    assert "| 0.990 |" in text
+
+
 def test_ideas_without_the_start_stand_without_differences():
     assert "| 0.950 |" in ideas_block({"classifier": idea("No map", auc_web=0.95)})
 
