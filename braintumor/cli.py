@@ -199,7 +199,9 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--close", action="store_true", help="take stopped runs as they are, instead of going on")
     compare.add_argument("--bundle", type=Path, help="a bundle that stands for the default network on its own fold")
     compare.add_argument(
-        "--bundles", action="store_true", help="also write each network of a leak-free fold as the bundle NETWORK-foldN"
+        "--write-bundles",
+        action="store_true",
+        help="also write each network of a leak-free fold as the bundle NETWORK-foldN",
     )
     compare.add_argument("--seed", type=int, default=0)
     compare.add_argument("--sensitivity", type=float, default=0.95, help="share of tumors to choose each threshold for")
@@ -379,7 +381,7 @@ def _compare(options: argparse.Namespace) -> int:
         bfloat16=options.bfloat16,
         close=options.close,
         bundle=options.bundle,
-        bundles=settings.load().models_dir if options.bundles else None,
+        bundles=settings.load().models_dir if options.write_bundles else None,
         seed=options.seed,
         sensitivity=options.sensitivity,
     )

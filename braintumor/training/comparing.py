@@ -92,7 +92,7 @@ class CompareOptions:
         given += ["--bfloat16"] if self.bfloat16 else []
         given += ["--close"] if self.close else []
         given += [f"--bundle models/{self.bundle.name}"] if self.bundle else []
-        given += ["--bundles"] if self.bundles else []
+        given += ["--write-bundles"] if self.bundles else []
         given += [] if self.sensitivity == SENSITIVITY else [f"--sensitivity {self.sensitivity:g}"]
         return " ".join(["python -m braintumor compare --data DIR", *given])
 

@@ -616,7 +616,7 @@ def test_the_command_says_how_to_compare_again_and_nothing_of_the_machine(tmp_pa
     assert options.command == (
         "python -m braintumor compare --data DIR --networks lenet vgg16 --folds 5 --run-folds 0 2 --seed 0 --published "
         "--br35h-to-navoneel --task binary --epochs 6 --weights vgg16=v.h5 --weights resnet50=imagenet --bfloat16 "
-        "--close --bundle models/efficient_unet --bundles --sensitivity 0.9"
+        "--close --bundle models/efficient_unet --write-bundles --sensitivity 0.9"
     )
     weights = tmp_path / "v.h5"
     weights.write_bytes(b"")
