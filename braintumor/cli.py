@@ -388,8 +388,9 @@ def _compare(options: argparse.Namespace) -> int:
     report, skipped = compare(wanted)
     for trial, reason in skipped.items():
         sys.stderr.write(f"{trial}: {reason}\n")
-    accuracies = {name: facts["leak_free"] for name, facts in report["networks"].items() if facts.get("leak_free")}
-    _print_json({name: figures["accuracy"] for name, figures in accuracies.items()})
+    found = {name: facts["leak_free"] for name, facts in report["networks"].items() if facts.get("leak_free")}
+    told = "accuracy" if options.task == "four_class" else "accuracy_tumor"
+    _print_json({name: figures[told] for name, figures in found.items()})
     return SOME_FAILED if skipped else OK
 
 

@@ -97,16 +97,16 @@ def _scored(model: Any, class_name: str) -> tuple[Any, Callable[[Any], Any]]:
     """Give a network that ends where a class is scored, and what to take of its output (n, units)."""
     import keras
 
+    from braintumor.networks.heads import tells_kinds
     from braintumor.networks.registry import CLASSIFIER_LAYER
 
     layers = {layer.name: layer for layer in model.layers}
     # An ensemble has no classifier of its own.
     output = layers[CLASSIFIER_LAYER].output if CLASSIFIER_LAYER in layers else model.output["logits"]
-    units = int(output.shape[-1])
-    names = CLASSES[:units] if units > 1 else (ANY_TUMOR, NO_TUMOR)
+    names = CLASSES[: int(output.shape[-1])] if tells_kinds(model) else (ANY_TUMOR, NO_TUMOR)
     if class_name not in names:
         raise ValueError(f"class is {class_name!r}; it must be one of {', '.join(names)}")
-    if units > 1:
+    if tells_kinds(model):
         number = names.index(class_name)
         return keras.Model(model.input, output), lambda scores: scores[:, number]
     # Score-CAM compares outputs, so one alone would tell it nothing; the three kinds' logits are alike.

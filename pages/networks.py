@@ -18,6 +18,7 @@ from braintumor.dashboard.comparison_tables import (
     Comparison,
     ComparisonError,
     comparison_stamp,
+    cut_short,
     interval_table,
     overview,
     read_comparison,
@@ -139,8 +140,9 @@ def _leakage(comparison: Comparison, same: pd.DataFrame) -> None:
     )
     st.table(table.set_index("Network"))
     st.caption(
-        "Accuracy over four classes; in brackets 95% intervals over groups, for the gap with both answers of an image "
-        "drawn together. Training sets differ in size and sources, too: the published one is of one collection alone."
+        f"Accuracy {'over four classes' if comparison.tells_kinds else 'of tumor or not'}; in brackets 95% intervals "
+        "over groups, for the gap with both answers of an image drawn together. Training sets differ in size and "
+        "sources, too: the published one is of one collection alone."
     )
 
 
@@ -344,7 +346,7 @@ def _learning(quantity: str) -> _Draw:
 
 def _reported(comparison: Comparison, across: pd.DataFrame) -> None:
     said = {name: str(facts["reported"]) for name, facts in comparison.networks.items() if facts.get("reported")}
-    if not said:
+    if not said and across.empty:
         return
     st.header("What their authors reported", divider="gray")
     for name, text in said.items():
@@ -362,24 +364,40 @@ def _across(comparison: Comparison, across: pd.DataFrame) -> None:
         f"**Trained on Br35H, tested on Navoneel's set**, as some publish for tumor or not: {shared} have a copy in "
         "the training set. Beside it the same test, trained without what the two sets share."
     )
-    shown: dict[str, list[str]] = {"Network": [plain(title) for title in across["title"]]}
-    for split, key, title in (
-        (BR35H_TO_NAVONEEL, "published", "As published (inflated)"),
-        (BR35H_TO_NAVONEEL_LEAK_FREE, "leak_free", "Leak-free"),
-    ):
+    splits = {
+        BR35H_TO_NAVONEEL: ("published", "As published (inflated)"),
+        BR35H_TO_NAVONEEL_LEAK_FREE: ("leak_free", "Leak-free"),
+    }
+    shown: dict[str, list[str]] = {"Network": [_with_epochs(comparison, name, [*splits]) for name in across["network"]]}
+    for split, (key, title) in splits.items():
         figures = [comparison.networks[name][split] for name in across["network"]]
         shown[title] = _words(across, key)
         shown[f"F1, {title[0].lower()}{title[1:]}"] = [_share(one.get("f1_tumor")) for one in figures]
     shown["Inflated by"] = [_points(*row) for row in across[["gap", "gap_low", "gap_high"]].itertuples(index=False)]
     st.table(pd.DataFrame(shown).set_index("Network"))
-    counts = {
-        split: next(run["images"] for run in comparison.runs(str(across["network"].iloc[0]), split))
-        for split in (BR35H_TO_NAVONEEL, BR35H_TO_NAVONEEL_LEAK_FREE)
-    }
     st.caption(
-        f"Accuracy and F1 of tumor or not at even odds, {int(across['images'].max()):,} images. Training images: "
-        f"{counts[BR35H_TO_NAVONEEL]:,} as published, {counts[BR35H_TO_NAVONEEL_LEAK_FREE]:,} leak-free, so part of "
-        "the gap is that less is learned from."
+        f"Accuracy and F1 of tumor or not at even odds, {int(across['images'].max()):,} images. "
+        f"{_learned_from(comparison, str(across['network'].iloc[0]))}"
+    )
+
+
+def _with_epochs(comparison: Comparison, name: str, splits: list[str]) -> str:
+    """Give a network's title, and how far its trainings on these splits came where one was cut short."""
+    stopped = cut_short([run for split in splits for run in comparison.runs(name, split)])
+    return plain(", ".join(filter(None, [comparison.title(name), stopped])))
+
+
+def _learned_from(comparison: Comparison, name: str) -> str:
+    counts = [
+        run.get("images")
+        for split in (BR35H_TO_NAVONEEL, BR35H_TO_NAVONEEL_LEAK_FREE)
+        for run in comparison.runs(name, split)
+    ]
+    if len(counts) != 2 or not all(isinstance(count, int) for count in counts):
+        return ""
+    return (
+        f"Training images: {counts[0]:,} as published, {counts[1]:,} leak-free, so part of the gap is that less is "
+        "learned from."
     )
 
 

@@ -33,11 +33,11 @@ FOLDER = "comparison"
 
 COMMAND = "python -m braintumor compare --data DIR"
 SPLITS: Mapping[str, str] = {LEAK_FREE: "Leak-free folds", PUBLISHED: "Published split (inflated)"}
-ACROSS: Mapping[str, str] = {
+_ALL_SPLITS: Mapping[str, str] = {
+    **SPLITS,
     BR35H_TO_NAVONEEL: "Br35H to Navoneel (inflated)",
     BR35H_TO_NAVONEEL_LEAK_FREE: "Br35H to Navoneel, leak-free",
 }
-_ALL_SPLITS: Mapping[str, str] = {**SPLITS, **ACROSS}
 
 _ENDS: Mapping[str, str] = {"shortened": ", cut short", "patience": ", no more gain"}
 """What is said of a training that ended before its planned epochs, the worse first."""
@@ -106,6 +106,11 @@ class Comparison:
     def default(self) -> str:
         """Name of the network that ships, which the others are measured against."""
         return str(self.report.get("default", ""))
+
+    @property
+    def tells_kinds(self) -> bool:
+        """Whether networks were taught the kinds of tumor, and not tumor or not alone."""
+        return bool(self.report["protocol"].get("task") != "binary")
 
     def title(self, name: str) -> str:
         """Give a network's title, with a word for the default one."""
@@ -207,9 +212,9 @@ def same_pictures(comparison: Comparison, clean: str = LEAK_FREE, leaking: str =
     pictures are left out. Only ``known_answers`` count.
     """
     rows = []
-    for name in comparison.trained:
+    for name, facts in comparison.trained.items():
         alone, copied = comparison.rows(name, clean), comparison.rows(name, leaking)
-        if alone is None or copied is None:
+        if alone is None or copied is None or not (facts.get(clean) and facts.get(leaking)):
             continue
         seen = known_answers(copied)[["row", "right"]]
         both = known_answers(alone).merge(seen, on="row", suffixes=("", "_published"))

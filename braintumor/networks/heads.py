@@ -32,6 +32,11 @@ class MeanProbability(layers.Layer):
         return ops.logsumexp(logs, axis=0) - math.log(len(inputs))
 
 
+def tells_kinds(model: keras.Model) -> bool:
+    """Tell whether a network knows the kinds of tumor apart, and not tumor or not alone."""
+    return not any(isinstance(layer, TumorLogits) for layer in model.layers)
+
+
 def check_task(task: str) -> None:
     """Raise ``InputError`` for a task that is none of ``TASKS``."""
     if task not in TASKS:

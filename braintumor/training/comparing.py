@@ -115,7 +115,7 @@ class CompareOptions:
             data=self.data,
             network=network,
             weights=self.weights.get(network),
-            name=f"{network}-fold{trial.fold}",
+            name=f"{network}-fold{trial.fold}" + ("" if self.task == FOUR_CLASS else f"-{self.task}"),
             version="1.0.0",
             size=None,
             epochs=self.epochs,
@@ -140,7 +140,8 @@ def compare(options: CompareOptions) -> tuple[dict[str, Any], dict[str, str]]:
 
     What ``options.out`` alone knows of earlier trials is kept unless it is asked for, and then trained anew.
     Gives the report of ``comparison.json`` and, by trial, why one that was asked for is not there; the others go on.
-    Where ``options.bundles`` says so, each finished leak-free trial that was asked for is written as a bundle too.
+    Where ``options.bundles`` says so, each finished leak-free trial that was asked for is written as a bundle too, but
+    for one that a bundle stands for.
     Raises ``InputError`` for options that cannot be, for a bundle that cannot stand for a trial, and where the folder
     of runs holds trials on other data or folds or of another seed, sensitivity or task.
     """
@@ -285,11 +286,16 @@ def write_comparison(
 
 def _command(options: CompareOptions, finished: Mapping[Trial, Mapping[str, Any]]) -> str:
     """Give the calls, one after the other, that do all finished trials again; one for all that were run alike."""
-    calls: dict[_Asked, list[Trial]] = {}
+    of_network: dict[tuple[str, _Asked], list[Trial]] = {}
     for trial, facts in finished.items():
-        calls.setdefault(_Asked.of(trial, facts), []).append(trial)
+        of_network.setdefault((trial.network, _Asked.of(trial, facts)), []).append(trial)
+    # Networks share a call only where it asks for the very trials of each.
+    calls: dict[tuple[_Asked, frozenset[tuple[str, int]]], list[Trial]] = {}
+    for (_, asked), trials in of_network.items():
+        splits = frozenset((trial.split, trial.fold) for trial in trials)
+        calls.setdefault((asked, splits), []).extend(trials)
     # An ensemble can only be joined after its members.
-    ordered = sorted(calls.items(), key=lambda call: call[0].joined)
+    ordered = sorted(((asked, trials) for (asked, _), trials in calls.items()), key=lambda call: call[0].joined)
     commands = [
         replace(
             options,
@@ -352,7 +358,8 @@ def _network(name: str, finished: Mapping[Trial, Result], measured: pd.DataFrame
     if not own:
         return {**about, "not_trained": reasons[0] if reasons else _not_trained(name)}
     facts = [result.facts for result in own]
-    first = next((result for result in own if result.graph), own[0])
+    # A bundle's network may have another size than the same one trained on other splits.
+    first = min(own, key=lambda result: (result.facts["split"] != LEAK_FREE, result.graph is None))
     rows = {split: measured[(measured["network"] == name) & (measured["split"] == split)] for split in SPLITS}
     default = measured[(measured["network"] == DEFAULT_MODEL) & (measured["split"] == LEAK_FREE)]
     return {
@@ -380,7 +387,7 @@ def _costs(result: Result) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         graph = result.graph or Path(folder) / GRAPH_FILE
         if result.graph is None:
-            export_graph(build(result.facts["network"], size=size), graph)
+            export_graph(build(result.facts["network"], size=size, task=result.facts.get("task", FOUR_CLASS)), graph)
         size_on_disk = graph.stat().st_size if result.graph else result.facts[SIZE_ON_DISK]
         return {SIZE_ON_DISK: size_on_disk, "latency_ms": round(latency(graph, size), 3)}
 
@@ -389,8 +396,8 @@ def _not_trained(name: str) -> str:
     members = NETWORKS[name].members
     first = f" {' and '.join(members)} come first." if members else ""
     return (
-        "Nobody has asked this comparison for it yet; train it with python -m braintumor compare --data DIR --networks "
-        f"{name}.{first}"
+        "No finished training of it is in this comparison; train it with python -m braintumor compare --data DIR "
+        f"--networks {name}.{first}"
     )
 
 

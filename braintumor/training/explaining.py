@@ -156,9 +156,9 @@ class _Subject:
         self._graph = Graph.of(bundle)
         self._model = keras.saving.load_model(bundle.folder / KERAS_FILE, compile=False)
         self._randomized = self._model
-        # An ensemble has no classifier of its own, but knows every class.
+        # An ensemble has no classifier of its own.
         classifiers = [layer.output.shape[-1] for layer in self._model.layers if layer.name == CLASSIFIER_LAYER]
-        self._units = int(classifiers[0]) if classifiers else len(CLASSES)
+        self._units = int(classifiers[0]) if classifiers else len(CLASSES) if bundle.kinds else 1
         located = [faithfulness.MAP] if "map" in self._model.output else []
         self.methods = (*methods_for(bundle), *located, *faithfulness.FLOORS)
 

@@ -21,7 +21,7 @@ from braintumor.training.losses import (
     MARGINAL,
     MarginalCrossEntropy,
     OutlineLoss,
-    allowed_accuracy,
+    accuracy_for,
     loss_of,
 )
 from braintumor.training.profiling import device
@@ -198,7 +198,7 @@ def _compile(model: keras.Model, options: FitOptions) -> None:
     weights = {"logits": 1.0}
     if _map_side(model):
         losses["map"], weights["map"] = OutlineLoss(rest=options.rest_weight), options.outline_weight
-    model.compile(optimizer, losses, loss_weights=weights, metrics={"logits": [_named_accuracy()]})
+    model.compile(optimizer, losses, loss_weights=weights, metrics={"logits": [_named_accuracy(model)]})
 
 
 def _batches(train: ExperimentData, options: FitOptions, epoch: int, map_side: int | None) -> PictureBatches:
@@ -216,8 +216,8 @@ def _batches(train: ExperimentData, options: FitOptions, epoch: int, map_side: i
     )
 
 
-def _named_accuracy() -> keras.metrics.Metric:
-    return keras.metrics.MeanMetricWrapper(allowed_accuracy, name="accuracy")
+def _named_accuracy(model: keras.Model) -> keras.metrics.Metric:
+    return keras.metrics.MeanMetricWrapper(accuracy_for(model), name="accuracy")
 
 
 def _map_side(model: keras.Model) -> int | None:
@@ -285,7 +285,7 @@ class _Judge:
         allowed = allowed_classes(self._validation.index["label"])
         found = model.predict(pictures, batch_size=64, verbose=0)
         loss = float(MarginalCrossEntropy()(allowed, found["logits"]))
-        accuracy = float(keras.ops.mean(allowed_accuracy(allowed, found["logits"])))
+        accuracy = float(keras.ops.mean(accuracy_for(model)(allowed, found["logits"])))
         measured = {"val_loss": loss, "val_accuracy": accuracy}
         if "map" in found:
             outlines = [self._validation.outline(row) for row in range(len(pictures))]

@@ -13,7 +13,7 @@ from braintumor.errors import InputError
 from braintumor.networks.registry import CLASSIFIER_LAYER
 from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR
 from braintumor.training.experiment import ExperimentData
-from braintumor.training.losses import MarginalCrossEntropy, allowed_accuracy
+from braintumor.training.losses import MarginalCrossEntropy, accuracy_for
 from braintumor.training.sampling import allowed_classes
 
 _MOST_STEPS = 2000
@@ -59,5 +59,5 @@ def _measured(model: keras.Model, data: ExperimentData, prefix: str) -> dict[str
     allowed = allowed_classes(data.index["label"])
     return {
         f"{prefix}loss": float(MarginalCrossEntropy()(allowed, logits)),
-        f"{prefix}accuracy": float(keras.ops.mean(allowed_accuracy(allowed, logits))),
+        f"{prefix}accuracy": float(keras.ops.mean(accuracy_for(model)(allowed, logits))),
     }

@@ -1,5 +1,6 @@
 """Losses that learn from labels of any precision, and Keras's own for labels of one kind."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -7,7 +8,7 @@ from keras import ops
 
 from braintumor.errors import InputError
 from braintumor.networks.answering import highest_mean
-from braintumor.networks.heads import BINARY, check_task
+from braintumor.networks.heads import BINARY, check_task, tells_kinds
 
 MARGINAL = "marginal"
 LOSSES = (MARGINAL, "categorical", "sparse_categorical", BINARY)
@@ -96,6 +97,19 @@ def allowed_accuracy(y_true: Any, y_pred: Any) -> Any:
     """Tell for each row whether the most probable class is one that its label allows."""
     best = ops.one_hot(ops.argmax(y_pred, axis=-1), ops.shape(y_pred)[-1])
     return ops.sum(best * ops.cast(y_true, best.dtype), axis=-1)
+
+
+@keras.saving.register_keras_serializable("braintumor")
+def tumor_accuracy(y_true: Any, y_pred: Any) -> Any:
+    """Tell for each row whether tumor or not is right at even odds, for a network that splits P(tumor) among kinds."""
+    tumor = ops.logsumexp(y_pred[:, :-1], axis=-1) >= y_pred[:, -1]
+    return ops.cast(ops.equal(tumor, y_true[:, -1] < 0.5), y_pred.dtype)
+
+
+def accuracy_for(model: keras.Model) -> Callable[[Any, Any], Any]:
+    """Give what tells each row's answer right or wrong: of the classes that its label allows, or of tumor or not."""
+    found: Callable[[Any, Any], Any] = allowed_accuracy if tells_kinds(model) else tumor_accuracy
+    return found
 
 
 @keras.saving.register_keras_serializable("braintumor")

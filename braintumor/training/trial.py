@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from braintumor.bundles import GRAPH_FILE, HISTORY_FILE, KERAS_FILE, PREDICTIONS_FILE, SEGMENTATION_FILE, Bundle
+from braintumor.bundles import (
+    GRAPH_FILE,
+    HISTORY_FILE,
+    KERAS_FILE,
+    PREDICTIONS_FILE,
+    SEGMENTATION_FILE,
+    Bundle,
+    read_card,
+)
 from braintumor.errors import InputError
 from braintumor.evaluation import fit_referral
 from braintumor.evaluation.comparison import (
@@ -28,6 +36,7 @@ from braintumor.inference import Graph, GraphOutput
 from braintumor.networks import NETWORKS
 from braintumor.networks.ensemble import joined
 from braintumor.networks.heads import BINARY, FOUR_CLASS
+from braintumor.networks.imagenet import IMAGENET
 from braintumor.taxonomy import NO_TUMOR
 from braintumor.training.bundling import write_bundle
 from braintumor.training.deciding import (
@@ -112,7 +121,7 @@ def _tenth(units: "pd.Series[str]", seed: int) -> NDArray[np.object_]:
 
 
 def measured_part(data: ExperimentData, trial: Trial) -> ExperimentData:
-    """Give the pictures that the trial is measured on: distinct ones where nothing may leak, else all of them."""
+    """Give the pictures that the trial is measured on: distinct ones of a fold, all of what others publish."""
     return data.distinct("test") if trial.split == LEAK_FREE else data.part("test")
 
 
@@ -176,31 +185,47 @@ def join_trial(trial: Trial, options: RunOptions, data: ExperimentData, facts: M
 def bundle_trial(trial: Trial, options: RunOptions, data: ExperimentData) -> dict[str, Any]:
     """Write the network of a finished trial as the bundle ``options.models / options.name`` and give its card.
 
-    ``data`` is split as for ``train_trial``. Raises ``InputError`` where it was trained from other weights than named.
+    ``data`` is split as for ``train_trial``. A bundle of the same training is left as it is. Raises ``InputError``
+    where another one has the name, where a bundle stood for the trial, and where no one call would train it again.
     """
-    folder, known = trial.folder(options.runs), trial.facts(options.runs) or {}
-    members = [replace(trial, network=name).folder(options.runs) for name in NETWORKS[trial.network].members]
-    if not members and known.get("initial_weights") != options.initial_weights:
-        raise InputError(
-            f"{trial} was trained from {known.get('initial_weights') or 'no weights'}; say so with --weights, or "
-            f"delete {folder} to train it anew."
-        )
-    asked = replace(
-        options, epochs=known.get("asked_epochs", options.epochs), bfloat16=known.get("bfloat16", options.bfloat16)
-    ).settled()
+    folder, target = trial.folder(options.runs), options.models / options.name
+    trained = [replace(trial, network=name) for name in NETWORKS[trial.network].members] or [trial]
+    asked = _asked_again(trial, options, [one.facts(options.runs) or {} for one in trained])
+    histories = [pd.read_csv(one.folder(options.runs) / HISTORY_FILE) for one in trained]
+    history = join_histories(histories, folder / WHOLE_HISTORY_FILE)
+    if target.exists():
+        card, same = read_card(target), (target / HISTORY_FILE).read_bytes() == history.read_bytes()
+        if not same or card.get("command") != asked.command:
+            raise InputError(f"{target} holds another training; rename it or delete it, and ask for bundles again.")
+        return card
     facts = card_facts(
         asked,
         data.index,
         kept=kept_epochs(folder),
-        devices=known.get("device", NOT_RECORDED),
+        devices=(trial.facts(options.runs) or {}).get("device", NOT_RECORDED),
         initial=asked.weights_identity(),
     )
-    histories = [pd.read_csv(where / HISTORY_FILE) for where in members or [folder]]
-    history = join_histories(histories, folder / WHOLE_HISTORY_FILE)
     model = keras.saving.load_model(folder / KERAS_FILE, compile=False)
-    return write_bundle(
-        model, _taught(data, options.task), history, options.models / options.name, facts, options.sensitivity
-    )
+    return write_bundle(model, _taught(data, options.task), history, target, facts, options.sensitivity)
+
+
+def _asked_again(trial: Trial, options: RunOptions, known: Sequence[Mapping[str, Any]]) -> RunOptions:
+    """Give the options that train a trial again, from what its networks' own facts say."""
+    if any(facts.get("bundle") for facts in known):
+        raise InputError(f"A bundle stands for {trial}, so there is no other to write of it.")
+    keys = {"initial_weights": options.initial_weights, "asked_epochs": options.epochs, "bfloat16": options.bfloat16}
+    weights, epochs, bfloat16 = ({facts.get(key, given) for facts in known} for key, given in keys.items())
+    if len(weights) > 1 or len(epochs) > 1 or len(bfloat16) > 1:
+        raise InputError(f"{trial} joins networks that were trained in different ways, so no one call does it again.")
+    (told,) = weights
+    if told == IMAGENET and len(known) > 1:
+        options = replace(options, weights=told)
+    if told != options.initial_weights:
+        raise InputError(
+            f"{trial} was trained from {told or 'no weights'}; say so with --weights, or delete "
+            f"{trial.folder(options.runs)} to train it anew."
+        )
+    return replace(options, epochs=epochs.pop(), bfloat16=bfloat16.pop()).settled()
 
 
 def take_bundle(trial: Trial, runs: Path, bundle: Bundle, data: ExperimentData, facts: Mapping[str, Any]) -> None:

@@ -35,7 +35,7 @@ from braintumor.training.comparing import (
 from braintumor.training.export import export_bundle
 from braintumor.training.fitting import FitOptions
 from braintumor.training.profiling import device
-from braintumor.training.trial import ACROSS, SPLITS, Trial, split_rows
+from braintumor.training.trial import ACROSS, SPLITS, Trial, _asked_again, split_rows
 from tests.conftest import ROOT, flat, phantom_scan
 
 SHIPPED = ROOT / "models" / "comparison"
@@ -550,8 +550,41 @@ def test_a_compared_network_becomes_a_bundle_that_the_app_can_use(compared, tmp_
         export_bundle(bundle, tmp_path / f"{name}.h5")
         assert (tmp_path / f"{name}.h5").stat().st_size > 0
     assert "--network lenet --name lenet-fold0" in load_bundle(tmp_path / "lenet-fold0").card["command"]
-    other = replace(asked, networks=("lenet",), weights={"lenet": "imagenet"})
-    assert "was trained from no weights; say so with --weights" in compare(other)[1]["lenet on leak_free fold 0"]
+    card = tmp_path / "lenet-fold0" / "card.json"
+    before = card.stat().st_mtime_ns
+    lenet = replace(asked, networks=("lenet",))
+    assert not compare(lenet)[1]
+    assert card.stat().st_mtime_ns == before, "the same training is left as it is"
+    rewritten(card, lambda content: content.update(command="another"))
+    for changed, words in (
+        (lenet, "lenet-fold0 holds another training; rename it or delete it"),
+        (replace(lenet, weights={"lenet": "imagenet"}), "was trained from no weights; say so with --weights"),
+    ):
+        assert words in compare(changed)[1]["lenet on leak_free fold 0"]
+    default = replace(lenet, networks=("efficient_unet",))
+    assert "A bundle stands for efficient_unet on leak_free fold 0" in next(iter(compare(default)[1].values()))
+
+
+@pytest.mark.parametrize(
+    ("facts", "weights", "expected"),
+    [
+        ([{"asked_epochs": 2, "initial_weights": "imagenet"}] * 2, None, ("imagenet", 2)),
+        ([{"asked_epochs": 2, "initial_weights": None}] * 2, None, (None, 2)),
+        ([{"asked_epochs": 2}, {"asked_epochs": 4}], None, "trained in different ways"),
+        ([{"initial_weights": "imagenet"}, {"initial_weights": None}], None, "trained in different ways"),
+        ([{"initial_weights": "v.h5"}] * 2, None, "was trained from v.h5"),
+        ([{"bundle": "b-1.0.0"}], None, "A bundle stands for"),
+    ],
+)
+def test_the_members_of_an_ensemble_say_how_it_is_trained_again(facts, weights, expected, tmp_path):
+    trial = Trial("ensemble", "leak_free", 0)
+    options = CompareOptions(data=tmp_path, runs=tmp_path, out=tmp_path, weights={"ensemble": weights}).of(trial)
+    if isinstance(expected, str):
+        with pytest.raises(InputError, match=expected):
+            _asked_again(trial, options, facts)
+    else:
+        found = _asked_again(trial, options, facts)
+        assert (found.weights, found.epochs) == expected
 
 
 def index_of(rows=200, dataset="masoud"):
@@ -641,7 +674,21 @@ def trial_facts(epochs=12, ended="shortened", **more):
                 ("lenet", "published", 0): trial_facts(),
                 ("cnn512", "leak_free", 1): trial_facts(asked_epochs=12, epochs=9),
             },
-            ["--networks lenet cnn512 --folds 5 --run-folds 0 1 2 --seed 0 --published --epochs 12 --bfloat16"],
+            [
+                "--networks lenet --folds 5 --run-folds 0 2 --seed 0 --published --epochs 12 --bfloat16",
+                "--networks cnn512 --folds 5 --run-folds 1 --seed 0 --epochs 12 --bfloat16",
+            ],
+        ),
+        (
+            {
+                ("lenet", "leak_free", 1): trial_facts(),
+                ("lenet", "br35h_to_navoneel", 0): trial_facts(),
+                ("cnn512", "leak_free", 1): trial_facts(),
+                ("cnn512", "br35h_to_navoneel", 0): trial_facts(),
+            },
+            [
+                "--networks lenet cnn512 --folds 5 --run-folds 1 --seed 0 --br35h-to-navoneel --epochs 12 --bfloat16",
+            ],
         ),
         (
             {

@@ -6,15 +6,18 @@ from keras import ops
 from scipy import ndimage
 
 from braintumor.errors import InputError
+from braintumor.networks import build
 from braintumor.taxonomy import LABELS, members
 from braintumor.training.losses import (
     LOSSES,
     LabelCrossEntropy,
     MarginalCrossEntropy,
     OutlineLoss,
+    accuracy_for,
     allowed_accuracy,
     chosen_loss,
     loss_of,
+    tumor_accuracy,
 )
 
 RANDOM = np.random.default_rng(0)
@@ -167,6 +170,20 @@ def test_a_loss_that_does_not_fit_is_refused(name, task, sentence):
 def test_accuracy_asks_whether_the_label_allows_the_answer(label, logits, right):
     found = ops.convert_to_numpy(allowed_accuracy(_allowed(label), np.array([logits], np.float32)))
     assert found.tolist() == [right]
+
+
+@pytest.mark.parametrize(
+    ("label", "p_tumor", "right"),
+    [("tumor", 0.7, 1), ("tumor", 0.4, 0), ("notumor", 0.7, 0), ("notumor", 0.4, 1), ("notumor", 0.3, 1)],
+)
+def test_accuracy_of_tumor_or_not_is_at_even_odds(label, p_tumor, right):
+    logits = np.log(np.array([[p_tumor / 3] * 3 + [1 - p_tumor]], np.float32))
+    assert ops.convert_to_numpy(tumor_accuracy(_allowed(label), logits)).tolist() == [right]
+
+
+@pytest.mark.parametrize(("task", "expected"), [("four_class", allowed_accuracy), ("binary", tumor_accuracy)])
+def test_a_network_is_measured_by_what_it_tells(task, expected):
+    assert accuracy_for(build("lenet", size=32, task=task)) is expected
 
 
 def _maps(rows, side=6, seed=1):
