@@ -15,6 +15,7 @@ from braintumor.dashboard.comparison_tables import (
 from braintumor.dashboard.comparison_tables import (
     ComparisonError,
     comparison_stamp,
+    paired_intervals,
     read_comparison,
     same_pictures,
 )
@@ -32,11 +33,8 @@ from braintumor.dashboard.leakage_tables import (
     sizes_table,
 )
 from braintumor.dashboard.metric_sections import elements
-from braintumor.evaluation.comparison import LEAK_FREE, PUBLISHED
 from braintumor.reports import guarded, percent, source
 from braintumor.taxonomy import TITLES
-
-_PAIRED = {LEAK_FREE: "No copy in training", PUBLISHED: "Copies in training (inflated)"}
 
 
 @st.cache_data(max_entries=2, show_spinner="Computing the figures")
@@ -192,13 +190,7 @@ def _show_networks(models_dir: Path) -> None:
     if same.empty:
         st.info(f"No network was trained both ways yet; `{COMPARE}` does so.")
         return
-    parts = [
-        same[["title", key, f"{key}_low", f"{key}_high"]]
-        .set_axis(["title", "value", "low", "high"], axis=1)
-        .assign(split=split)
-        for key, split in _PAIRED.items()
-    ]
-    elements.chart(charts.network_intervals(pd.concat(parts).sort_index(kind="stable"), "Accuracy", True), "networks")
+    elements.chart(charts.network_intervals(paired_intervals(same), "Accuracy", True), "networks")
     st.caption(
         f"The same {int(same['images'].max()):,} pictures at most, once on a leak-free fold, once after training "
         "on the published training part with the copies that it holds. The training sets differ in size and sources, "

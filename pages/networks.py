@@ -21,6 +21,7 @@ from braintumor.dashboard.comparison_tables import (
     cut_short,
     interval_table,
     overview,
+    paired_intervals,
     read_comparison,
     same_pictures,
 )
@@ -364,6 +365,7 @@ def _across(comparison: Comparison, across: pd.DataFrame) -> None:
         f"**Trained on Br35H, tested on Navoneel's set**, as some publish for tumor or not: {shared} have a copy in "
         "the training set. Beside it the same test, trained without what the two sets share."
     )
+    elements.chart(charts.network_intervals(paired_intervals(across), "Accuracy, tumor or not", True), "across")
     splits = {
         BR35H_TO_NAVONEEL: ("published", "As published (inflated)"),
         BR35H_TO_NAVONEEL_LEAK_FREE: ("leak_free", "Leak-free"),
@@ -404,14 +406,21 @@ def _learned_from(comparison: Comparison, name: str) -> str:
 def _measured(comparison: Comparison, name: str) -> str:
     if name not in comparison.trained:
         return "Here: not trained."
-    clean, leaking = (
-        " and ".join(
-            f"{in_words(*spread((comparison.networks[name].get(split) or {}).get(key) or {}))} {words}"
-            for key, words in (("accuracy", "over four classes"), ("accuracy_tumor", "for tumor or not"))
-        )
-        for split in (LEAK_FREE, PUBLISHED)
-    )
-    return f"Here, leak-free: {clean}; on the published split (inflated): {leaking}."
+    told = [
+        f"{where}: {_both_accuracies(figures)}"
+        for split, where in ((LEAK_FREE, "leak-free"), (PUBLISHED, "on the published split (inflated)"))
+        if (figures := comparison.networks[name].get(split))
+    ]
+    return f"Here, {'; '.join(told)}." if told else "Here: on neither split."
+
+
+def _both_accuracies(figures: dict[str, Any]) -> str:
+    known = {
+        words: values
+        for key, words in (("accuracy", "over four classes"), ("accuracy_tumor", "for tumor or not"))
+        if math.isfinite((values := spread(figures.get(key) or {}))[0])
+    }
+    return " and ".join(f"{in_words(*values)} {words}" for words, values in known.items())
 
 
 def _not_trained(comparison: Comparison) -> None:

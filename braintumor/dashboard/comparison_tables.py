@@ -39,6 +39,8 @@ _ALL_SPLITS: Mapping[str, str] = {
     BR35H_TO_NAVONEEL_LEAK_FREE: "Br35H to Navoneel, leak-free",
 }
 
+_COPIES: Mapping[str, str] = {LEAK_FREE: "No copy in training", PUBLISHED: "Copies in training (inflated)"}
+
 _ENDS: Mapping[str, str] = {"shortened": ", cut short", "patience": ", no more gain"}
 """What is said of a training that ended before its planned epochs, the worse first."""
 
@@ -221,6 +223,17 @@ def same_pictures(comparison: Comparison, clean: str = LEAK_FREE, leaking: str =
         if len(both):
             rows.append({"network": name, "title": comparison.title(name), **_paired(both)})
     return pd.DataFrame(rows)
+
+
+def paired_intervals(same: pd.DataFrame) -> pd.DataFrame:
+    """Lay both accuracies of ``same_pictures`` under each other: title, split (in words), value, low and high."""
+    parts = [
+        same[["title", key, f"{key}_low", f"{key}_high"]]
+        .set_axis(["title", "value", "low", "high"], axis=1)
+        .assign(split=split)
+        for key, split in _COPIES.items()
+    ]
+    return pd.concat(parts).sort_index(kind="stable")
 
 
 def _paired(both: pd.DataFrame) -> dict[str, float | int]:

@@ -118,6 +118,8 @@ def test_what_was_published_across_two_sets_stands_beside_the_same_without_leaks
     rows = pd.read_csv(folder / "predictions.csv").query("split == 'br35h_to_navoneel'")
     right = ((rows["p_notumor"] <= 0.5) == (rows["label"] == "tumor")).mean()
     assert table["As published (inflated)"].item().startswith(f"{right:.1%}")
+    names = {trace.get("name") for trace in chart(page, "Accuracy, tumor or not")["data"]}
+    assert {"No copy in training", "Copies in training (inflated)"} <= names
 
 
 def test_two_networks_stand_side_by_side(models):
