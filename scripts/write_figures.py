@@ -333,9 +333,9 @@ def _told(figure: Mapping[str, Any] | None, is_share: bool) -> str:
 
 def _both(row: Mapping[str, Any]) -> list[str]:
     short = cut_short([run for run in row["runs"] if run["split"] == PUBLISHED])
-    after = {LEAK_FREE: "", PUBLISHED: f" after {short}" if short and row["published"] else ""}
+    behind = {LEAK_FREE: "", PUBLISHED: f", {short}" if short and row["published"] else ""}
     return [
-        _told(row[split] and row[split][key], True) + after[split]
+        _told(row[split] and row[split][key], True) + behind[split]
         for key in ("accuracy", "accuracy_tumor")
         for split in (LEAK_FREE, PUBLISHED)
     ]
