@@ -154,9 +154,11 @@ def main() -> None:
     parser.add_argument("ideas", nargs="*", help="default: all, or none beside a bundle")
     options = parser.parse_args()
     index = split_index(labelled_index(options.data), folds=5, fold=0, seed=0)
-    for name in options.ideas or ([] if options.bundle else IDEAS):
+    names = options.ideas or ([] if options.bundle else list(IDEAS))
+    if names:
         data = prepare_pictures(options.data, index, SIZE, options.runs)
-        _keep(name, _try(name, IDEAS[name], data, options))
+        for name in names:
+            _keep(name, _try(name, IDEAS[name], data, options))
     if options.bundle:
         _keep(SHIPPED, _shipped(load_bundle(options.bundle), index, options))
 
