@@ -194,7 +194,7 @@ def _show_networks(models_dir: Path) -> None:
     st.caption(
         f"The same {int(same['images'].max()):,} pictures at most, once on a leak-free fold, once after training "
         "on the published training part with the copies that it holds. The training sets differ in size and sources, "
-        "too."
+        "too, and some trainings in length: the page “Networks” names those that were cut short."
     )
 
 

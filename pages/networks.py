@@ -143,7 +143,8 @@ def _leakage(comparison: Comparison, same: pd.DataFrame) -> None:
     st.caption(
         f"Accuracy {'over four classes' if comparison.tells_kinds else 'of tumor or not'}; in brackets 95% intervals "
         "over groups, for the gap with both answers of an image drawn together. Training sets differ in size and "
-        "sources, too: the published one is of one collection alone."
+        "sources, too: the published one is of one collection alone. So do some trainings in length: the chart above "
+        "names those that were cut short."
     )
 
 
