@@ -165,6 +165,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--learning-rate", type=float, help="default: the network's")
     train.add_argument("--recipe", help="how pictures are drawn; see docs/model-bundles.md (default: the network's)")
+    train.add_argument(
+        "--unfreeze", action="store_true", help="train too what stays as ImageNet weights had it, but the first layer"
+    )
     train.add_argument("--bfloat16", action="store_true", help="compute in bfloat16: faster on processors that can")
     train.add_argument("--sensitivity", type=float, default=0.95, help="share of tumors the operating point must find")
     train.add_argument("--runs", type=Path, default=settings.ROOT / "runs", help="folder for checkpoints")
@@ -340,6 +343,7 @@ def _train(options: argparse.Namespace) -> int:
         seed=options.seed,
         learning_rate=options.learning_rate,
         recipe=options.recipe,
+        unfreeze=options.unfreeze,
         bfloat16=options.bfloat16,
         sensitivity=options.sensitivity,
         task=options.task,

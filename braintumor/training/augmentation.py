@@ -72,7 +72,8 @@ class Augmentation:
             turned = Image.fromarray(np.ascontiguousarray(np.rot90(layer, turns)))
             return np.asarray(turned.transform((side, side), Image.Transform.MESH, mesh, Image.Resampling.BILINEAR))
 
-        return move(picture), None if outline is None else move(outline)
+        # Most outlines are empty, and stay so wherever they are moved.
+        return move(picture), outline if outline is None or not outline.any() else move(outline)
 
     def _recolor(self, picture: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
         grey = self._reshade(np.asarray(picture / np.float32(255)), random)

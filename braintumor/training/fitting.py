@@ -66,6 +66,11 @@ class FitOptions:
     loss: str = MARGINAL
 
 
+def patience(epochs: int) -> int:
+    """Give the patience of a run of so many epochs: half of them, for much is gained when the rate falls at the end."""
+    return max(FitOptions.patience, epochs // 2)
+
+
 class TrainingError(InputError):
     """A training run that cannot go on; the message says what to change."""
 
@@ -93,13 +98,14 @@ def fit(
             f"{folder} holds a run on other data or with other options; choose another name or delete it."
         )
     state.identity = identity
-    if state.epoch:
-        model = _restored(folder / state.last_file, options)
-    else:
-        _compile(model, options)
     judge = _Judge(train, validation, options)
     recorder = _Recorder(folder, state, judge, options)
+    # A run that is over needs no more than its best states.
     if not recorder.finished(state.epoch):
+        if state.epoch:
+            model = _restored(folder / state.last_file, options)
+        else:
+            _compile(model, options)
         state.add_device(device())
         batches = _batches(train, options, state.epoch, _map_side(model))
         # Shuffled, batches would come in an order that a resumed run does not know.

@@ -4,6 +4,7 @@ import os
 import platform
 import statistics
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +49,19 @@ def latency(path: Path, size: int, threads: int = 2) -> float:
 
 
 def device() -> str:
-    """Name the processor and its cores, and the accelerators that TensorFlow sees."""
+    """Name the processor and its cores, and the accelerators that Keras's backend sees."""
+    return ", ".join([f"{_processor()}, {os.cpu_count()} cores", *_accelerators(keras.backend.backend())])
+
+
+def _accelerators(backend: str) -> list[str]:
+    if backend == "jax":
+        return [str(one.device_kind) for one in import_module(backend).devices() if one.platform != "cpu"]
     import tensorflow as tf
 
     found: list[dict[str, Any]] = [
         tf.config.experimental.get_device_details(one) for one in tf.config.list_physical_devices("GPU")
     ]
-    accelerators = [str(details.get("device_name", "GPU")) for details in found]
-    return ", ".join([f"{_processor()}, {os.cpu_count()} cores", *accelerators])
+    return [str(details.get("device_name", "GPU")) for details in found]
 
 
 def _processor() -> str:

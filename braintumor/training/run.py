@@ -27,7 +27,7 @@ from braintumor.training.experiment import (
     prepare_pictures,
     split_index,
 )
-from braintumor.training.fitting import NOT_RECORDED, FitOptions, fit, kept_epochs, trained_on
+from braintumor.training.fitting import NOT_RECORDED, FitOptions, fit, kept_epochs, patience, trained_on
 from braintumor.training.logistic import fit_logistic
 from braintumor.training.losses import chosen_loss
 from braintumor.training.profiling import device
@@ -67,6 +67,24 @@ RECIPES: dict[str, Sampling] = {
         _REGRAFTED,
         by_source=False,
     ),
+    "varied": Sampling(
+        Augmentation(
+            scaling=0.25,
+            warp=0.08,
+            brightness=0.16,
+            contrast=0.5,
+            gamma=1.0,
+            bias_field=0.8,
+            noise=10.0,
+            blur=1.5,
+            coarseness=1.5,
+            jpeg=0.25,
+            upside_down=0.1,
+            quarter_turn=0.05,
+        ),
+        _REGRAFTED,
+        by_source=False,
+    ),
     # As the plain networks were published.
     "unchanged": _drawn_plainly(_STILL),
     "turned_cropped": _drawn_plainly(replace(_STILL, rotation=15.0, scaling=0.15, crop=0.15, flip=0.5)),
@@ -81,6 +99,8 @@ class RunOptions:
     """What a training run was asked for; see ``python -m braintumor train --help``.
 
     ``weights`` is a file, or "imagenet". Epochs, learning rate, recipe and loss are those of the network where None.
+    With ``unfreeze`` the layers are trained too that a network keeps as its ImageNet weights had them, but for the
+    first convolution.
     """
 
     data: Path
@@ -101,6 +121,7 @@ class RunOptions:
     sensitivity: float = SENSITIVITY
     task: str = FOUR_CLASS
     loss: str | None = None
+    unfreeze: bool = False
 
     @property
     def command(self) -> str:
@@ -112,6 +133,7 @@ class RunOptions:
         keys = ("name", "version", "recipe", "loss", "epochs", "folds", "fold", "seed")
         given += [f"--{key} {getattr(self, key)}" for key in keys if getattr(self, key) is not None]
         given += [f"--learning-rate {self.learning_rate:g}"] if self.learning_rate is not None else []
+        given += ["--unfreeze"] if self.unfreeze else []
         given += ["--bfloat16"] if self.bfloat16 else []
         given += [] if self.sensitivity == SENSITIVITY else [f"--sensitivity {self.sensitivity:g}"]
         return " ".join(["python -m braintumor train --data DIR", *given])
@@ -246,20 +268,35 @@ def start(options: RunOptions) -> keras.Model:
     keras.utils.set_random_seed(options.seed)
     keras.config.set_dtype_policy("mixed_bfloat16" if options.bfloat16 else "float32")
     try:
-        if not (isinstance(weights, Path) and weights.suffix == KERAS_SUFFIX):
-            return _built(network, options, weights)
-        model = _built(network, options, None)
-        trained = keras.saving.load_model(weights, compile=False)
-        model.set_weights(trained.get_weights())
-        for layer, source in zip(model.layers, trained.layers, strict=True):
-            # What that training kept as it came, this one keeps too.
-            layer.trainable = source.trainable
+        if isinstance(weights, Path) and weights.suffix == KERAS_SUFFIX:
+            model = _gone_on_with(_built(network, options, None), weights)
+        else:
+            model = _built(network, options, weights)
     except InputError:
         raise
     except (OSError, ValueError) as error:
         raise InputError(f"{weights} holds no {network.name} that training can start from ({error}).") from error
     finally:
         keras.config.set_dtype_policy("float32")
+    if options.unfreeze:
+        _unfreeze(model)
+    return model
+
+
+def _unfreeze(model: keras.Model) -> None:
+    """Let all be trained but what the first convolution, and its normalization, kept: edges look alike everywhere."""
+    weighted = [layer for layer in model.layers if layer.weights]
+    normed = isinstance(weighted[1], keras.layers.BatchNormalization)
+    for layer in weighted[2 if normed else 1 :]:
+        layer.trainable = True
+
+
+def _gone_on_with(model: keras.Model, path: Path) -> keras.Model:
+    trained = keras.saving.load_model(path, compile=False)
+    model.set_weights(trained.get_weights())
+    for layer, source in zip(model.layers, trained.layers, strict=True):
+        # What that training kept as it came, this one keeps too.
+        layer.trainable = source.trainable
     return model
 
 
@@ -353,8 +390,10 @@ def _trained(options: RunOptions, data: ExperimentData, folder: Path, identity: 
     train, validation = data.part("train"), data.distinct("validation")
     if options.network == LOGISTIC:
         return fit_logistic(model, data.distinct("train"), validation, folder)
-    task = "" if options.task == FOUR_CLASS else f" {options.task}"
-    return fit(model, train, validation, folder, fitting, f"{options.network} {options.size} {identity}{task}")
+    what = f"{options.network} {options.size} {identity}"
+    what += "" if options.task == FOUR_CLASS else f" {options.task}"
+    what += " unfrozen" if options.unfreeze else ""
+    return fit(model, train, validation, folder, fitting, what)
 
 
 def _fit_options(options: RunOptions) -> FitOptions:
@@ -364,6 +403,7 @@ def _fit_options(options: RunOptions) -> FitOptions:
     assert options.loss is not None
     return FitOptions(
         epochs=options.epochs,
+        patience=patience(options.epochs),
         seed=options.seed,
         learning_rate=options.learning_rate,
         sampling=_recipe(options.recipe),

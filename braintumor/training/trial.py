@@ -50,7 +50,7 @@ from braintumor.training.deciding import (
 )
 from braintumor.training.experiment import ExperimentData, index_digest, split_index
 from braintumor.training.export import export_graph, without_optimizer
-from braintumor.training.fitting import NOT_RECORDED, FitOptions, best_so_far, kept_epochs, trained_on
+from braintumor.training.fitting import NOT_RECORDED, best_so_far, kept_epochs, patience, trained_on
 from braintumor.training.measuring import DIGITS, published_test
 from braintumor.training.profiling import device, operations
 from braintumor.training.run import WHOLE_HISTORY_FILE, RunOptions, card_facts, join_histories, train_network
@@ -285,7 +285,7 @@ def _of_history(path: Path, planned: int) -> dict[str, Any]:
     """Say how long a run was, and why it was over: "ended" is "planned", "patience" or, when stopped, "shortened"."""
     history = pd.read_csv(path)
     epochs, best = len(history), int(history.loc[history["val_loss"].idxmin(), "epoch"])
-    in_vain = epochs - best >= FitOptions().patience
+    in_vain = epochs - best >= patience(planned)
     return {
         "planned_epochs": planned,
         "epochs": epochs,

@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from braintumor.training.fitting import (
     best_so_far,
     device,
     kept_epochs,
+    patience,
     trained_on,
 )
 from braintumor.training.losses import MarginalCrossEntropy, OutlineLoss
@@ -230,6 +232,15 @@ def test_a_finished_run_is_not_trained_again(whole, part):
         np.testing.assert_array_equal(found, wanted)
 
 
+def test_a_finished_run_needs_its_best_states_alone(whole, part, tmp_path):
+    for path in whole.folder.iterdir():
+        if not path.name.startswith("last-"):
+            shutil.copy(path, tmp_path)
+    again = _run(build_glass(whole.trained.name, seed=9), part, tmp_path)
+    for found, wanted in zip(again.best.get_weights(), whole.best.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
 @pytest.mark.parametrize(
     ("options", "identity"),
     [
@@ -262,6 +273,11 @@ def test_patience_ends_a_run_that_stops_improving(part, tmp_path, monkeypatch):
     monkeypatch.setattr(_Judge, "measure", lambda self, model: {**original(self, model), "val_loss": next(losses)})
     run = _run(build_glass("squeezenet"), part, tmp_path, replace(OPTIONS, epochs=30, patience=2))
     assert list(run.history["epoch"]) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("epochs", "longest"), [(1, 20), (40, 20), (41, 20), (100, 50)])
+def test_a_long_run_may_go_half_its_epochs_without_a_gain(epochs, longest):
+    assert patience(epochs) == longest
 
 
 def test_a_run_that_never_had_a_validation_loss_says_what_to_change(part, tmp_path, monkeypatch):

@@ -50,6 +50,7 @@ SHORTEST = (
     [
         ({}, SHORTEST),
         ({"bfloat16": True}, f"{SHORTEST} --bfloat16"),
+        ({"unfreeze": True}, f"{SHORTEST} --unfreeze"),
         ({"sensitivity": 0.98}, f"{SHORTEST} --sensitivity 0.98"),
         ({"size": 96}, SHORTEST.replace("--name", "--size 96 --name")),
         ({"weights": Path("/somewhere/private/w.h5")}, SHORTEST.replace("--name", "--weights w.h5 --name")),
@@ -94,7 +95,7 @@ def test_a_run_that_cannot_start_says_why_and_writes_nothing(changes, sentence, 
 
 def test_every_option_of_a_run_can_be_given_on_the_command_line(tmp_path, capsys):
     """The command of a bundle, with a folder in the place of DIR, gets as far as looking for the data."""
-    options = replace(OPTIONS, size=48, bfloat16=True, sensitivity=0.9, data=tmp_path / "none")
+    options = replace(OPTIONS, size=48, bfloat16=True, unfreeze=True, sensitivity=0.9, data=tmp_path / "none")
     words = options.command.replace("DIR", str(options.data)).split()[3:]
     assert main([*words, "--runs", str(tmp_path / "runs")]) == 2
     assert "none is not a folder" in capsys.readouterr().err
@@ -147,14 +148,18 @@ def test_training_can_start_from_a_trained_network_of_the_same_kind(tiny_bundle)
         start(replace(OPTIONS, network="squeezenet", size=48, weights=tiny_bundle / "model.keras"))
 
 
-def test_what_a_training_kept_as_it_came_stays_so_in_the_next(tmp_path):
+def test_what_a_training_kept_as_it_came_stays_so_in_the_next_unless_it_is_unfrozen(tmp_path):
     trained = build("efficient_unet", size=48)
     freeze(trained, blocks=2)
     trained.save(tmp_path / "kept.keras")
-    started = start(replace(OPTIONS, size=96, weights=tmp_path / "kept.keras"))
-    frozen = {layer.name for layer in started.layers if not layer.trainable}
+    options = replace(OPTIONS, size=96, weights=tmp_path / "kept.keras")
+    frozen = {layer.name for layer in start(options).layers if not layer.trainable}
     assert frozen == {layer.name for layer in trained.layers if not layer.trainable}
     assert {"stem", "block1_project"} <= frozen
+    unfrozen = start(replace(options, unfreeze=True))
+    assert {layer.name for layer in unfrozen.layers if layer.weights and not layer.trainable} == {"stem", "stem_norm"}
+    for found, expected in zip(unfrozen.get_weights(), trained.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize(
