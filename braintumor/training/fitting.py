@@ -24,7 +24,7 @@ from braintumor.training.losses import (
     accuracy_for,
     loss_of,
 )
-from braintumor.training.profiling import device
+from braintumor.training.profiling import device, software
 from braintumor.training.sampling import PictureBatches, Sampling, allowed_classes, target_maps
 from braintumor.training.writing import write_whole
 
@@ -107,6 +107,7 @@ def fit(
         else:
             _compile(model, options)
         state.add_device(device())
+        state.software = software()
         batches = _batches(train, options, state.epoch, _map_side(model))
         # Shuffled, batches would come in an order that a resumed run does not know.
         model.fit(
@@ -138,6 +139,11 @@ def trained_on(folder: Path) -> str | None:
     """Name the devices that trained the run in a folder, or ``NOT_RECORDED``; None where no run left its state."""
     state = _State.load(folder)
     return state.device or NOT_RECORDED if state.epoch else None
+
+
+def trained_with(folder: Path) -> dict[str, str]:
+    """Give the software that trained the run in a folder last; empty where no run left its state."""
+    return _State.load(folder).software
 
 
 def kept_epochs(folder: Path) -> list[int]:
@@ -241,6 +247,7 @@ class _State:
     earlier_best_epoch: int = 0
     identity: str = ""
     device: str = ""
+    software: dict[str, str] = field(default_factory=dict)
     kept: list[int] = field(default_factory=list)
 
     def add_device(self, name: str) -> None:

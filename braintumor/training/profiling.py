@@ -49,13 +49,26 @@ def latency(path: Path, size: int, threads: int = 2) -> float:
 
 
 def device() -> str:
-    """Name the processor and its cores, and the accelerators that Keras's backend sees."""
+    """Name the processor and its cores, and the accelerators that Keras sees on TensorFlow or JAX."""
     return ", ".join([f"{_processor()}, {os.cpu_count()} cores", *_accelerators(keras.backend.backend())])
+
+
+def software() -> dict[str, str]:
+    """Give the versions of Python, Keras and the backend that it runs on."""
+    backend = keras.backend.backend()
+    # Under another name, as tensorflow-cpu, a package's own version is all there is.
+    return {
+        "keras": keras.__version__,
+        backend: str(import_module(backend).__version__),
+        "python": platform.python_version(),
+    }
 
 
 def _accelerators(backend: str) -> list[str]:
     if backend == "jax":
         return [str(one.device_kind) for one in import_module(backend).devices() if one.platform != "cpu"]
+    if backend != "tensorflow":
+        return []
     import tensorflow as tf
 
     found: list[dict[str, Any]] = [

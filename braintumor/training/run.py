@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from importlib import import_module
 from pathlib import Path
-from platform import python_version
 from types import MappingProxyType
 from typing import Any
 
@@ -27,10 +25,10 @@ from braintumor.training.experiment import (
     prepare_pictures,
     split_index,
 )
-from braintumor.training.fitting import NOT_RECORDED, FitOptions, fit, kept_epochs, patience, trained_on
+from braintumor.training.fitting import NOT_RECORDED, FitOptions, fit, kept_epochs, patience, trained_on, trained_with
 from braintumor.training.logistic import fit_logistic
 from braintumor.training.losses import chosen_loss
-from braintumor.training.profiling import device
+from braintumor.training.profiling import device, software
 from braintumor.training.sampling import Sampling
 
 KERAS_SUFFIX = ".keras"
@@ -191,9 +189,16 @@ def run(options: RunOptions) -> dict[str, Any]:
     initial = options.weights_identity()
     earlier, past = _earlier_training(_bundle_of(options.weights))
     best = train_network(options, data, folder, f"{index_digest(index)} {initial}")
-    devices = dict.fromkeys(trained_on(where) or device() for where in _folders(options, folder))
+    folders = _folders(options, folder)
+    devices = dict.fromkeys(trained_on(where) or device() for where in folders)
     facts = card_facts(
-        options, index, kept=kept_epochs(folder), devices=" and ".join(devices), initial=initial, earlier=earlier
+        options,
+        index,
+        kept=kept_epochs(folder),
+        devices=" and ".join(devices),
+        versions=trained_with(folders[-1]),
+        initial=initial,
+        earlier=earlier,
     )
     history = join_histories([*past, pd.read_csv(folder / HISTORY_FILE)], folder / WHOLE_HISTORY_FILE)
     return write_bundle(best, data, history, options.models / options.name, facts, options.sensitivity)
@@ -205,13 +210,15 @@ def card_facts(
     *,
     kept: Sequence[int],
     devices: str,
+    versions: Mapping[str, str],
     initial: str | None,
     earlier: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Tell what a bundle's card says of its training on the split ``index``.
 
-    ``kept`` are the epochs whose states' mean it is, ``devices`` what it ran on, ``initial`` is what
-    ``weights_identity`` gave before it began, and ``earlier`` tells of a training that it goes on from.
+    ``kept`` are the epochs whose states' mean it is, ``devices`` what it ran on, ``versions`` those of its software, of
+    this process where empty, ``initial`` is what ``weights_identity`` gave before it began, and ``earlier`` tells of a
+    training that it goes on from.
     """
     network, groups = registered(options.network), index.groupby("split")["group"].nunique()
     return {
@@ -230,25 +237,19 @@ def card_facts(
             "index_sha256": index_digest(index),
         },
         "kept_epochs": [earlier.get("epochs", 0) + epoch for epoch in kept],
-        "training": _training(options, devices),
+        "training": _training(options, devices, versions or software()),
         **({"started_from": earlier} if earlier else {}),
         "heatmap": network.heatmap,
         **({"kinds": False} if options.task == BINARY else {}),
     }
 
 
-def _training(options: RunOptions, devices: str) -> dict[str, Any]:
+def _training(options: RunOptions, devices: str, versions: Mapping[str, str]) -> dict[str, Any]:
     """Tell on what, with which software and with which options each network of a run was trained."""
-    backend = keras.backend.backend()
     fitted = [part for part in options.parts() if part.network != LOGISTIC]
     return {
         "device": devices,
-        # Under another name, as tensorflow-cpu, a package's own version is all there is.
-        "software": {
-            "keras": keras.__version__,
-            backend: str(import_module(backend).__version__),
-            "python": python_version(),
-        },
+        "software": dict(versions),
         "options": {part.network: asdict(_fit_options(part)) for part in fitted},
     }
 

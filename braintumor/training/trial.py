@@ -50,7 +50,7 @@ from braintumor.training.deciding import (
 )
 from braintumor.training.experiment import ExperimentData, index_digest, split_index
 from braintumor.training.export import export_graph, without_optimizer
-from braintumor.training.fitting import NOT_RECORDED, best_so_far, kept_epochs, patience, trained_on
+from braintumor.training.fitting import NOT_RECORDED, best_so_far, kept_epochs, patience, trained_on, trained_with
 from braintumor.training.measuring import DIGITS, published_test
 from braintumor.training.profiling import device, operations
 from braintumor.training.run import WHOLE_HISTORY_FILE, RunOptions, card_facts, join_histories, train_network
@@ -203,6 +203,7 @@ def bundle_trial(trial: Trial, options: RunOptions, data: ExperimentData) -> dic
         data.index,
         kept=kept_epochs(folder),
         devices=(trial.facts(options.runs) or {}).get("device", NOT_RECORDED),
+        versions=trained_with(trained[-1].folder(options.runs)),
         initial=asked.weights_identity(),
     )
     model = keras.saving.load_model(folder / KERAS_FILE, compile=False)

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from braintumor.errors import InputError
 from braintumor.inference import Graph
 from braintumor.networks import NETWORKS, build
 from braintumor.networks.registry import CLASSIFIER_LAYER, FEATURE_LAYER
@@ -122,3 +123,10 @@ def test_a_copy_computes_in_float32_whatever_it_was_trained_in(name, pictures, t
     copy.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert {layer.compute_dtype for layer in loaded.layers} == {"float32"}
+
+
+def test_a_graph_is_only_written_on_tensorflow(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(InputError, match="what is trained is kept, so give the same command again with KERAS_BACKEND"):
+        export_graph(model, tmp_path / "graph.tflite")
+    assert not list(tmp_path.iterdir())

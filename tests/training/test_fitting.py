@@ -19,12 +19,13 @@ from braintumor.training.fitting import (
     _restored,
     _State,
     best_so_far,
-    device,
     kept_epochs,
     patience,
     trained_on,
+    trained_with,
 )
 from braintumor.training.losses import MarginalCrossEntropy, OutlineLoss
+from braintumor.training.profiling import device, software
 from braintumor.training.sampling import allowed_classes, target_maps
 from tests.conftest import phantom_outline
 from tests.training.glass import build_glass, first_statistics
@@ -291,7 +292,9 @@ def test_a_run_that_never_had_a_validation_loss_says_what_to_change(part, tmp_pa
 
 def test_a_run_says_what_it_was_trained_on(whole, tmp_path):
     assert trained_on(whole.folder) == device()
+    assert trained_with(whole.folder) == software()
     assert trained_on(tmp_path) is None
+    assert trained_with(tmp_path) == {}
 
 
 @pytest.mark.parametrize(
