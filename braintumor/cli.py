@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from braintumor import settings
 from braintumor.errors import InputError
 from braintumor.scans import DEFAULT_LIMITS, Scan, ScanError, read_all, safe_name, walk
+from braintumor.taxonomy import BINARY, FOUR_CLASS
 
 if TYPE_CHECKING:
     from braintumor.inference import Prediction, Predictor
@@ -154,7 +155,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_weights,
         help="file of ImageNet weights, or a model.keras, to start from; imagenet: fetch them",
     )
-    train.add_argument("--task", default="four_class", help="four_class or binary: tumor or not")
+    train.add_argument("--task", default=FOUR_CLASS, help=f"{FOUR_CLASS}, or {BINARY}: tumor or not")
     train.add_argument("--loss", help="marginal, categorical, sparse_categorical or binary (default: the network's)")
     train.add_argument("--name", help="name of the bundle (default: the network's)")
     train.add_argument("--version", default="1.0.0")
@@ -188,7 +189,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="also trained on Br35H and tested on Navoneel's set, as some publish, with and without what both share",
     )
-    compare.add_argument("--task", default="four_class", help="four_class or binary: tumor or not")
+    compare.add_argument("--task", default=FOUR_CLASS, help=f"{FOUR_CLASS}, or {BINARY}: tumor or not")
     compare.add_argument("--epochs", type=int, help="default: each network's own")
     compare.add_argument(
         "--weights",
@@ -393,7 +394,7 @@ def _compare(options: argparse.Namespace) -> int:
     for trial, reason in skipped.items():
         sys.stderr.write(f"{trial}: {reason}\n")
     found = {name: facts["leak_free"] for name, facts in report["networks"].items() if facts.get("leak_free")}
-    told = "accuracy" if options.task == "four_class" else "accuracy_tumor"
+    told = "accuracy" if options.task == FOUR_CLASS else "accuracy_tumor"
     _print_json({name: figures[told] for name, figures in found.items()})
     return SOME_FAILED if skipped else OK
 

@@ -12,6 +12,11 @@ ANY_TUMOR = "tumor"
 
 LABELS: tuple[str, ...] = (*CLASSES, ANY_TUMOR)
 
+FOUR_CLASS = "four_class"
+BINARY = "binary"
+TASKS = (FOUR_CLASS, BINARY)
+"""What a network may be trained for: every class, or tumor or not alone."""
+
 
 @dataclass(frozen=True)
 class Finding:

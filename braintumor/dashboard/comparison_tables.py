@@ -26,7 +26,7 @@ from braintumor.evaluation.comparison import (
 )
 from braintumor.evaluation.paired import accuracy_difference
 from braintumor.reports import guarded, spread
-from braintumor.taxonomy import CLASSES
+from braintumor.taxonomy import BINARY, CLASSES
 
 FOLDER = "comparison"
 """Folder of the comparison, among the models."""
@@ -112,7 +112,7 @@ class Comparison:
     @property
     def tells_kinds(self) -> bool:
         """Whether networks were taught the kinds of tumor, and not tumor or not alone."""
-        return bool(self.report["protocol"].get("task") != "binary")
+        return bool(self.report["protocol"].get("task") != BINARY)
 
     def title(self, name: str) -> str:
         """Give a network's title, with a word for the default one."""

@@ -5,7 +5,8 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from braintumor.networks.heads import FOUR_CLASS, answer, refuse_weights, scaled_input
+from braintumor.networks.heads import answer, refuse_weights, scaled_input
+from braintumor.taxonomy import FOUR_CLASS
 
 
 def build(size: int, weights: Path | str | None = None, task: str = FOUR_CLASS) -> keras.Model:

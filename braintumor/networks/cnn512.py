@@ -5,7 +5,8 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from braintumor.networks.heads import FOUR_CLASS, answer, refuse_weights, scaled_input
+from braintumor.networks.heads import answer, refuse_weights, scaled_input
+from braintumor.taxonomy import FOUR_CLASS
 
 _CHANNELS = (32, 64, 128, 128)
 

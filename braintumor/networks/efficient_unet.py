@@ -5,8 +5,8 @@ from pathlib import Path
 import keras
 
 from braintumor.networks import efficientnet_lite
-from braintumor.networks.heads import FOUR_CLASS
 from braintumor.networks.unet import located
+from braintumor.taxonomy import FOUR_CLASS
 
 _KEPT_BLOCKS = 3
 

@@ -8,7 +8,8 @@ import keras
 
 from braintumor.errors import InputError
 from braintumor.networks import resnet50, vgg16
-from braintumor.networks.heads import FOUR_CLASS, MeanProbability
+from braintumor.networks.heads import MeanProbability
+from braintumor.taxonomy import FOUR_CLASS
 
 MEMBERS = ("vgg16", "resnet50")
 """Networks that are averaged; each is trained by itself."""

@@ -7,11 +7,7 @@ import keras
 from keras import layers, ops
 
 from braintumor.errors import InputError
-from braintumor.taxonomy import CLASSES, TUMOR_CLASSES
-
-FOUR_CLASS, BINARY = "four_class", "binary"
-TASKS = (FOUR_CLASS, BINARY)
-"""What a network may be trained for: every class, or tumor or not alone."""
+from braintumor.taxonomy import BINARY, CLASSES, FOUR_CLASS, TASKS, TUMOR_CLASSES
 
 
 @keras.saving.register_keras_serializable("braintumor")

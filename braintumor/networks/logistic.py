@@ -6,7 +6,8 @@ import keras
 from keras import layers
 
 from braintumor.errors import InputError
-from braintumor.networks.heads import FOUR_CLASS, answer, refuse_weights, scaled_input
+from braintumor.networks.heads import answer, refuse_weights, scaled_input
+from braintumor.taxonomy import FOUR_CLASS
 
 CELLS = 32
 """Pixels a side that a picture is shrunk to."""

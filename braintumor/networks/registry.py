@@ -22,8 +22,9 @@ from braintumor.networks import (
     squeezenet,
     vgg16,
 )
-from braintumor.networks.heads import FOUR_CLASS, check_task
+from braintumor.networks.heads import check_task
 from braintumor.networks.imagenet import IMAGENET
+from braintumor.taxonomy import FOUR_CLASS
 
 FEATURE_LAYER = "features"
 """Layer whose output, (n, height, width, channels), is the last feature map of a network that has one."""

@@ -5,8 +5,9 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from braintumor.networks.heads import FOUR_CLASS, answer
+from braintumor.networks.heads import answer
 from braintumor.networks.imagenet import backbone
+from braintumor.taxonomy import FOUR_CLASS
 
 
 def build(size: int, weights: Path | str | None = None, task: str = FOUR_CLASS) -> keras.Model:

@@ -5,8 +5,8 @@ from pathlib import Path
 import keras
 
 from braintumor.networks import squeezenet
-from braintumor.networks.heads import FOUR_CLASS
 from braintumor.networks.unet import located
+from braintumor.taxonomy import FOUR_CLASS
 
 
 def build(size: int, weights: Path | None = None, task: str = FOUR_CLASS) -> keras.Model:

@@ -9,7 +9,8 @@ from keras import layers
 from numpy.typing import NDArray
 
 from braintumor.errors import InputError
-from braintumor.networks.heads import FOUR_CLASS, answer
+from braintumor.networks.heads import answer
+from braintumor.taxonomy import FOUR_CLASS
 
 # squeeze and expand channels of fire2 to fire9; max pooling comes before fire2, fire4 and fire6.
 _FIRES = ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256))

@@ -7,8 +7,8 @@ import keras
 from keras import layers, ops
 
 from braintumor.networks.answering import JointLogits, RegionPooling, TopMean
-from braintumor.networks.heads import BINARY, FOUR_CLASS, TumorLogits, check_task
-from braintumor.taxonomy import TUMOR_CLASSES
+from braintumor.networks.heads import TumorLogits, check_task
+from braintumor.taxonomy import BINARY, FOUR_CLASS, TUMOR_CLASSES
 
 # By what the picture's side is divided, and channels, of each decoder step from coarse to fine.
 _STEPS = ((8, 64), (4, 32))

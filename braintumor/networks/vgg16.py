@@ -5,8 +5,9 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from braintumor.networks.heads import FOUR_CLASS, answer
+from braintumor.networks.heads import answer
 from braintumor.networks.imagenet import backbone
+from braintumor.taxonomy import FOUR_CLASS
 
 _TRAINED = ("block5_conv1", "block5_conv2", "block5_conv3")
 

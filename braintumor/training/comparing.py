@@ -27,8 +27,9 @@ from braintumor.evaluation.comparison import (
     comparison_figures,
 )
 from braintumor.networks import NETWORKS, build, registered
-from braintumor.networks.heads import BINARY, FOUR_CLASS, check_task
+from braintumor.networks.heads import check_task
 from braintumor.settings import DEFAULT_MODEL
+from braintumor.taxonomy import BINARY, FOUR_CLASS
 from braintumor.training.deciding import SENSITIVITY
 from braintumor.training.experiment import ExperimentData, index_digest, labelled_index, prepare_pictures
 from braintumor.training.export import export_graph

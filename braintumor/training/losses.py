@@ -8,7 +8,8 @@ from keras import ops
 
 from braintumor.errors import InputError
 from braintumor.networks.answering import highest_mean
-from braintumor.networks.heads import BINARY, check_task, tells_kinds
+from braintumor.networks.heads import check_task, tells_kinds
+from braintumor.taxonomy import BINARY
 
 MARGINAL = "marginal"
 LOSSES = (MARGINAL, "categorical", "sparse_categorical", BINARY)

@@ -18,7 +18,7 @@ from braintumor.evaluation.comparison import (
     PREDICTION_COLUMNS,
 )
 from braintumor.networks import NETWORKS
-from braintumor.networks.heads import FOUR_CLASS
+from braintumor.taxonomy import FOUR_CLASS
 from braintumor.training.deciding import SENSITIVITY
 from braintumor.training.trial import SPLITS, Trial
 

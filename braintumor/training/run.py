@@ -13,7 +13,7 @@ from braintumor.bundles import CARD_FILE, HISTORY_FILE, read_card, sha256_of
 from braintumor.errors import InputError
 from braintumor.networks import Network, registered
 from braintumor.networks.ensemble import joined
-from braintumor.networks.heads import BINARY, FOUR_CLASS
+from braintumor.taxonomy import BINARY, FOUR_CLASS
 from braintumor.training.augmentation import Augmentation
 from braintumor.training.bundling import write_bundle
 from braintumor.training.counterfactuals import Counterfactuals
@@ -280,11 +280,11 @@ def start(options: RunOptions) -> keras.Model:
     finally:
         keras.config.set_dtype_policy("float32")
     if options.unfreeze:
-        _unfreeze(model)
+        unfreeze(model)
     return model
 
 
-def _unfreeze(model: keras.Model) -> None:
+def unfreeze(model: keras.Model) -> None:
     """Let all be trained but what the first convolution, and its normalization, kept: edges look alike everywhere."""
     weighted = [layer for layer in model.layers if layer.weights]
     normed = isinstance(weighted[1], keras.layers.BatchNormalization)

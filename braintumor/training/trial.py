@@ -35,9 +35,8 @@ from braintumor.evaluation.segmentation import dice
 from braintumor.inference import Graph, GraphOutput
 from braintumor.networks import NETWORKS
 from braintumor.networks.ensemble import joined
-from braintumor.networks.heads import BINARY, FOUR_CLASS
 from braintumor.networks.imagenet import IMAGENET
-from braintumor.taxonomy import NO_TUMOR
+from braintumor.taxonomy import BINARY, FOUR_CLASS, NO_TUMOR
 from braintumor.training.bundling import write_bundle
 from braintumor.training.deciding import (
     LEAST_BAND,

@@ -11,11 +11,10 @@ from braintumor.errors import InputError
 from braintumor.explanation import ExplanationError, explain
 from braintumor.inference import Graph
 from braintumor.networks import NETWORKS, build, registered
-from braintumor.networks.heads import BINARY, FOUR_CLASS
 from braintumor.networks.registry import CLASSIFIER_LAYER, FEATURE_LAYER
 from braintumor.scans import phantom, prepare
 from braintumor.settings import DEFAULT_MODEL
-from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, TUMOR_CLASSES
+from braintumor.taxonomy import ANY_TUMOR, BINARY, CLASSES, FOUR_CLASS, NO_TUMOR, TUMOR_CLASSES
 from braintumor.training.export import export_graph, inference_model
 from braintumor.training.losses import LOSSES
 from braintumor.training.run import RECIPES

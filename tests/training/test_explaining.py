@@ -15,8 +15,7 @@ from braintumor.evaluation import faithfulness_figures
 from braintumor.evaluation.faithfulness import FLOORS, MAP, MEASURES, SHARES, curve_area
 from braintumor.explanation import METHODS
 from braintumor.networks import build, registered
-from braintumor.networks.heads import BINARY
-from braintumor.taxonomy import CLASSES
+from braintumor.taxonomy import BINARY, CLASSES
 from braintumor.training.bundling import write_bundle
 from braintumor.training.explaining import (
     COLUMNS,
