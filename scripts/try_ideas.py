@@ -40,7 +40,7 @@ from braintumor.training.experiment import (
     split_index,
 )
 from braintumor.training.export import inference_model, without_optimizer
-from braintumor.training.run import RECIPES, SCANNERS
+from braintumor.training.run import RECIPES, SCANNERS, unfreeze
 from scripts.write_figures import SHIPPED
 
 SIZE = 128
@@ -67,6 +67,7 @@ class Idea:
     outline_weight: float = 1.0
     rest_weight: float = 0.0
     weights: bool = True
+    unfrozen: bool = False
     smoothing: float = 0.03
     flip_of: str | None = None
     bfloat16: bool = True
@@ -134,8 +135,30 @@ IDEAS: dict[str, Idea] = {
     "efficient": Idea(
         "EfficientNet-Lite0 as encoder, its first blocks kept as they are", network="efficient_unet", bfloat16=False
     ),
+    "efficient_warped": Idea(
+        "The same with the recipe of versions 2 to 4",
+        RECIPES["warped"],
+        network="efficient_unet",
+        outline_weight=2.0,
+        bfloat16=False,
+    ),
+    "efficient_varied": Idea(
+        "The same with the recipe of version 5, whose pictures are changed further",
+        RECIPES["varied"],
+        network="efficient_unet",
+        outline_weight=2.0,
+        bfloat16=False,
+    ),
+    "efficient_unfrozen": Idea(
+        "The same, its first blocks trained too: version 5",
+        RECIPES["varied"],
+        network="efficient_unet",
+        outline_weight=2.0,
+        unfrozen=True,
+        bfloat16=False,
+    ),
     "rest": Idea(
-        "The same, counting the slice beside its tumor as one without",
+        "SqueezeNet U-Net as version 2, counting the slice beside its tumor as one without",
         RECIPES["warped"],
         outline_weight=2.0,
         rest_weight=0.5,
@@ -179,6 +202,8 @@ def _try(name: str, idea: Idea, data: ExperimentData, options: argparse.Namespac
     model = build(idea.network, size=SIZE, weights=options.weights if idea.weights else None)
     if idea.settings:
         model = _changed(model, idea.settings)
+    if idea.unfrozen:
+        unfreeze(model)
     keras.config.set_dtype_policy("float32")
     fitting = FitOptions(
         epochs=options.epochs,
@@ -205,8 +230,9 @@ def _shipped(bundle: Bundle, index: pd.DataFrame, options: argparse.Namespace) -
     data = prepare_pictures(options.data, index, bundle.size, options.runs)
     model = keras.saving.load_model(bundle.folder / KERAS_FILE, compile=False)
     history = pd.read_csv(bundle.folder / HISTORY_FILE)
+    last_ones = "the last ones " if bundle.card.get("started_from") else ""
     about = {
-        "says": f"The model as it ships, version {bundle.card['version']}: {len(history)} epochs, the last ones at "
+        "says": f"The model as it ships, version {bundle.card['version']}: {len(history)} epochs, {last_ones}at "
         f"{bundle.size} × {bundle.size} pixels",
         "against": SHIPPED,
         "epochs": len(history),
