@@ -167,7 +167,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--learning-rate", type=float, help="default: the network's")
     train.add_argument("--recipe", help="how pictures are drawn; see docs/model-bundles.md (default: the network's)")
     train.add_argument(
-        "--unfreeze", action="store_true", help="train too what stays as ImageNet weights had it, but the first layer"
+        "--unfreeze",
+        action="store_true",
+        help="also train what keeps its ImageNet weights, but the first convolution",
     )
     train.add_argument("--bfloat16", action="store_true", help="compute in bfloat16: faster on processors that can")
     train.add_argument("--sensitivity", type=float, default=0.95, help="share of tumors the operating point must find")

@@ -136,7 +136,7 @@ IDEAS: dict[str, Idea] = {
         "EfficientNet-Lite0 as encoder, its first blocks kept as they are", network="efficient_unet", bfloat16=False
     ),
     "efficient_warped": Idea(
-        "The same with the recipe of versions 2 to 4",
+        "The same with the recipe of versions 2 to 4, and its map counted twice",
         RECIPES["warped"],
         network="efficient_unet",
         outline_weight=2.0,

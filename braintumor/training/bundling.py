@@ -17,7 +17,7 @@ from braintumor.scans import PREPROCESSING
 from braintumor.taxonomy import CLASSES
 from braintumor.training.deciding import LEAST_BAND, SENSITIVITY, Decisions, decide
 from braintumor.training.experiment import ExperimentData
-from braintumor.training.export import export_graph, without_optimizer
+from braintumor.training.export import check_backend, export_graph, without_optimizer
 from braintumor.training.measuring import DIGITS, Measured, card_metrics, measure_splits
 
 
@@ -33,8 +33,9 @@ def write_bundle(
 
     What ``decide`` chooses comes from the training and validation splits; the test split is only measured. ``facts``
     adds name, version, network, source, command and split to the card; ``sensitivity`` in (0, 1] is what the operating
-    point is chosen for.
+    point is chosen for. Raises ``InputError`` where Keras does not run on TensorFlow.
     """
+    check_backend()
     draft = folder.with_name(f".{folder.name}-draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)

@@ -52,16 +52,21 @@ def _class_maps(model: keras.Model) -> Any:
     return maps
 
 
+def check_backend() -> None:
+    """Raise ``InputError`` where Keras runs on anything but TensorFlow, which alone writes the app's graph."""
+    if keras.backend.backend() != "tensorflow":
+        raise InputError(
+            "The app's graph can only be written on TensorFlow; give the same command again with "
+            "KERAS_BACKEND=tensorflow: a finished training is not repeated."
+        )
+
+
 def export_graph(model: keras.Model, path: Path) -> None:
     """Write the extended network as a LiteRT flatbuffer, float32, for batches of any size.
 
     Raises ``InputError`` where Keras runs on anything but TensorFlow.
     """
-    if keras.backend.backend() != "tensorflow":
-        raise InputError(
-            "The app's graph can only be written on TensorFlow; what is trained is kept, so give the same command "
-            "again with KERAS_BACKEND=tensorflow."
-        )
+    check_backend()
     extended = inference_model(model)
     size = int(model.input.shape[1])
     # A model that was never called exports without its weights.

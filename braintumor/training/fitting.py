@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,10 @@ class FitOptions:
 
 
 def patience(epochs: int) -> int:
-    """Give the patience of a run of so many epochs: half of them, for much is gained when the rate falls at the end."""
+    """Give the patience of a run of so many epochs: half of them, since a late state can still help the mean kept.
+
+    It is 20 at least.
+    """
     return max(FitOptions.patience, epochs // 2)
 
 
@@ -92,7 +95,8 @@ def fit(
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = _State.load(folder)
-    identity = f"{identity} {options}"
+    # When to give up is no part of what a run is of.
+    identity = f"{identity} {replace(options, patience=FitOptions.patience)}"
     if state.epoch and state.identity != identity:
         raise TrainingError(
             f"{folder} holds a run on other data or with other options; choose another name or delete it."
@@ -100,14 +104,14 @@ def fit(
     state.identity = identity
     judge = _Judge(train, validation, options)
     recorder = _Recorder(folder, state, judge, options)
-    # A run that is over needs no more than its best states.
+    # A run that is over needs no more than the state that it kept.
     if not recorder.finished(state.epoch):
         if state.epoch:
             model = _restored(folder / state.last_file, options)
         else:
             _compile(model, options)
         state.add_device(device())
-        state.software = software()
+        state.software |= software()
         batches = _batches(train, options, state.epoch, _map_side(model))
         # Shuffled, batches would come in an order that a resumed run does not know.
         model.fit(
@@ -141,9 +145,13 @@ def trained_on(folder: Path) -> str | None:
     return state.device or NOT_RECORDED if state.epoch else None
 
 
-def trained_with(folder: Path) -> dict[str, str]:
-    """Give the software that trained the run in a folder last; empty where no run left its state."""
-    return _State.load(folder).software
+def trained_with(folder: Path) -> dict[str, str] | None:
+    """Give the versions of the software that trained the run in a folder; None where no run left its state.
+
+    They are empty where that state does not say.
+    """
+    state = _State.load(folder)
+    return state.software if state.epoch else None
 
 
 def kept_epochs(folder: Path) -> list[int]:

@@ -196,7 +196,7 @@ def run(options: RunOptions) -> dict[str, Any]:
         index,
         kept=kept_epochs(folder),
         devices=" and ".join(devices),
-        versions=trained_with(folders[-1]),
+        versions=versions_of(folders),
         initial=initial,
         earlier=earlier,
     )
@@ -216,9 +216,9 @@ def card_facts(
 ) -> dict[str, Any]:
     """Tell what a bundle's card says of its training on the split ``index``.
 
-    ``kept`` are the epochs whose states' mean it is, ``devices`` what it ran on, ``versions`` those of its software, of
-    this process where empty, ``initial`` is what ``weights_identity`` gave before it began, and ``earlier`` tells of a
-    training that it goes on from.
+    ``kept`` are the epochs whose states' mean it is, ``devices`` what it ran on, ``versions`` those of its software,
+    ``initial`` is what ``weights_identity`` gave before it began, and ``earlier`` tells of a training that it goes on
+    from.
     """
     network, groups = registered(options.network), index.groupby("split")["group"].nunique()
     return {
@@ -237,11 +237,20 @@ def card_facts(
             "index_sha256": index_digest(index),
         },
         "kept_epochs": [earlier.get("epochs", 0) + epoch for epoch in kept],
-        "training": _training(options, devices, versions or software()),
+        "training": _training(options, devices, versions),
         **({"started_from": earlier} if earlier else {}),
         "heatmap": network.heatmap,
         **({"kinds": False} if options.task == BINARY else {}),
     }
+
+
+def versions_of(folders: Sequence[Path]) -> dict[str, str]:
+    """Give the software that trained the runs in some folders; this process did what left no state."""
+    found: dict[str, str] = {}
+    for folder in folders:
+        versions = trained_with(folder)
+        found |= software() if versions is None else versions
+    return found
 
 
 def _training(options: RunOptions, devices: str, versions: Mapping[str, str]) -> dict[str, Any]:
@@ -250,7 +259,7 @@ def _training(options: RunOptions, devices: str, versions: Mapping[str, str]) ->
     return {
         "device": devices,
         "software": dict(versions),
-        "options": {part.network: asdict(_fit_options(part)) for part in fitted},
+        "options": {part.network: {**asdict(_fit_options(part)), "unfreeze": part.unfreeze} for part in fitted},
     }
 
 
@@ -263,7 +272,8 @@ def _recipe(name: str) -> Sampling:
 def start(options: RunOptions) -> keras.Model:
     """Build the network that a run starts from: anew, from ImageNet weights, or from a .keras file of its own kind.
 
-    Raises ``InputError`` for weights, a size or a task that the network cannot have.
+    Raises ``InputError`` for weights, a size or a task that the network cannot have, or layers to unfreeze where it
+    keeps none.
     """
     network, weights = registered(options.network), options.weights
     keras.utils.set_random_seed(options.seed)
@@ -285,8 +295,13 @@ def start(options: RunOptions) -> keras.Model:
 
 
 def unfreeze(model: keras.Model) -> None:
-    """Let all be trained but what the first convolution, and its normalization, kept: edges look alike everywhere."""
+    """Let all be trained but what the first convolution, and its normalization, kept: edges look alike everywhere.
+
+    Raises ``InputError`` for a network that keeps nothing.
+    """
     weighted = [layer for layer in model.layers if layer.weights]
+    if all(layer.trainable for layer in weighted):
+        raise InputError(f"{model.name} keeps no layers as they came; leave --unfreeze away.")
     normed = isinstance(weighted[1], keras.layers.BatchNormalization)
     for layer in weighted[2 if normed else 1 :]:
         layer.trainable = True

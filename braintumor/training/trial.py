@@ -49,10 +49,17 @@ from braintumor.training.deciding import (
 )
 from braintumor.training.experiment import ExperimentData, index_digest, split_index
 from braintumor.training.export import export_graph, without_optimizer
-from braintumor.training.fitting import NOT_RECORDED, best_so_far, kept_epochs, patience, trained_on, trained_with
+from braintumor.training.fitting import NOT_RECORDED, best_so_far, kept_epochs, patience, trained_on
 from braintumor.training.measuring import DIGITS, published_test
 from braintumor.training.profiling import device, operations
-from braintumor.training.run import WHOLE_HISTORY_FILE, RunOptions, card_facts, join_histories, train_network
+from braintumor.training.run import (
+    WHOLE_HISTORY_FILE,
+    RunOptions,
+    card_facts,
+    join_histories,
+    train_network,
+    versions_of,
+)
 from braintumor.training.writing import write_whole
 
 ACROSS = (BR35H_TO_NAVONEEL, BR35H_TO_NAVONEEL_LEAK_FREE)
@@ -145,9 +152,10 @@ def train_trial(trial: Trial, options: RunOptions, data: ExperimentData, facts: 
             raise InputError("No epoch of it is whole, so there is nothing to close; leave --close away.")
     else:
         best = train_network(options, data, folder, identity)
+    asked_epochs = options.epochs or NETWORKS[trial.network].epochs
     run = {
-        **_of_history(folder / HISTORY_FILE, NETWORKS[trial.network].epochs),
-        "asked_epochs": options.epochs,
+        **_of_history(folder / HISTORY_FILE, NETWORKS[trial.network].epochs, patience(asked_epochs)),
+        "asked_epochs": asked_epochs,
         "initial_weights": options.initial_weights,
         "recipe": options.recipe,
         # A run keeps the precision that it began with, whatever the call that ends it asks for.
@@ -202,7 +210,7 @@ def bundle_trial(trial: Trial, options: RunOptions, data: ExperimentData) -> dic
         data.index,
         kept=kept_epochs(folder),
         devices=(trial.facts(options.runs) or {}).get("device", NOT_RECORDED),
-        versions=trained_with(trained[-1].folder(options.runs)),
+        versions=versions_of([one.folder(options.runs) for one in trained]),
         initial=asked.weights_identity(),
     )
     model = keras.saving.load_model(folder / KERAS_FILE, compile=False)
@@ -266,9 +274,11 @@ def take_bundle(trial: Trial, runs: Path, bundle: Bundle, data: ExperimentData, 
     planned = int(words[words.index("--epochs") + 1]) if "--epochs" in words else NETWORKS[trial.network].epochs
     earlier = bundle.card.get("started_from") or {}
     devices = [earlier.get("device", NOT_RECORDED)] if earlier else []
-    devices.append(bundle.card.get("training", {}).get("device", NOT_RECORDED))
+    training = bundle.card.get("training", {})
+    devices.append(training.get("device", NOT_RECORDED))
+    longest = training.get("options", {}).get(network, {}).get("patience", patience(planned))
     run = {
-        **_of_history(folder / HISTORY_FILE, earlier.get("epochs", 0) + planned),
+        **_of_history(folder / HISTORY_FILE, earlier.get("epochs", 0) + planned, longest),
         "initial_weights": earlier.get("initial_weights", bundle.card.get("initial_weights")),
         "device": " and ".join(dict.fromkeys(devices)),
         "bundle": bundle.name,
@@ -281,11 +291,14 @@ def take_bundle(trial: Trial, runs: Path, bundle: Bundle, data: ExperimentData, 
     _write(trial, folder, model, data, table, {**run, **facts, **decided})
 
 
-def _of_history(path: Path, planned: int) -> dict[str, Any]:
-    """Say how long a run was, and why it was over: "ended" is "planned", "patience" or, when stopped, "shortened"."""
+def _of_history(path: Path, planned: int, longest: int) -> dict[str, Any]:
+    """Say how long a run was, and why it was over: "ended" is "planned", "patience" or, when stopped, "shortened".
+
+    ``longest`` is the patience that the run had.
+    """
     history = pd.read_csv(path)
     epochs, best = len(history), int(history.loc[history["val_loss"].idxmin(), "epoch"])
-    in_vain = epochs - best >= patience(planned)
+    in_vain = epochs - best >= longest
     return {
         "planned_epochs": planned,
         "epochs": epochs,

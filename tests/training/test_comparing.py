@@ -35,7 +35,7 @@ from braintumor.training.comparing import (
 from braintumor.training.export import export_bundle
 from braintumor.training.fitting import FitOptions
 from braintumor.training.profiling import device
-from braintumor.training.trial import ACROSS, SPLITS, Trial, _asked_again, split_rows
+from braintumor.training.trial import ACROSS, SPLITS, Trial, _asked_again, _of_history, split_rows
 from tests.conftest import ROOT, flat, phantom_scan
 
 SHIPPED = ROOT / "models" / "comparison"
@@ -657,6 +657,22 @@ def test_the_command_says_how_to_compare_again_and_nothing_of_the_machine(tmp_pa
     words = plain.command.replace("DIR", str(plain.data)).replace("v.h5", str(weights)).split()[3:]
     assert main([*words, "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == 2
     assert "none is not a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("losses", "planned", "longest", "ended"),
+    [
+        ([0.5, 0.4, 0.3], 3, 2, "planned"),
+        ([0.5, 0.4, 0.3], 9, 2, "shortened"),
+        ([0.3, 0.4, 0.5], 9, 2, "patience"),
+        ([0.3, 0.4, 0.5], 9, 3, "shortened"),
+        ([0.3, 0.4, 0.5], 3, 2, "planned"),
+    ],
+)
+def test_a_history_says_why_its_run_was_over(losses, planned, longest, ended, tmp_path):
+    table = pd.DataFrame({"epoch": range(1, len(losses) + 1), "val_loss": losses, "seconds": 1.0})
+    table.to_csv(tmp_path / "history.csv", index=False)
+    assert _of_history(tmp_path / "history.csv", planned, longest)["ended"] == ended
 
 
 def trial_facts(epochs=12, ended="shortened", **more):

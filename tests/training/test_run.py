@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from braintumor.scans import phantom
 from braintumor.taxonomy import CLASSES
 from braintumor.training.evaluating import evaluate_bundle
 from braintumor.training.export import export_bundle
-from braintumor.training.profiling import device
-from braintumor.training.run import RECIPES, RunOptions, run, start
+from braintumor.training.fitting import patience
+from braintumor.training.profiling import device, software
+from braintumor.training.run import RECIPES, RunOptions, _fit_options, run, start, versions_of
 from tests.conftest import phantom_scan
 
 OPTIONS = RunOptions(
@@ -84,6 +86,8 @@ def test_the_command_says_how_to_train_again_and_nothing_of_the_machine(changes,
         ({"task": "three"}, "task is 'three'; it must be one of four_class, binary"),
         ({"task": "binary", "network": "lenet", "loss": "categorical"}, "asks for the kind of tumor"),
         ({"loss": "binary"}, "add --task binary"),
+        ({"unfreeze": True, "size": 48}, "^efficient_unet keeps no layers as they came; leave --unfreeze away"),
+        ({"unfreeze": True, "network": "logistic"}, "^logistic keeps no layers"),
         ({"size": 48}, "private is not a folder"),
     ],
 )
@@ -95,10 +99,12 @@ def test_a_run_that_cannot_start_says_why_and_writes_nothing(changes, sentence, 
 
 def test_every_option_of_a_run_can_be_given_on_the_command_line(tmp_path, capsys):
     """The command of a bundle, with a folder in the place of DIR, gets as far as looking for the data."""
-    options = replace(OPTIONS, size=48, bfloat16=True, unfreeze=True, sensitivity=0.9, data=tmp_path / "none")
+    options = replace(OPTIONS, size=48, bfloat16=True, sensitivity=0.9, data=tmp_path / "none")
     words = options.command.replace("DIR", str(options.data)).split()[3:]
     assert main([*words, "--runs", str(tmp_path / "runs")]) == 2
     assert "none is not a folder" in capsys.readouterr().err
+    assert main([*words, "--unfreeze", "--runs", str(tmp_path / "runs")]) == 2
+    assert "leave --unfreeze away" in capsys.readouterr().err
 
 
 def test_what_is_left_open_is_what_the_network_was_published_with():
@@ -160,6 +166,34 @@ def test_what_a_training_kept_as_it_came_stays_so_in_the_next_unless_it_is_unfro
     assert {layer.name for layer in unfrozen.layers if layer.weights and not layer.trainable} == {"stem", "stem_norm"}
     for found, expected in zip(unfrozen.get_weights(), trained.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(("epochs", "longest"), [(1, 20), (40, 20), (41, 20), (100, 50)])
+def test_a_long_run_may_go_half_its_epochs_without_a_gain(epochs, longest):
+    assert patience(epochs) == longest
+    assert _fit_options(replace(OPTIONS.settled(), epochs=epochs)).patience == longest
+
+
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        ([{"epoch": 1, "software": {"jax": "0"}}], {"jax": "0"}),
+        ([{"epoch": 1}], {}),
+        ([None], software()),
+        (
+            [{"epoch": 1, "software": {"jax": "0"}}, {"epoch": 2, "software": {"torch": "1"}}],
+            {"jax": "0", "torch": "1"},
+        ),
+    ],
+    ids=["said", "not said", "no state", "of members"],
+)
+def test_software_is_what_trained_not_what_tells_of_it(states, said, tmp_path):
+    folders = [tmp_path / str(number) for number in range(len(states))]
+    for folder, state in zip(folders, states, strict=True):
+        folder.mkdir()
+        if state:
+            (folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    assert versions_of(folders) == said
 
 
 @pytest.mark.parametrize(
