@@ -3,6 +3,7 @@ import shutil
 
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 
 from braintumor.bundles import (
     BundleError,
@@ -178,7 +179,11 @@ def test_the_figures_of_foreign_pictures_follow_from_the_tables(with_foreign):
     if with_foreign == SHIPPED:
         assert again["auroc"] >= 0.99
         assert again["real_referred"] <= 0.03
-        assert max(again["real_referred_by_dataset"].values()) <= 0.05
+        # The limit is where 3% of the dataset farthest out lie beyond it; of few pictures chance makes it more.
+        for name, share in again["real_referred_by_dataset"].items():
+            images = int((real["dataset"] == name).sum())
+            beyond = binomtest(round(share * images), images, 0.03, alternative="greater")
+            assert beyond.pvalue > 0.01, name
 
 
 def test_the_figures_of_heatmaps_follow_from_their_table():
