@@ -127,6 +127,6 @@ def test_a_copy_computes_in_float32_whatever_it_was_trained_in(name, pictures, t
 
 def test_a_graph_is_only_written_on_tensorflow(model, tmp_path, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(InputError, match="what is trained is kept, so give the same command again with KERAS_BACKEND"):
+    with pytest.raises(InputError, match="KERAS_BACKEND=tensorflow: a finished training is not repeated"):
         export_graph(model, tmp_path / "graph.tflite")
     assert not list(tmp_path.iterdir())
