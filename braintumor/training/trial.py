@@ -152,10 +152,10 @@ def train_trial(trial: Trial, options: RunOptions, data: ExperimentData, facts: 
             raise InputError("No epoch of it is whole, so there is nothing to close; leave --close away.")
     else:
         best = train_network(options, data, folder, identity)
-    asked_epochs = options.epochs or NETWORKS[trial.network].epochs
+    assert options.epochs is not None
     run = {
-        **_of_history(folder / HISTORY_FILE, NETWORKS[trial.network].epochs, patience(asked_epochs)),
-        "asked_epochs": asked_epochs,
+        **_of_history(folder / HISTORY_FILE, NETWORKS[trial.network].epochs, patience(options.epochs)),
+        "asked_epochs": options.epochs,
         "initial_weights": options.initial_weights,
         "recipe": options.recipe,
         # A run keeps the precision that it began with, whatever the call that ends it asks for.
