@@ -109,7 +109,8 @@ def fit_referral(
     predictions: pd.DataFrame,
     *,
     threshold: float,
-    max_share: float = 0.10,
+    max_share: float = 0.15,
+    least_band: tuple[float, float] | None = None,
     distance: npt.ArrayLike | None = None,
     distance_limit: float | None = None,
 ) -> ReferralRule:
@@ -117,8 +118,9 @@ def fit_referral(
 
     ``predictions`` needs split, label and the four probabilities; ``threshold`` in [0, 1] is on P(tumor). An answer
     is wrong when tumor-or-not is wrong at the threshold or the kind is; a label "tumor" says nothing of the kind. Of
-    equally good rules the one that refers least is taken, and one that refers nothing when no rule helps. At most
-    ``max_share`` of the rows are referred, those beyond ``distance_limit`` (with ``distance`` (n,)) counted first.
+    equally good rules the one that refers least is taken. Every band holds ``least_band``, two values of P(tumor), and
+    the threshold. At most ``max_share`` of the rows are referred, those beyond ``distance_limit`` (with ``distance``
+    (n,)) and in the least band counted first; where these are more, or nothing else helps, they alone are referred.
 
     Raises ``ValueError`` for no rows, rows of another split than "validation", or values out of range.
     """
@@ -128,11 +130,13 @@ def fit_referral(
         raise ValueError("referral is fitted on validation rows only, and needs at least one")
     rows = predictions[[f"p_{name}" for name in CLASSES]].to_numpy(dtype=np.float64)
     wrong = wrong_answers(rows, predictions["label"].to_numpy(dtype=str), threshold)
-    best = ReferralRule(threshold, threshold, 0.0, distance_limit)
+    least_low, least_high = least_band or (threshold, threshold)
+    best = ReferralRule(min(threshold, least_low), max(threshold, least_high), 0.0, distance_limit)
     referred = best.refers(rows, distance)
     best_score = (_error(wrong, referred), float(referred.mean()))
     for low, high, floor in _candidates(rows, threshold, max_share):
-        rule = replace(best, tumor_low=low, tumor_high=high, kind_confidence=floor)
+        band = {"tumor_low": min(low, least_low), "tumor_high": max(high, least_high)}
+        rule = replace(best, **band, kind_confidence=floor)
         referred = rule.refers(rows, distance)
         score = (_error(wrong, referred), float(referred.mean()))
         if score[1] <= max_share and score < best_score:
@@ -186,7 +190,7 @@ def _error(wrong: Bools, referred: Bools) -> float:
 
 
 def _candidates(probabilities: Floats, threshold: float, max_share: float) -> list[tuple[float, float, float]]:
-    """List bands and floors that each alone refer between none and about ``max_share`` of the rows."""
+    """List bands around the threshold and floors that each alone refer up to about ``max_share`` of the rows."""
     shares = np.linspace(0, max_share, _STEPS)
     center = logit(np.clip(threshold, 1e-6, 1 - 1e-6))
     p_tumor = 1 - probabilities[:, _KINDS]

@@ -19,6 +19,7 @@ from braintumor.training.deciding import LEAST_BAND, SENSITIVITY, Decisions, dec
 from braintumor.training.experiment import ExperimentData
 from braintumor.training.export import check_backend, export_graph, without_optimizer
 from braintumor.training.measuring import DIGITS, Measured, card_metrics, measure_splits
+from braintumor.training.scoring import choose_cells
 
 
 def write_bundle(
@@ -40,6 +41,7 @@ def write_bundle(
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     plain = without_optimizer(model)
+    cells = choose_cells(plain, data.distinct("validation"))
     plain.save(draft / bundles.KERAS_FILE)
     export_graph(plain, draft / bundles.GRAPH_FILE)
     decisions = decide(Graph(draft / bundles.GRAPH_FILE), data, sensitivity)
@@ -55,7 +57,7 @@ def write_bundle(
         "input": {"size": int(plain.input.shape[1]), "channels": 1, "range": [0, 255], "preprocessing": PREPROCESSING},
         "parameters": int(plain.count_params()),
         "data": data_counts(data.index),
-        **_decided(decisions, plain, sensitivity),
+        **_decided(decisions, plain, cells, sensitivity),
         "metrics": card_metrics(measured, decisions),
     }
     bundles.write_card(draft, card)
@@ -75,7 +77,7 @@ def _write_tables(measured: Measured, folder: Path) -> None:
             table.to_csv(folder / name, index=False, float_format=f"%.{DIGITS}f")
 
 
-def _decided(decisions: Decisions, model: keras.Model, sensitivity: float) -> dict[str, Any]:
+def _decided(decisions: Decisions, model: keras.Model, cells: int | None, sensitivity: float) -> dict[str, Any]:
     parts: dict[str, Any] = {
         "calibration": {
             "method": "sigmoid for tumor or not, temperature for the kind",
@@ -93,7 +95,7 @@ def _decided(decisions: Decisions, model: keras.Model, sensitivity: float) -> di
     }
     if "map" in model.output:
         side = int(model.output["map"].shape[1])
-        parts["map"] = {"size": side, "cut": "highest expected Dice"}
+        parts["map"] = {"size": side, "cut": "highest expected Dice", "score_cells": cells}
     return parts
 
 

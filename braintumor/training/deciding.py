@@ -80,10 +80,10 @@ def decide(graph: Graph, data: ExperimentData, sensitivity: float = SENSITIVITY)
     referral = fit_referral(
         table,
         threshold=threshold,
+        least_band=LEAST_BAND,
         distance=typicality.distance(output.features),
         distance_limit=typicality.limit,
     )
-    referral = _widened(referral, threshold)
     if not validation.index["label"].isin(TUMOR_CLASSES).any():
         # Nobody knows a kind, so none can have been told wrongly.
         referral = replace(referral, kind_confidence=0.0)
@@ -177,12 +177,6 @@ def _limited(typicality: Typicality, features: NDArray[np.float32], datasets: "p
         return typicality.with_limit(features, _TYPICAL_SHARE)
     reached = spread["mean"] + norm.ppf(_TYPICAL_SHARE) * spread["std"]
     return replace(typicality, limit=float(np.exp(reached.max())), quantile=_TYPICAL_SHARE)
-
-
-def _widened(rule: ReferralRule, threshold: float) -> ReferralRule:
-    """Refer what is likelier than not a tumor but below the threshold, and what is about as likely as not."""
-    low, high = LEAST_BAND
-    return replace(rule, tumor_low=min(rule.tumor_low, low), tumor_high=max(rule.tumor_high, high, threshold))
 
 
 def _thresholds(p_tumor: NDArray[np.float64], index: pd.DataFrame, sensitivity: float) -> dict[str, float]:

@@ -25,7 +25,7 @@ from braintumor.training.deciding import Decisions, mask_on_square, probability_
 from braintumor.training.experiment import ExperimentData
 
 MIRRORED = "mirrored_test"
-"""Split of test slices beside their own tumor-free selves; "mirrored_external" has those of other data."""
+"""Split of test slices beside their own tumor-free selves; those of validation and of other data are named alike."""
 
 DIGITS = 8
 """Decimals of a probability in a bundle's tables."""
@@ -113,7 +113,7 @@ def _parts(data: ExperimentData, was_trained: bool) -> dict[str, ExperimentData]
     published = published_test(data.index)
     if published.any() and was_trained:
         parts["published_test"] = data.chosen(published)
-    for name in ("test", "external"):
+    for name in held_out:
         cleared = without_tumor(parts[name]) if name in parts else None
         if cleared is not None and len(cleared.index):
             chosen = np.zeros(len(parts[name].index), dtype=bool)

@@ -40,7 +40,6 @@ from braintumor.taxonomy import BINARY, FOUR_CLASS, NO_TUMOR
 from braintumor.training.bundling import write_bundle
 from braintumor.training.deciding import (
     LEAST_BAND,
-    SENSITIVITY,
     calibrated,
     mask_on_square,
     operating_point,
@@ -60,6 +59,7 @@ from braintumor.training.run import (
     train_network,
     versions_of,
 )
+from braintumor.training.scoring import choose_cells
 from braintumor.training.writing import write_whole
 
 ACROSS = (BR35H_TO_NAVONEEL, BR35H_TO_NAVONEEL_LEAK_FREE)
@@ -239,7 +239,8 @@ def _asked_again(trial: Trial, options: RunOptions, known: Sequence[Mapping[str,
 def take_bundle(trial: Trial, runs: Path, bundle: Bundle, data: ExperimentData, facts: Mapping[str, Any]) -> None:
     """Let a bundle that was trained on this very split stand for the trial, with its predictions and history.
 
-    Raises ``InputError`` when its network, task, split, test rows or the sensitivity it was made for are others.
+    Its threshold is chosen anew, for the sensitivity that all are compared at. Raises ``InputError`` when its network,
+    task, split or test rows are others.
     """
     network = bundle.card["network"]
     if network != trial.network:
@@ -248,20 +249,15 @@ def take_bundle(trial: Trial, runs: Path, bundle: Bundle, data: ExperimentData, 
         )
     if bundle.kinds != (facts["task"] == FOUR_CLASS):
         raise InputError(f"The bundle {bundle.folder.name} was trained for another task; leave --bundle away.")
-    chosen_for = bundle.card["operating_point"].get("chosen_for_sensitivity", SENSITIVITY)
-    if chosen_for != facts["sensitivity"]:
-        raise InputError(
-            f"The threshold of the bundle {bundle.folder.name} was chosen for a sensitivity of {chosen_for:g}; give it "
-            "as --sensitivity, or leave --bundle away."
-        )
     if bundle.card["split"]["index_sha256"] != index_digest(data.index):
         raise InputError(
             f"The bundle {bundle.folder.name} was trained on other data or another split than {trial}; "
             "leave --bundle away."
         )
     test = measured_part(_taught(data, facts["task"]), trial).index
-    rows = pd.read_csv(bundle.folder / PREDICTIONS_FILE)
-    rows = rows[rows["split"] == "test"].reset_index(drop=True)
+    predictions = pd.read_csv(bundle.folder / PREDICTIONS_FILE)
+    threshold, _ = operating_point(predictions[predictions["split"] == "validation"], facts["sensitivity"])
+    rows = predictions[predictions["split"] == "test"].reset_index(drop=True)
     same = ["dataset", "group", "label"]
     if not test[same].astype(str).equals(rows[same].astype(str)):
         raise InputError(f"The test rows of the bundle {bundle.folder.name} are not those of {trial}; train it again.")
@@ -287,7 +283,7 @@ def take_bundle(trial: Trial, runs: Path, bundle: Bundle, data: ExperimentData, 
     if (bundle.folder / SEGMENTATION_FILE).is_file():
         masks = pd.read_csv(bundle.folder / SEGMENTATION_FILE)
         table.loc[test["outline"] >= 0, "dice"] = masks.loc[masks["split"] == "test", "dice"].to_numpy()
-    decided = {"threshold": bundle.threshold, "doubt_from": bundle.doubt_from}
+    decided = {"threshold": threshold, "doubt_from": bundle.doubt_from}
     _write(trial, folder, model, data, table, {**run, **facts, **decided})
 
 
@@ -318,15 +314,16 @@ def _finish(
     """
     folder = trial.folder(options.runs)
     folder.mkdir(parents=True, exist_ok=True)
+    validation, test = data.distinct("validation"), measured_part(data, trial)
     plain = without_optimizer(best)
+    choose_cells(plain, validation)
     plain.save(folder / KERAS_FILE)
     export_graph(plain, folder / GRAPH_FILE)
-    validation, test = data.distinct("validation"), measured_part(data, trial)
     output = run_graph(Graph(folder / GRAPH_FILE), validation)
     calibration = calibrated(output, validation)
     chances = probability_table(validation.index, output.logits, calibration)
     threshold, _ = operating_point(chances, options.sensitivity)
-    doubt_from = min(fit_referral(chances, threshold=threshold).tumor_low, LEAST_BAND[0])
+    doubt_from = fit_referral(chances, threshold=threshold, least_band=LEAST_BAND).tumor_low
     output = run_graph(Graph(folder / GRAPH_FILE, map_temperature=calibration.map_temperature), test)
     table = probability_table(test.index, output.logits, calibration)
     table["dice"] = _dice(output, test, table, doubt_from)

@@ -131,6 +131,29 @@ def test_a_faultless_model_refers_nothing():
     assert not rule.refers(probabilities(frame)).any()
 
 
+@pytest.mark.parametrize(
+    ("max_share", "threshold", "band", "referred"),
+    [
+        (0.30, 0.5, (0.3, 0.6), 25),
+        (0.20, 0.5, (0.3, 0.6), 20),
+        (0.05, 0.5, (0.3, 0.6), 20),
+        (0.30, 0.7, (0.3, 0.7), 25),
+        (0.30, 0.2, (0.2, 0.6), 25),
+    ],
+    ids=["room for unsure kinds", "none left", "the band takes more", "below the threshold", "above it"],
+)
+def test_the_least_band_is_referred_and_counted_first(max_share, threshold, band, referred):
+    frame = table(
+        [("glioma", 0.9, 0.9)] * 40
+        + [("notumor", 0.1, 1.0)] * 40
+        + [("notumor", 0.4, 1.0)] * 20
+        + [("meningioma", 0.9, 0.55)] * 5
+    ).sample(frac=1, random_state=0)
+    rule = fit_referral(frame, threshold=threshold, max_share=max_share, least_band=(0.3, 0.6))
+    assert (rule.tumor_low, rule.tumor_high) == band
+    assert rule.refers(probabilities(frame)).sum() == referred
+
+
 def test_distance_is_counted_against_the_share():
     frame = table([("notumor", 0.55, 1.0)] * 10 + [("glioma", 0.9, 1.0)] * 90)
     distance = np.where(np.arange(100) >= 90, 5.0, 1.0)

@@ -398,7 +398,6 @@ def rewritten(path, change):
         ({"sensitivity": 1.5}, "must be above 0 and at most 1"),
         ({"weights": {"vgg16": ROOT / "models" / "efficient_unet" / "model.keras"}}, "may have seen the test pictures"),
         ({"weights": {"vgg16": Path("nowhere.h5")}}, "nowhere.h5 is not a file"),
-        ({"sensitivity": 0.9, "runs": None}, "was chosen for a sensitivity of 0.95"),
         ({"networks": ("lenet",)}, "stands for efficient_unet, which is not among the networks"),
         ({"seed": 1, "bundle": None, "networks": ()}, "other data or folds"),
         ({"seed": 1, "runs": None}, "was trained on other data or another split"),
@@ -421,6 +420,23 @@ def test_a_bundle_of_another_network_stands_for_nothing(compared, tmp_path):
         InputError, match="The bundle other is of squeezenet, not of efficient_unet; leave --bundle away"
     ):
         compare(replace(options, runs=tmp_path / "runs", out=tmp_path / "out", bundle=bundle))
+
+
+@pytest.mark.parametrize(("sensitivity", "threshold"), [(0.95, 0.51), (0.75, 0.55)])
+def test_a_bundle_is_compared_at_the_sensitivity_of_all_whatever_its_own(sensitivity, threshold, compared, tmp_path):
+    options, _, _ = compared
+    bundle = tmp_path / "other"
+    shutil.copytree(options.bundle, bundle)
+    rows = pd.read_csv(bundle / "predictions.csv")
+    kept = rows[(rows["split"] != "validation") | (rows["label"] == "notumor")]
+    tumors = [rows.query("split == 'validation'").iloc[0].to_dict() | {"label": "glioma"} for _ in range(20)]
+    stated = pd.DataFrame(tumors).assign(p_notumor=[0.5 - 0.01 * number for number in range(20)])
+    pd.concat([kept, stated]).to_csv(bundle / "predictions.csv", index=False)
+    digests = {"predictions.csv": sha256_of(bundle / "predictions.csv")}
+    rewritten(bundle / "card.json", lambda card: card.update(sha256={**card["sha256"], **digests}))
+    asked = replace(options, runs=tmp_path / "runs", out=tmp_path / "out", bundle=bundle, sensitivity=sensitivity)
+    report, _ = compare(replace(asked, networks=("efficient_unet",), run_folds=(0,)))
+    assert report["networks"]["efficient_unet"]["runs"][0]["threshold"] == pytest.approx(threshold)
 
 
 def test_a_bundle_that_was_trained_in_two_runs_counts_both(compared, tmp_path):

@@ -14,7 +14,7 @@ def test_the_training_data_gives_the_figures_of_the_card_once_more(tiny_bundle, 
     report, predictions = evaluate_bundle(bundle, picture_folder)
     assert report["bundle"] == "tiny-0.1.0"
     assert report["agrees_with_card"] is True
-    assert set(report["metrics"]) == {"validation", "test", "mirrored_test", "foreign"}
+    assert set(report["metrics"]) == {"validation", "test", "mirrored_validation", "mirrored_test", "foreign"}
     assert flat(report["metrics"]) == pytest.approx(flat(bundle.card["metrics"]), abs=1e-6)
     assert "segmentation" in report["metrics"]["test"]
     stored = pd.read_csv(tiny_bundle / "predictions.csv")
