@@ -10,7 +10,7 @@ app: .venv/app
 	$(BIN)/streamlit run Home.py --server.address $(ADDRESS) --server.port $(PORT)
 
 test: .venv/test
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: .venv/test
 	$(BIN)/ruff check .

@@ -106,6 +106,11 @@ class Bundle:
         return min(self.referral.tumor_low, self.threshold)
 
     @property
+    def sure_from(self) -> float:
+        """P(tumor) from which a tumor is called without doubt about it, whether or not its kind is told."""
+        return max(self.referral.tumor_high, self.threshold)
+
+    @property
     def referral(self) -> ReferralRule:
         """When an answer is withheld."""
         return ReferralRule(**self.card["operating_point"]["referral"])

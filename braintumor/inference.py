@@ -54,9 +54,8 @@ class Prediction:
     feature map, which ``grid`` lays over the prepared square; a network that locates tumors has none for "notumor", one
     whose Grad-CAM has no closed form none at all. ``shape`` is (slices, height, width) in pixels; ``spacing``,
     ``affine`` and ``turn`` are the scan's. ``seconds`` is the time from pixels to answer, ``bundle`` the model's name
-    and version,
-    ``threshold`` is the P(tumor) from which a scan counts as showing a tumor and ``doubt_from`` that from which one
-    is not ruled out.
+    and version, ``threshold`` the P(tumor) from which a scan counts as showing a tumor, ``doubt_from`` that from which
+    one is not ruled out and ``sure_from`` that from which one is in no doubt.
     """
 
     source: str
@@ -78,6 +77,12 @@ class Prediction:
     grid: CellGrid
     threshold: float
     doubt_from: float
+    sure_from: float
+
+    @property
+    def unsure_of_kind_alone(self) -> bool:
+        """Whether the scan is referred for the kind of a tumor that is itself in no doubt."""
+        return self.decision == "refer" and self.finding is not None and self.p_tumor >= self.sure_from
 
     @property
     def confidence(self) -> float:
@@ -121,7 +126,8 @@ class Prediction:
         """Give the tumor's mask on the scan, bool (slices, height, width); None from a network that does not locate.
 
         A slice on which the model sees no tumor is empty, as is a scan without a finding. One that is referred because
-        a tumor is neither sure nor ruled out has the outline that the tumor would have.
+        a tumor is neither sure nor ruled out has the outline that the tumor would have, one that is referred for the
+        kind alone that of its tumor.
         """
         if not self.locates:
             return None
@@ -293,6 +299,7 @@ class Predictor:
             grid=self.bundle.grid,
             threshold=self.bundle.threshold,
             doubt_from=self.bundle.doubt_from,
+            sure_from=self.bundle.sure_from,
         )
 
     def _with_neighbors(self, rows: Sequence["_Row"]) -> list["_Row"]:
@@ -300,7 +307,7 @@ class Predictor:
 
         A tumor goes on from slice to slice, and what is taken for one by chance does so less often. The kinds share
         the new P(tumor) as they did the old. For a neighbor that is empty, or missing at an end, the slice itself
-        stands in; one that shows a tumor by itself is never ruled out by the others.
+        stands in; one that shows a tumor by itself, at better than even odds, is never ruled out by the others.
         """
         chances = np.array([row.probabilities for row in rows])
         own = np.clip(1 - chances[:, -1], _LEAST_CHANCE, 1 - _LEAST_CHANCE)
@@ -309,7 +316,7 @@ class Predictor:
         around = np.pad(odds, 1)
         before, after = (np.where(shown[side], around[side], odds) for side in (slice(None, -2), slice(2, None)))
         averaged = expit((before + 2 * odds + after) / 4)
-        p_tumor = np.where(own >= self.bundle.threshold, np.maximum(averaged, self.bundle.doubt_from), averaged)
+        p_tumor = np.where(own >= _HALF, np.maximum(averaged, self.bundle.doubt_from), averaged)
         kinds = chances[:, :-1] / np.maximum(chances[:, :-1].sum(axis=1, keepdims=True), _LEAST_CHANCE)
         judged = np.column_stack([p_tumor[:, np.newaxis] * kinds, 1 - p_tumor])
         return [replace(row, probabilities=found) for row, found in zip(rows, judged, strict=True)]
@@ -329,13 +336,13 @@ class Predictor:
         reasons = []
         if found["tumor_uncertain"][0]:
             reasons.append(
-                f"The probability of a tumor, {1 - row[-1]:.0%}, is too close to the line between yes and no "
-                f"(referred from {rule.tumor_low:.0%} to {rule.tumor_high:.0%})."
+                f"The probability of a tumor, {1 - row[-1]:.1%}, neither rules one out nor is high enough to answer "
+                f"(referred from {rule.tumor_low:.1%} to {rule.tumor_high:.1%})."
             )
         if found["kind_uncertain"][0] and self.bundle.kinds:
             share = row[CLASSES.index(kind)] / max(1 - row[-1], 1e-12)
             reasons.append(
-                f"The kind of tumor is unsure: {kind} is likeliest, but with only {share:.0%} among the three kinds "
-                f"(at least {rule.kind_confidence:.0%} is asked for)."
+                f"The kind of tumor is unsure: {kind} is likeliest, but with only {share:.1%} among the three kinds "
+                f"(at least {rule.kind_confidence:.1%} is asked for)."
             )
         return tuple(reasons)

@@ -119,6 +119,17 @@ def _side_by_side(comparison: Comparison) -> None:
         "seems to reach with it. A network with epochs behind its name was stopped early: it shows what so short a "
         "training gives, not what it can reach."
     )
+    if chosen in ("sensitivity", "specificity"):
+        _threshold(comparison)
+
+
+def _threshold(comparison: Comparison) -> None:
+    found = comparison.report["protocol"].get("sensitivity")
+    if isinstance(found, (int, float)):
+        st.caption(
+            f"Sensitivity and specificity are taken at each network's threshold that finds {percent(found)} of the "
+            "tumors of each dataset on validation. The model that the app answers with may ship with another threshold."
+        )
 
 
 def _leakage(comparison: Comparison, same: pd.DataFrame) -> None:
@@ -173,6 +184,7 @@ def _tables(comparison: Comparison) -> None:
     table = overview(comparison)
     st.markdown("**Leak-free folds**, and the published accuracy (inflated) beside them")
     _figures_table(table)
+    _threshold(comparison)
     st.caption(
         "A click on a column sorts by it. To the default: difference of accuracy on the same images, in percentage "
         "points; p is of McNemar's test of their single answers, which takes images for independent, so it is rather "

@@ -50,6 +50,8 @@ IN_README = (
     "Same slices without their tumor: ROC AUC",
     "Share answered, not referred",
     "Accuracy of what is answered",
+    "Sensitivity of what is answered",
+    "Specificity of what is answered",
     "Calibration error (ECE), four classes",
 )
 """Titles of the headline figures in the README."""
@@ -321,6 +323,8 @@ def hospital_block(report: Mapping[str, Any]) -> str:
         ["Tumors missed", f"{counts['false_negative']} of {detection['tumors']}"],
         ["False alarms", f"{counts['false_positive']} of {found['images'] - detection['tumors']}"],
         ["Dice of the slices with a tumor", _told(masks["dice"], False)],
+        ["Share answered, not referred", _told(found["answered"]["share"], True)],
+        ["Specificity of what is answered", _told(found["answered"]["specificity"], True)],
         ["Taken for no brain MRI", f"{foreign['real_referred']:.1%}"],
     ]
     told = f"`{report['bundle']}` on {found['images']} slices of {found['groups']} volumes, each judged by itself."

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import asdict
 
 import pandas as pd
 import pytest
@@ -18,12 +19,14 @@ from braintumor.evaluation import (
     Calibration,
     faithfulness_figures,
     figures,
+    fit_referral,
     foreign_figures,
     map_calibration,
     segmentation_figures,
 )
 from braintumor.evaluation.faithfulness import MEASURES
 from braintumor.taxonomy import CLASSES
+from braintumor.training.deciding import operating_point
 from tests.conftest import SHIPPED, flat
 
 
@@ -158,6 +161,22 @@ def test_the_shipped_figures_follow_from_the_shipped_tables(split):
         again["segmentation"] = segmentation_figures(masks) | {"map_ece": map_calibration(bins)[1]}
     assert flat(again) == pytest.approx(flat(card["metrics"][split]), abs=1e-6)
     assert len(masks) or split not in ("validation", "test")
+
+
+def test_the_shipped_operating_point_and_referral_follow_from_validation():
+    point = read_card(SHIPPED)["operating_point"]
+    rows = pd.read_csv(SHIPPED / "predictions.csv").query("split == 'validation'").reset_index(drop=True)
+    threshold, datasets = operating_point(rows, point["chosen_for_sensitivity"])
+    assert (threshold, datasets) == (pytest.approx(point["threshold"], abs=2e-6), point["datasets"])
+    referral = fit_referral(
+        rows,
+        threshold=point["threshold"],
+        max_share=point["most_referred_besides"],
+        least_band=tuple(point["least_band"]),
+        distance=rows["distance"],
+        distance_limit=point["referral"]["distance_limit"],
+    )
+    assert asdict(referral) == pytest.approx(point["referral"], abs=1e-6)
 
 
 @pytest.fixture(params=["tiny", "shipped"])

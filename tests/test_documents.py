@@ -95,7 +95,15 @@ def test_commands_of_the_readme_are_understood(arguments):
 
 @pytest.mark.parametrize(
     "name",
-    ["README.md", "docs/model-card.md", "docs/leakage.md", "docs/benchmarks.md", "docs/ideas.md", "docs/networks.md"],
+    [
+        "README.md",
+        "docs/model-card.md",
+        "docs/leakage.md",
+        "docs/benchmarks.md",
+        "docs/ideas.md",
+        "docs/networks.md",
+        "docs/other-hospital.md",
+    ],
 )
 def test_figures_in_a_document_are_those_of_their_file(name):
     found = documents()

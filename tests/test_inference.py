@@ -120,7 +120,7 @@ def test_the_slices_of_a_volume_that_lies_in_space_have_a_say_in_each_other(pred
     before, after = np.r_[own[0], own[:-1]], np.r_[own[1:], own[-1]]
     expected = expit((before + 2 * own + after) / 4)
     # What shows a tumor by itself is never ruled out.
-    expected = np.where(alone >= plain.threshold, np.maximum(expected, plain.doubt_from), expected)
+    expected = np.where(alone >= 0.5, np.maximum(expected, plain.doubt_from), expected)
     assert [item.p_tumor for item in placed.slices] == pytest.approx(expected.tolist(), abs=1e-6)
     assert placed.slice_number == expected.argmax()
     assert placed.p_tumor == pytest.approx(expected.max(), abs=1e-6)
@@ -145,6 +145,7 @@ def test_a_prediction_carries_what_its_scan_and_model_say(predictor):
     assert (found.shape, found.spacing, found.affine) == (scan.shape, scan.spacing, affine)
     bundle = predictor.bundle
     assert (found.threshold, found.doubt_from) == (bundle.threshold, bundle.doubt_from)
+    assert found.sure_from == bundle.sure_from >= bundle.threshold
 
 
 def test_the_finding_of_a_doubtful_scan_is_its_likeliest_class(predictor):
@@ -344,7 +345,7 @@ def test_doubt_is_said_in_words(predictor):
     found = wary.predict([phantom_scan()])[0]
     assert found.decision == "refer"
     assert found.finding is not None
-    assert "too close to the line" in found.reasons[0]
+    assert "neither rules one out nor is high enough" in found.reasons[0]
 
 
 def test_no_scans_no_answers(predictor):

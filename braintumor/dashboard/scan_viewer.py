@@ -76,6 +76,8 @@ def answer_sentence(prediction: Prediction) -> str:
     if prediction.finding is None:
         return "No answer is given for this picture."
     title = FINDING_TITLES[prediction.finding].lower()
+    if prediction.unsure_of_kind_alone:
+        return f"The model sees a tumor but is unsure of its kind: it leans towards {title}."
     if prediction.decision == "refer":
         best = "no tumor" if prediction.finding == NO_TUMOR else title
         return f"The model leans towards {best}, but not surely enough to answer."
@@ -112,7 +114,7 @@ def _show_words(prediction: Prediction) -> None:
 
 def outline_words(prediction: Prediction, number: int, drawn: bool) -> str:
     """Say what the outline on slice ``number`` is, or why there is none; ``drawn`` tells whether there is one."""
-    is_unsure = prediction.decision == "refer"
+    is_unsure = prediction.decision == "refer" and not prediction.unsure_of_kind_alone
     if drawn and is_unsure:
         return "Outline, unsure: where the model would place a tumor. The answer is withheld."
     if drawn:

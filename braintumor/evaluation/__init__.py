@@ -13,6 +13,7 @@ from braintumor.evaluation.calibration import (
 from braintumor.evaluation.faithfulness import faithfulness_figures
 from braintumor.evaluation.metrics import by_dataset_and_class, check, figures
 from braintumor.evaluation.operating_point import (
+    MOST_REFERRED,
     ReferralRule,
     choose_threshold,
     fit_referral,
@@ -24,6 +25,7 @@ from braintumor.evaluation.segmentation import map_calibration, pixel_bins, scor
 from braintumor.evaluation.typicality import Typicality, foreign_figures
 
 __all__ = [
+    "MOST_REFERRED",
     "Calibration",
     "GroupBootstrap",
     "ReferralRule",

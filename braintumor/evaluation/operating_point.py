@@ -14,6 +14,9 @@ from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, TUMOR_CLASSES
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
+MOST_REFERRED = 0.05
+"""Share of validation rows that may be referred beyond those that are in any case."""
+
 _KINDS = len(TUMOR_CLASSES)
 _STEPS = 41
 
@@ -109,7 +112,7 @@ def fit_referral(
     predictions: pd.DataFrame,
     *,
     threshold: float,
-    max_share: float = 0.15,
+    max_share: float = MOST_REFERRED,
     least_band: tuple[float, float] | None = None,
     distance: npt.ArrayLike | None = None,
     distance_limit: float | None = None,
@@ -119,8 +122,8 @@ def fit_referral(
     ``predictions`` needs split, label and the four probabilities; ``threshold`` in [0, 1] is on P(tumor). An answer
     is wrong when tumor-or-not is wrong at the threshold or the kind is; a label "tumor" says nothing of the kind. Of
     equally good rules the one that refers least is taken. Every band holds ``least_band``, two values of P(tumor), and
-    the threshold. At most ``max_share`` of the rows are referred, those beyond ``distance_limit`` (with ``distance``
-    (n,)) and in the least band counted first; where these are more, or nothing else helps, they alone are referred.
+    the threshold; besides the rows in it and those beyond ``distance_limit`` (with ``distance`` (n,)), at most
+    ``max_share`` of the rows are referred, and none where that does not help.
 
     Raises ``ValueError`` for no rows, rows of another split than "validation", or values out of range.
     """
@@ -134,12 +137,13 @@ def fit_referral(
     best = ReferralRule(min(threshold, least_low), max(threshold, least_high), 0.0, distance_limit)
     referred = best.refers(rows, distance)
     best_score = (_error(wrong, referred), float(referred.mean()))
-    for low, high, floor in _candidates(rows, threshold, max_share):
+    most = int(referred.sum()) + max_share * len(rows)
+    for low, high, floor in _candidates(rows, threshold, min(1.0, most / len(rows))):
         band = {"tumor_low": min(low, least_low), "tumor_high": max(high, least_high)}
         rule = replace(best, **band, kind_confidence=floor)
         referred = rule.refers(rows, distance)
         score = (_error(wrong, referred), float(referred.mean()))
-        if score[1] <= max_share and score < best_score:
+        if referred.sum() <= most and score < best_score:
             best, best_score = rule, score
     return best
 

@@ -6,7 +6,7 @@ import keras
 from keras import layers, ops
 
 HIGHEST_CELLS = 40
-"""How many cells of a map of 96 × 96 speak for a tumor, about a square of 13 pixels in a picture of 192."""
+"""How many cells of a map of 96 × 96 speak for a tumor in training, about a square of 13 pixels in a picture of 192."""
 
 
 def highest_mean(tumor_map: Any, cells: int = HIGHEST_CELLS) -> Any:

@@ -45,6 +45,8 @@ HEADLINES: tuple[Headline, ...] = (
     Headline("Calibration error (ECE), tumor or not", ("calibration", "detection_ece"), False),
     Headline("Share answered, not referred", ("answered", "share")),
     Headline("Accuracy of what is answered", ("answered", "accuracy")),
+    Headline("Sensitivity of what is answered", ("answered", "sensitivity")),
+    Headline("Specificity of what is answered", ("answered", "specificity")),
 )
 """Every figure worth a line; pages and documents pick from these by title."""
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from braintumor import bundles
 from braintumor.datasets import CATALOGUE
+from braintumor.evaluation import MOST_REFERRED
 from braintumor.inference import Graph
 from braintumor.scans import PREPROCESSING
 from braintumor.taxonomy import CLASSES
@@ -89,6 +90,7 @@ def _decided(decisions: Decisions, model: keras.Model, cells: int | None, sensit
             "chosen_for_sensitivity": sensitivity,
             "datasets": decisions.datasets,
             "least_band": list(LEAST_BAND),
+            "most_referred_besides": MOST_REFERRED,
             "fitted_on": "validation",
             "referral": asdict(decisions.referral),
         },

@@ -47,7 +47,7 @@ class Measured:
 
 
 def measure_splits(graph: Graph, data: ExperimentData, decisions: Decisions) -> Measured:
-    """Predict validation, test and published test rows, test slices that lost their tumor, and foreign pictures."""
+    """Predict validation, test and published test rows, held-out slices without their tumor, and foreign pictures."""
     trained = set(data.index.loc[data.index["split"] == "train", "group"])
     predictions, masks, bins = [], [], []
     for name, part in _parts(data, bool(trained)).items():

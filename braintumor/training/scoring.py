@@ -13,6 +13,8 @@ from braintumor.training.experiment import ExperimentData
 CELLS = tuple(round(HIGHEST_CELLS * 2 ** (step / 2)) for step in range(-2, 4))
 """Numbers of highest cells to choose from, of a map of 96 × 96, from half of what networks are trained with."""
 
+_DIGITS = 6
+
 _BATCH = 16
 
 
@@ -31,7 +33,9 @@ def choose_cells(model: keras.Model, validation: ExperimentData) -> int | None:
     if is_tumor.any() and not is_tumor.all():
         located = keras.Model(model.input, model.output["map"])
         maps = located.predict(validation.pictures[..., np.newaxis], batch_size=_BATCH, verbose=0)
-        score.cells = min(CELLS, key=lambda cells: _cross_entropy(maps, cells, is_tumor))
+        found = {cells: round(_cross_entropy(maps, cells, is_tumor), _DIGITS) for cells in CELLS}
+        # On a small map several numbers are as many cells; of these the one nearest to what it was trained with.
+        score.cells = min(CELLS, key=lambda cells: (found[cells], abs(cells - HIGHEST_CELLS)))
     return int(score.cells)
 
 

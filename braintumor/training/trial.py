@@ -283,7 +283,7 @@ def take_bundle(trial: Trial, runs: Path, bundle: Bundle, data: ExperimentData, 
     if (bundle.folder / SEGMENTATION_FILE).is_file():
         masks = pd.read_csv(bundle.folder / SEGMENTATION_FILE)
         table.loc[test["outline"] >= 0, "dice"] = masks.loc[masks["split"] == "test", "dice"].to_numpy()
-    decided = {"threshold": threshold, "doubt_from": bundle.doubt_from}
+    decided = {"threshold": threshold, "doubt_from": min(bundle.doubt_from, threshold)}
     _write(trial, folder, model, data, table, {**run, **facts, **decided})
 
 

@@ -97,6 +97,7 @@ def report(rows):
             "folds": 5,
             "folds_run": {name: [0, 1] for name in SHARPNESS},
             "seed": 0,
+            "sensitivity": 0.9,
             "task": "four_class",
             "published": "masoud",
             "published_test_in_training": 0.75,

@@ -57,6 +57,7 @@ def answer(decision="tumor", finding="glioma", sha256="0" * 64, pixels=None, p_t
         grid=CellGrid(192, 15.5, 16.0),
         threshold=0.5,
         doubt_from=0.25,
+        sure_from=0.75,
     )
     return Answer(
         "key",
@@ -211,7 +212,20 @@ SENTENCES = {
 
 @pytest.mark.parametrize(("case", "sentence"), SENTENCES.items())
 def test_each_decision_is_one_sentence(case, sentence):
-    assert answer_sentence(answer(*case).prediction) == sentence
+    assert answer_sentence(answer(*case, p_tumors=(0.6,)).prediction) == sentence
+
+
+@pytest.mark.parametrize(
+    ("finding", "p_tumor", "sentence"),
+    [
+        ("meningioma", 0.75, "The model sees a tumor but is unsure of its kind: it leans towards meningioma."),
+        ("pituitary", 0.9, "The model sees a tumor but is unsure of its kind: it leans towards pituitary tumor."),
+        ("meningioma", 0.74, "The model leans towards meningioma, but not surely enough to answer."),
+        (None, 0.9, "No answer is given for this picture."),
+    ],
+)
+def test_doubt_about_the_kind_alone_is_no_doubt_about_the_tumor(finding, p_tumor, sentence):
+    assert answer_sentence(answer("refer", finding, p_tumors=(p_tumor,)).prediction) == sentence
 
 
 def test_of_a_volume_every_slice_is_meant():
@@ -234,6 +248,7 @@ def test_every_decision_has_its_sentence_word_and_badge():
             True,
             "Outline, unsure: where the model would place a tumor. The answer is withheld.",
         ),
+        ("refer", (0.9,), 0, True, "Outline: where the model places the tumor."),
         ("no_tumor", (0.1,), 0, False, "No outline: the model sees no tumor on this slice."),
         ("refer", (0.4,), 0, False, "No outline: the model suspects a tumor on this slice but cannot place it."),
         ("tumor", (0.9,), 0, False, "No outline: the model suspects a tumor on this slice but cannot place it."),

@@ -186,10 +186,10 @@ def test_thousands_of_images_take_seconds():
     y, x = np.mgrid[:192, :192]
     random = np.random.default_rng(0)
     masks = [np.hypot(y - row, x - column) < 30 for row, column in random.uniform(60, 130, (200, 2))]
-    started = time.perf_counter()
+    started = time.process_time()
     for found, true in pairwise(masks):
         score_masks(found, true)
-    assert time.perf_counter() - started < 20 * 200 / 4000
+    assert time.process_time() - started < 20 * 200 / 4000
 
 
 def rows(*cells, split="test"):

@@ -71,6 +71,14 @@ def test_says_how_many_folds_were_run_and_what_is_inflated(models):
     assert "on the published split (inflated)" in said
 
 
+@pytest.mark.parametrize(("figure", "times"), [("accuracy", 1), ("sensitivity", 2), ("specificity", 2)])
+def test_says_at_which_threshold_sensitivity_is_taken(figure, times, models):
+    write_comparison(models)
+    page = opened("networks.py")
+    page.selectbox(key="figure").select(figure).run()
+    assert texts(page).count("that finds 90.0% of the tumors of each dataset on validation") == times
+
+
 def test_costs_say_on_what_they_were_measured(models):
     write_comparison(models)
     page = opened("networks.py")

@@ -42,4 +42,5 @@ def prediction(
         grid=CellGrid(8, 1.5, 4.0),
         threshold=0.5,
         doubt_from=0.25,
+        sure_from=0.75,
     )

@@ -126,6 +126,12 @@ def test_the_card_holds_what_was_decided(written):
     np.testing.assert_allclose(found, calibrated, atol=1e-6)
 
 
+def test_graph_and_keras_file_are_of_one_network(written):
+    pictures = glass_data(ROWS).distinct("validation").pictures
+    model = keras.saving.load_model(written / "model.keras", compile=False)
+    np.testing.assert_allclose(model(pictures[..., np.newaxis])["logits"], _logits(written), rtol=1e-4, atol=1e-4)
+
+
 def _logits(folder):
     data = glass_data(ROWS).distinct("validation")
     return Graph(folder / "graph.tflite").run(data.pictures).logits
