@@ -134,15 +134,16 @@ def test_a_faultless_model_refers_nothing():
 @pytest.mark.parametrize(
     ("max_share", "threshold", "band", "referred"),
     [
-        (0.30, 0.5, (0.3, 0.6), 25),
-        (0.20, 0.5, (0.3, 0.6), 20),
-        (0.05, 0.5, (0.3, 0.6), 20),
-        (0.30, 0.7, (0.3, 0.7), 25),
-        (0.30, 0.2, (0.2, 0.6), 25),
+        (0.05, 0.5, (0.3, 0.6), 25),
+        (0.04, 0.5, (0.3, 0.6), 20),
+        (0.0, 0.5, (0.3, 0.6), 20),
+        (1.0, 0.5, (0.3, 0.6), 25),
+        (0.05, 0.7, (0.3, 0.7), 25),
+        (0.05, 0.2, (0.2, 0.6), 25),
     ],
-    ids=["room for unsure kinds", "none left", "the band takes more", "below the threshold", "above it"],
+    ids=["room for unsure kinds", "too little", "none", "more than enough", "below the threshold", "above it"],
 )
-def test_the_least_band_is_referred_and_counted_first(max_share, threshold, band, referred):
+def test_the_least_band_is_referred_and_a_share_besides(max_share, threshold, band, referred):
     frame = table(
         [("glioma", 0.9, 0.9)] * 40
         + [("notumor", 0.1, 1.0)] * 40
@@ -154,12 +155,13 @@ def test_the_least_band_is_referred_and_counted_first(max_share, threshold, band
     assert rule.refers(probabilities(frame)).sum() == referred
 
 
-def test_distance_is_counted_against_the_share():
+@pytest.mark.parametrize(("max_share", "referred"), [(0.10, 20), (0.09, 10)])
+def test_what_is_far_is_referred_and_a_share_besides(max_share, referred):
     frame = table([("notumor", 0.55, 1.0)] * 10 + [("glioma", 0.9, 1.0)] * 90)
     distance = np.where(np.arange(100) >= 90, 5.0, 1.0)
-    rule = fit_referral(frame, threshold=0.5, max_share=0.10, distance=distance, distance_limit=2.0)
+    rule = fit_referral(frame, threshold=0.5, max_share=max_share, distance=distance, distance_limit=2.0)
     assert rule.distance_limit == 2.0
-    assert rule.refers(probabilities(frame), distance).sum() == 10
+    assert rule.refers(probabilities(frame), distance).sum() == referred
 
 
 @pytest.mark.parametrize("split", ["test", "published_test"])
