@@ -195,6 +195,7 @@ def _metrics(card: Mapping[str, Any]) -> str:
         ("- Four classes: accuracy, balanced accuracy, precision, recall and F1. " if kinds else "- ")
         + "Tumor or not: ROC AUC, and sensitivity and specificity at the operating point. Outlines: Dice against those "
         "drawn by hand. Calibration: expected calibration error in 15 bins (0 is best).",
+        *_score(card),
         f"- **Operating point**: P(tumor) of {_threshold(card):.3f} or more is called a tumor. {_chosen_for(point)}",
     ]
     if all(isinstance(calibration.get(name), (int, float)) for name in ("slope", "shift", "temperature")):
@@ -216,6 +217,14 @@ def _metrics(card: Mapping[str, Any]) -> str:
             + (f", and where its distance from the training scans exceeds {limit:.3f} (1 is usual)." if limit else ".")
         )
     return "\n".join(lines)
+
+
+def _score(card: Mapping[str, Any]) -> list[str]:
+    cells = (card.get("map") or {}).get("score_cells")
+    if not isinstance(cells, int):
+        return []
+    chosen = f"{cells} of a map of 96 × 96, chosen on validation groups"
+    return [f"- **Score**: the mean of the map's highest cells ({chosen})."]
 
 
 def _chosen_for(point: Mapping[str, Any]) -> str:

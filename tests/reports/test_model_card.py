@@ -92,6 +92,17 @@ def test_says_which_epochs_were_kept(bundle, epochs, said):
     assert said in model_card(card if epochs is None else card | {"kept_epochs": epochs}, None)
 
 
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [({"score_cells": 57}, ["57"]), ({"score_cells": None}, []), ({}, []), (None, [])],
+)
+def test_says_how_many_cells_make_the_score(bundle, found, said):
+    told = re.findall(
+        r"\*\*Score\*\*: the mean of the map's highest cells \((\d+) of", model_card({**bundle[0], "map": found}, None)
+    )
+    assert told == said
+
+
 SHA = {"initial_weights_sha256": "b" * 64}
 
 
