@@ -45,7 +45,7 @@ FIRST: Mapping[str, str] = {
     "Tumor or not: specificity": "Specificity",
     "Web images: sensitivity": "Sensitivity, web",
     "Accuracy of what is answered": "Right if answered",
-    "Sensitivity of what is answered": "Sensitivity if answered",
+    "Sensitivity of what is answered": "Found if answered",
     "Dice, Cheng scans": "Outline, Dice",
 }
 """The figures to see first, by title, with the short one they carry on a card."""
