@@ -243,27 +243,49 @@ def _predict(options: argparse.Namespace) -> int:
     predictor = Predictor.load(options.bundle or configured.models_dir / configured.model)
     masks = MaskFolder(options.masks, walk(options.paths)) if options.masks else None
     status = OK
-    for outcomes in _chunks(_read_paths(options.paths), _FILES_AT_ONCE):
-        for row in _answer(predictor, outcomes, masks, outlined=options.json):
+    for outcomes, predictions in _answers(predictor, options.paths):
+        for row in _rows(outcomes, predictions, predictor.bundle.name, masks, outlined=options.json):
             status = SOME_FAILED if row["status"] == "error" else status
             sys.stdout.write((json.dumps(row) if options.json else _line(row)) + "\n")
     return status
 
 
-def _answer(
-    predictor: "Predictor", outcomes: Sequence[Scan | ScanError], masks: "MaskFolder | None", *, outlined: bool
+def _answers(
+    predictor: "Predictor", paths: Iterable[Path]
+) -> Iterator[tuple[list[Scan | ScanError], list["Prediction"]]]:
+    """Give files and answers chunk by chunk; while one is measured and written, the next is answered."""
+
+    def answer(outcomes: list[Scan | ScanError]) -> tuple[list[Scan | ScanError], list["Prediction"]]:
+        return outcomes, predictor.predict([outcome for outcome in outcomes if isinstance(outcome, Scan)])
+
+    coming = None
+    with ThreadPoolExecutor(1) as pool:
+        for outcomes in _chunks(_read_paths(paths), _FILES_AT_ONCE):
+            ready, coming = coming, pool.submit(answer, outcomes)
+            if ready:
+                yield ready.result()
+        if coming:
+            yield coming.result()
+
+
+def _rows(
+    outcomes: Sequence[Scan | ScanError],
+    predictions: Iterable["Prediction"],
+    bundle: str,
+    masks: "MaskFolder | None",
+    *,
+    outlined: bool,
 ) -> Iterator[dict[str, Any]]:
-    scans = [outcome for outcome in outcomes if isinstance(outcome, Scan)]
-    predictions = iter(predictor.predict(scans))
+    answers = iter(predictions)
     for outcome in outcomes:
         if isinstance(outcome, Scan):
-            prediction = next(predictions)
+            prediction = next(answers)
             row = prediction_row(prediction, outlined=outlined)
             if masks is not None:
                 row["mask"] = masks.write(prediction)
             yield row
         else:
-            yield error_row(outcome, predictor.bundle.name)
+            yield error_row(outcome, bundle)
 
 
 def _read_paths(paths: Iterable[Path]) -> Iterator[Scan | ScanError]:
