@@ -41,7 +41,8 @@ def _show_next_steps() -> None:
         "kind shown is a resemblance; only tissue and the full clinical picture decide.\n"
         f"- **{DECISION_WORDS['no_tumor']}**: symptoms count more than this answer. It covers one slice and three "
         "kinds of tumor.\n"
-        f"- **{DECISION_WORDS['refer']}**: the model gives no answer. Treat the scan as not assessed.\n"
+        f"- **{DECISION_WORDS['refer']}**: the model gives no answer. Treat the scan as not assessed. Where it is "
+        "unsure of the kind alone, take the tumor as seen and its kind as open.\n"
         "- **If you are a patient**: take your scans and questions to your doctor. Sudden severe headache, a first "
         "seizure, weakness on one side, or trouble speaking or seeing are emergencies, whatever this page says."
     )
