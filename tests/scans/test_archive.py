@@ -121,6 +121,12 @@ ENCRYPTED = _patch_directory(PLAIN, 8, b"\x01\x00")
         (_patch_directory(PLAIN, 10, struct.pack("<H", 99)), PACKING),
         (b"PK\x03\x04" + b"PK\x01\x02" * 50_001, "This archive holds more files than are accepted."),
     ],
+    # Without names the bytes would name them, and these hold the time of day.
+    ids=[
+        *("nothing", "a folder alone", "last byte missing", "cut short", "noise", "encrypted"),
+        *("an archive inside", "one by another name", "as large as may be", "too large", "changed content"),
+        *("size overstated", "size understated", "place beyond the end", "bzip2", "lzma", "unknown packing", "too many"),
+    ],
 )
 def test_archive_that_cannot_be_taken_says_why(data, told):
     assert [_told(item) for item in _expand(data)] == [told]
