@@ -125,7 +125,7 @@ ENCRYPTED = _patch_directory(PLAIN, 8, b"\x01\x00")
     ids=[
         *("nothing", "a folder alone", "last byte missing", "cut short", "noise", "encrypted"),
         *("an archive inside", "one by another name", "as large as may be", "too large", "changed content"),
-        *("size overstated", "size understated", "place beyond the end", "bzip2", "lzma", "unknown packing", "too many"),
+        *("size overstated", "size understated", "place beyond the end", "bzip2", "lzma", "unknown", "too many"),
     ],
 )
 def test_archive_that_cannot_be_taken_says_why(data, told):
