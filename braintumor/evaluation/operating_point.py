@@ -1,7 +1,7 @@
 """Where the model says "tumor", and when it says nothing and refers the scan to a reader."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -134,13 +134,12 @@ def fit_referral(
     rows = predictions[[f"p_{name}" for name in CLASSES]].to_numpy(dtype=np.float64)
     wrong = wrong_answers(rows, predictions["label"].to_numpy(dtype=str), threshold)
     least_low, least_high = least_band or (threshold, threshold)
-    best = ReferralRule(min(threshold, least_low), max(threshold, least_high), 0.0, distance_limit)
-    referred = best.refers(rows, distance)
+    best = least = ReferralRule(min(threshold, least_low), max(threshold, least_high), 0.0, distance_limit)
+    referred = least.refers(rows, distance)
     best_score = (_error(wrong, referred), float(referred.mean()))
     most = int(referred.sum()) + max_share * len(rows)
     for low, high, floor in _candidates(rows, threshold, min(1.0, most / len(rows))):
-        band = {"tumor_low": min(low, least_low), "tumor_high": max(high, least_high)}
-        rule = replace(best, **band, kind_confidence=floor)
+        rule = ReferralRule(min(low, least.tumor_low), max(high, least.tumor_high), floor, distance_limit)
         referred = rule.refers(rows, distance)
         score = (_error(wrong, referred), float(referred.mean()))
         if referred.sum() <= most and score < best_score:

@@ -386,6 +386,12 @@ def rewritten(path, change):
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
+def signed(bundle, name, **changes):
+    """Put the digest of a bundle's file that was changed on its card, with other changes of the card."""
+    digest = sha256_of(bundle / name)
+    rewritten(bundle / "card.json", lambda card: card.update(changes, sha256={**card["sha256"], name: digest}))
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -432,8 +438,7 @@ def test_a_bundle_is_compared_at_the_sensitivity_of_all_whatever_its_own(sensiti
     tumors = [rows.query("split == 'validation'").iloc[0].to_dict() | {"label": "glioma"} for _ in range(20)]
     stated = pd.DataFrame(tumors).assign(p_notumor=[0.5 - 0.01 * number for number in range(20)])
     pd.concat([kept, stated]).to_csv(bundle / "predictions.csv", index=False)
-    digests = {"predictions.csv": sha256_of(bundle / "predictions.csv")}
-    rewritten(bundle / "card.json", lambda card: card.update(sha256={**card["sha256"], **digests}))
+    signed(bundle, "predictions.csv")
     asked = replace(options, runs=tmp_path / "runs", out=tmp_path / "out", bundle=bundle, sensitivity=sensitivity)
     report, _ = compare(replace(asked, networks=("efficient_unet",), run_folds=(0,)))
     assert report["networks"]["efficient_unet"]["runs"][0]["threshold"] == pytest.approx(threshold)
@@ -446,8 +451,7 @@ def test_a_bundle_that_was_trained_in_two_runs_counts_both(compared, tmp_path):
     once = pd.read_csv(bundle / "history.csv")
     pd.concat([once, once.assign(epoch=2)]).to_csv(bundle / "history.csv", index=False)
     first = {"epochs": 1, "initial_weights": "first.npz", "device": "an abacus"}
-    digests = {"history.csv": sha256_of(bundle / "history.csv")}
-    rewritten(bundle / "card.json", lambda card: card.update(started_from=first, sha256={**card["sha256"], **digests}))
+    signed(bundle, "history.csv", started_from=first)
     asked = replace(options, runs=tmp_path / "runs", out=tmp_path / "out", bundle=bundle)
     report, _ = compare(replace(asked, networks=("efficient_unet",), run_folds=(0,)))
     row = report["networks"]["efficient_unet"]
