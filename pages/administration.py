@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from braintumor.dashboard import gate
+from braintumor.dashboard import choices, gate
 from braintumor.records import Account, AccountError, Role, State
 from braintumor.reports import guarded
 
@@ -52,6 +52,8 @@ def show_pending(people: list[Account]) -> None:
     accounts = gate.accounts()
     waiting = [person for person in people if person.state is State.PENDING]
     st.subheader(f"Waiting for approval: {len(waiting)}")
+    if len(waiting) > 1:
+        st.button("Refuse all", icon=":material/close:", on_click=attempt, args=(accounts.refuse_waiting,))
     for person in waiting:
         with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"pending_{person.id}"):
             st.text(f"{label(person)}, {person.role.value}\n{person.email or 'no e-mail address'}")
@@ -96,7 +98,7 @@ def manage(people: list[Account]) -> None:
     accounts = gate.accounts()
     st.subheader("Manage an account")
     by_id = {person.id: person for person in people}
-    chosen = st.selectbox(
+    chosen = choices.selectbox(
         "Account",
         list(by_id),
         format_func=lambda number: label(by_id[number]),
@@ -108,7 +110,7 @@ def manage(people: list[Account]) -> None:
         return
     person = by_id[chosen]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        role = st.selectbox(
+        role = choices.selectbox(
             "Role",
             list(Role),
             index=list(Role).index(person.role),

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from braintumor import settings
-from braintumor.dashboard import charts, gate
+from braintumor.dashboard import charts, choices, gate
 from braintumor.dashboard.comparison_tables import (
     COMMAND,
     FIGURES,
@@ -107,7 +107,10 @@ def _leaking(comparison: Comparison) -> str:
 
 def _side_by_side(comparison: Comparison) -> None:
     st.header("How good is each?", divider="gray")
-    chosen = st.selectbox("Figure", list(FIGURES), format_func=lambda key: FIGURES[key].title, key="figure")
+    figures = list(FIGURES)
+    chosen = (
+        choices.selectbox("Figure", figures, format_func=lambda key: FIGURES[key].title, key="figure") or figures[0]
+    )
     about = FIGURES[chosen]
     elements.chart(
         charts.network_intervals(interval_table(comparison, chosen), about.title, about.is_share), "intervals"
@@ -267,11 +270,14 @@ def _closer(comparison: Comparison) -> None:
     st.header("Look closer", divider="gray")
     names = list(comparison.trained)
     first = [comparison.default] if comparison.default in names else names[:1]
-    chosen = st.multiselect(
+    chosen = choices.multiselect(
         "Networks", names, first, format_func=comparison.title, max_selections=_MOST_CHOSEN, key="chosen"
     )
-    split = st.segmented_control(
-        "Images", list(SPLITS), default=LEAK_FREE, required=True, format_func=SPLITS.__getitem__, key="split"
+    split = (
+        choices.segmented_control(
+            "Images", list(SPLITS), default=LEAK_FREE, required=True, format_func=SPLITS.__getitem__, key="split"
+        )
+        or LEAK_FREE
     )
     if split == PUBLISHED:
         st.caption(":orange-badge[Inflated] Everything below is about images of which copies were trained on.")
@@ -350,7 +356,8 @@ def _learning(quantity: str) -> _Draw:
         fold = kept[0]
         if len(kept) > 1:
             key = f"fold-{quantity}-{name}"
-            fold = st.segmented_control(f"Fold of the {quantity}", kept, default=fold, required=True, key=key)
+            found = choices.segmented_control(f"Fold of the {quantity}", kept, default=fold, required=True, key=key)
+            fold = fold if found is None else found
         history = comparison.history(name, split, fold)
         assert history is not None
         elements.chart(charts.learning_curves(history, quantity), f"{quantity}-{name}")

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from braintumor.bundles import BundleError
-from braintumor.dashboard import answers, gate
+from braintumor.dashboard import answers, choices, gate
 from braintumor.dashboard.answers import Answer
 from braintumor.dashboard.escaping import plain
 from braintumor.dashboard.scan_viewer import show_answer
@@ -120,10 +120,13 @@ def _show_cards(outcomes: Sequence[Answer | ScanError]) -> None:
     first = 0
     if len(shown) > CARDS_AT_ONCE:
         starts = list(range(0, len(shown), CARDS_AT_ONCE))
-        first = st.selectbox(
-            "Scans shown",
-            starts,
-            format_func=lambda start: f"{start + 1} to {min(start + CARDS_AT_ONCE, len(shown))} of {len(shown)}",
+        first = (
+            choices.selectbox(
+                "Scans shown",
+                starts,
+                format_func=lambda start: f"{start + 1} to {min(start + CARDS_AT_ONCE, len(shown))} of {len(shown)}",
+            )
+            or starts[0]
         )
     for answer in shown[first : first + CARDS_AT_ONCE]:
         show_answer(answer)

@@ -14,7 +14,7 @@ from braintumor.bundles import (
     SEGMENTATION_FILE,
     BundleError,
 )
-from braintumor.dashboard import gate
+from braintumor.dashboard import choices, gate
 from braintumor.dashboard.bundle_tables import BundleTables, bundle_folders, bundle_stamp, bundle_tables
 from braintumor.dashboard.metric_sections import (
     closer,
@@ -76,7 +76,9 @@ def _choose_bundle() -> Path:
         st.stop()
     folders = list(known)
     default = next((n for n, folder in enumerate(folders) if folder.name == settings.load().model), 0)
-    return st.selectbox("Model", folders, index=default, format_func=lambda folder: known[folder])
+    return (
+        choices.selectbox("Model", folders, index=default, format_func=lambda folder: known[folder]) or folders[default]
+    )
 
 
 def _downloads(folder: Path) -> None:

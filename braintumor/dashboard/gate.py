@@ -15,6 +15,7 @@ import streamlit_authenticator as stauth
 from streamlit_authenticator.models import AuthenticationModel, CookieModel
 
 from braintumor import settings
+from braintumor.dashboard import choices
 from braintumor.records import Account, AccountError, Accounts, Role, State, connect, signing_key
 from braintumor.records.passwords import RULE
 
@@ -323,7 +324,7 @@ def _first_administrator_form() -> None:
 def _registration_form() -> None:
     with st.form("register"):
         _person_fields("register")
-        st.selectbox(
+        choices.selectbox(
             "I am a", [Role.CLINICIAN, Role.RESEARCHER], format_func=lambda role: role.value, key="register_role"
         )
         _new_password_fields("register", "Password")

@@ -13,13 +13,14 @@ from PIL import Image
 from plotly.colors import get_colorscale, sample_colorscale, unlabel_rgb
 
 from braintumor.bundles import read_heatmap_figures
-from braintumor.dashboard import charts, gate
+from braintumor.dashboard import charts, choices, gate
 from braintumor.dashboard.answers import MOST_SLICES_KEPT, Answer, predictor
 from braintumor.dashboard.escaping import plain
 from braintumor.explanation import METHODS, ExplanationError, explain_apart, methods_for
 from braintumor.inference import Prediction
 from braintumor.reports import DECISION_WORDS, mask_file, mask_name, percent, stated
 from braintumor.scans import Prepared, place_on_scan
+from braintumor.scans.restoring import BACKGROUND, FRAME, INVERTED, OUTLIERS
 from braintumor.segmentation import Measurements, draw_outline
 from braintumor.taxonomy import ANY_TUMOR, FINDING_TITLES, NO_TUMOR, TITLES
 
@@ -186,11 +187,21 @@ def measured_words(measured: Measurements, slices: int) -> str:
     return " · ".join(f"{title}: **{value}**" for title, value in said.items())
 
 
+_UNDONE = {
+    INVERTED: "The picture looks like a negative and was inverted before it was judged.",
+    FRAME: "A frame around the picture was left out before it was judged.",
+    BACKGROUND: "The background was made dark before the scan was judged.",
+    OUTLIERS: "A few values far above all others were cut off before the scan was judged.",
+}
+
+
 def _show_pictures(answer: Answer, finding: str) -> None:
     prediction = answer.prediction
     number = prediction.slice_number
     if len(prediction.slices) > 1:
         number = _choose_slice(answer)
+    if prediction.undone:
+        st.caption(" ".join(_UNDONE[what] for what in dict.fromkeys(prediction.undone)))
     left, right = st.columns(2, gap="medium")
     with left:
         _show_outline(answer, number)
@@ -206,7 +217,7 @@ def _choose_slice(answer: Answer) -> int:
     number = own = answer.prediction.slice_number
     if answer.slices:
         last = len(answer.prediction.slices)
-        number = st.select_slider(
+        number = choices.select_slider(
             "Slice",
             list(answer.slices),
             own,
@@ -240,9 +251,8 @@ def _outline_controls(answer: Answer, is_idle: bool) -> tuple[bool, float]:
     """Ask whether the outline is drawn, and how strongly from 0 to 1."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         is_drawn = st.toggle("Outline", value=True, key=f"outline-{answer.key}", disabled=is_idle, width="content")
-        opacity = st.slider(
-            "Outline opacity",
-            *(0, 100, 100, 5),
+        opacity = choices.slider(
+            *("Outline opacity", 0, 100, 100, 5),
             format="%d%%",
             key=f"outline-opacity-{answer.key}",
             disabled=is_idle or not is_drawn,
@@ -277,7 +287,7 @@ def _amount(value: float, unit: str) -> str:
 def _show_heatmap(answer: Answer, finding: str) -> None:
     at_hand = answer.prediction.explains(finding)
     place = st.container()
-    method: str | None = st.segmented_control(
+    method = choices.segmented_control(
         "Heatmap method",
         methods_for(predictor().bundle),
         default="gradcam" if at_hand else None,
@@ -326,7 +336,7 @@ def _show_tumor_map(answer: Answer, number: int) -> None:
 
 
 def _heatmap_opacity(answer: Answer) -> float:
-    return st.slider("Heatmap opacity", 0, 100, 60, 5, format="%d%%", key=f"opacity-{answer.key}") / 100
+    return choices.slider("Heatmap opacity", 0, 100, 60, 5, format="%d%%", key=f"opacity-{answer.key}") / 100
 
 
 def _heatmap(answer: Answer, name: str, method: str) -> tuple[NDArray[np.float32] | None, str]:

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.orm import Session, sessionmaker
@@ -25,6 +26,7 @@ _RESERVED = frozenset({"guest", "anonymous", "system", "nobody", "everybody"})
 _LONGEST_NAME = 80
 _LONGEST_EMAIL = 254
 _MOST_PENDING = 500
+_SELF_CHOSEN = (Role.CLINICIAN, Role.RESEARCHER)
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,15 @@ class Accounts:
         display_name: str,
         password: str,
         email: str = "",
-        role: Role = Role.CLINICIAN,
+        role: Role | str = Role.CLINICIAN,
     ) -> Account:
-        """Add an account, active at once or after approval as the settings say; never an administrator."""
-        if role is Role.ADMINISTRATOR:
-            raise AccountError("Nobody can register as an administrator; choose another role.")
+        """Add an account, active at once or after approval as the settings say; never an administrator.
+
+        ``role`` comes from a browser and may be anything; what is none of the roles open to all is refused.
+        """
+        role = _role(role)
+        if role not in _SELF_CHOSEN:
+            raise AccountError("Nobody can register in this role; choose another one.")
         state = State.ACTIVE if self._settings.registration == "open" else State.PENDING
         person = self._new_row(username, display_name, password, email, role, state)
         with self._writing.begin() as db:
@@ -236,8 +242,19 @@ class Accounts:
             db.delete(person)
             db.add(row(self._clock(), "account deleted", actor.id, account_id))
 
-    def set_role(self, actor: Account, account_id: int, role: Role) -> Account:
-        """Give an account another role; refused where that leaves no active administrator."""
+    def refuse_waiting(self, actor: Account) -> int:
+        """Remove every account that waits for approval and give their number."""
+        with self._writing.begin() as db:
+            _require_administrator(db, actor)
+            waiting = list(db.scalars(select(AccountRow).where(AccountRow.state == State.PENDING)))
+            for person in waiting:
+                db.delete(person)
+                db.add(row(self._clock(), "registration refused", actor.id, person.id))
+            return len(waiting)
+
+    def set_role(self, actor: Account, account_id: int, role: Role | str) -> Account:
+        """Give an account another role; refused where it is none, or where that leaves no active administrator."""
+        role = _role(role)
         with self._writing.begin() as db:
             _require_administrator(db, actor)
             person = _existing(db, account_id)
@@ -370,6 +387,14 @@ def _spare_last_administrator(db: Session, person: AccountRow) -> None:
     )
     if person.role is Role.ADMINISTRATOR and person.state is State.ACTIVE and not db.scalar(others):
         raise AccountError("This is the last administrator; make somebody else an administrator first.")
+
+
+def _role(value: Any) -> Role:
+    """Parse what a browser sent as a role."""
+    try:
+        return Role(value)
+    except ValueError:
+        raise AccountError("There is no such role; choose one of the list.") from None
 
 
 def _token_hash(token: str) -> str:

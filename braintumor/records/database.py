@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, String, create_engine, event, make_url, type_coerce, update
 from sqlalchemy.pool import StaticPool
 
-from braintumor.records.tables import Base
+from braintumor.records.tables import AccountRow, Base, Role, State
 
 _WRITER_LOCK = 0x62726169
 _SECONDS_TO_WAIT = 10
@@ -35,12 +35,20 @@ def connect(url: str) -> Engine:
     event.listen(engine, "begin", _begin)
     with writing(engine).begin() as connection:
         Base.metadata.create_all(connection)
+        _disable_unknown(connection)
     return engine
 
 
 def writing(engine: Engine) -> Engine:
     """Give the same database for transactions that decide on what they read: only one runs at a time."""
     return engine.execution_options(writing=True)
+
+
+def _disable_unknown(connection: Connection) -> None:
+    """Disable accounts with a role or state that is none, which databases made before they were checked may hold."""
+    role, state = (type_coerce(column, String) for column in (AccountRow.role, AccountRow.state))
+    unknown = role.not_in([member.value for member in Role]) | state.not_in([member.value for member in State])
+    connection.execute(update(AccountRow).where(unknown).values(role=Role.CLINICIAN, state=State.DISABLED))
 
 
 def _make_private(file: Path) -> None:

@@ -133,7 +133,12 @@ class TestRegistration:
             ({"email": "bob@exa mple.org"}, "e-mail"),
             ({"email": "b@" + "x" * 250 + ".org"}, "e-mail"),
             ({"email": " bob@example.org "}, None),
-            ({"role": Role.ADMINISTRATOR}, "Nobody can register as an administrator"),
+            ({"role": Role.ADMINISTRATOR}, "Nobody can register in this role"),
+            ({"role": "administrator"}, "Nobody can register in this role"),
+            *[
+                ({"role": role}, "no such role")
+                for role in ("Administrator", "nonsense", "", "<b>", None, 0, [], ["clinician"])
+            ],
             ({"role": Role.RESEARCHER}, None),
             ({"password": "short"}, "too short"),
         ],

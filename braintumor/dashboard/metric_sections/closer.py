@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from braintumor.dashboard import charts, gate
+from braintumor.dashboard import charts, choices, gate
 from braintumor.dashboard.bundle_tables import BundleTables
 from braintumor.dashboard.escaping import plain
 from braintumor.dashboard.metric_sections import elements
@@ -21,8 +21,12 @@ def show(tables: BundleTables, reports: dict[str, dict[str, Any] | None]) -> Non
     if not rows:
         return
     st.header("Look closer", divider="gray")
-    split = st.segmented_control(
-        "Images", list(rows), default=next(iter(rows)), required=True, format_func=SPLITS.__getitem__, key="split"
+    first = next(iter(rows))
+    split = (
+        choices.segmented_control(
+            "Images", list(rows), default=first, required=True, format_func=SPLITS.__getitem__, key="split"
+        )
+        or first
     )
     chosen, report = rows[split], reports[split]
     if report is None:
@@ -75,8 +79,10 @@ def _threshold_picker(rows: pd.DataFrame, threshold: float, origin: str) -> None
     gate.current()
     st.subheader("Move the threshold")
     # A key for each start value: another model brings its own operating point instead of the last one moved to.
-    chosen = st.slider(
-        "Call it a tumor from this P(tumor) on", 0.0, 1.0, threshold, 0.001, "%.3f", key=f"threshold-{threshold}"
+    chosen = choices.slider(
+        *("Call it a tumor from this P(tumor) on", 0.0, 1.0, threshold, 0.001),
+        format="%.3f",
+        key=f"threshold-{threshold}",
     )
     p_tumor, is_tumor = 1 - rows[f"p_{NO_TUMOR}"], rows["label"] != NO_TUMOR
     meanings = {
