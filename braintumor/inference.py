@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 
 from braintumor.bundles import GRAPH_FILE, Bundle, load_bundle
 from braintumor.heatmaps import CellGrid, scaled_map
-from braintumor.scans import Prepared, Scan, place_on_scan, prepare
+from braintumor.scans import Prepared, Scan, place_on_scan, prepare, restore, several_heads
 from braintumor.segmentation import Measurements, dice_threshold, head_mask, measure, tumor_mask
 from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, TUMOR_CLASSES
 
@@ -55,7 +55,8 @@ class Prediction:
     whose Grad-CAM has no closed form none at all. ``shape`` is (slices, height, width) in pixels; ``spacing``,
     ``affine`` and ``turn`` are the scan's. ``seconds`` is the time from pixels to answer, ``bundle`` the model's name
     and version, ``threshold`` the P(tumor) from which a scan counts as showing a tumor, ``doubt_from`` that from which
-    one is not ruled out and ``sure_from`` that from which one is in no doubt.
+    one is not ruled out and ``sure_from`` that from which one is in no doubt. ``undone`` names what was changed in the
+    gray values before they were judged, see ``restore``.
     """
 
     source: str
@@ -78,6 +79,7 @@ class Prediction:
     threshold: float
     doubt_from: float
     sure_from: float
+    undone: tuple[str, ...] = ()
 
     @property
     def unsure_of_kind_alone(self) -> bool:
@@ -241,9 +243,13 @@ class Predictor:
     def predict(self, scans: Sequence[Scan]) -> list[Prediction]:
         """Answer for every scan, in order.
 
-        Of a scan with several slices the answer is that of the slice with the highest P(tumor). In a volume that lies
-        in space the slices before and after it have a say in each one's P(tumor): see ``_with_neighbors``.
+        Of a scan with several slices the answer is that of the slice with the highest P(tumor), empty ones left out.
+        In a volume that lies in space the slices before and after it have a say in each one's P(tumor): see
+        ``_with_neighbors``. What viewers and exports did to the gray values is undone first: see ``restore``.
         """
+        restored = [restore(scan.pixels) for scan in scans]
+        undone = [found.undone for found in restored]
+        scans = [replace(scan, pixels=found.pixels) for scan, found in zip(scans, restored, strict=True)]
         slices = [(number, layer) for number, scan in enumerate(scans) for layer in range(scan.shape[0])]
         rows: list[list[_Row]] = [[] for _ in scans]
         for start in range(0, len(slices), _BATCH):
@@ -251,7 +257,8 @@ class Predictor:
             found = self._run([scans[number].pixels[layer] for number, layer in chosen])
             for (number, _), row in zip(chosen, found, strict=True):
                 rows[number].append(row)
-        return [self._answer(scan, of_scan) for scan, of_scan in zip(scans, rows, strict=True)]
+        answers = [self._answer(scan, of_scan) for scan, of_scan in zip(scans, rows, strict=True)]
+        return [replace(answer, undone=what) for answer, what in zip(answers, undone, strict=True)]
 
     def _run(self, slices: Sequence[NDArray[np.float32]]) -> list["_Row"]:
         started = time.perf_counter()
@@ -269,14 +276,15 @@ class Predictor:
 
     def _answer(self, scan: Scan, rows: Sequence["_Row"]) -> Prediction:
         rows = self._with_neighbors(rows) if scan.affine is not None else rows
-        number = int(np.argmax([row.p_tumor for row in rows]))
+        # An empty slice has no say; the score of nothing may well be above that of a healthy head.
+        number = int(np.argmax([row.p_tumor if row.prepared.image.any() else -1.0 for row in rows]))
         best = rows[number]
         probabilities = {name: float(value) for name, value in zip(CLASSES, best.probabilities, strict=True)}
         kind = max(TUMOR_CLASSES, key=probabilities.__getitem__)
         if not self.bundle.kinds:
             probabilities, kind = {ANY_TUMOR: best.p_tumor, NO_TUMOR: probabilities[NO_TUMOR]}, ANY_TUMOR
         is_tumor = best.p_tumor >= self.bundle.threshold
-        foreign = self._foreign(scan, best.prepared, best.distance)
+        foreign = self._foreign(scan, number, best)
         leaning = max(probabilities, key=probabilities.__getitem__)
         reasons = foreign or self._doubts(best.probabilities, kind)
         return Prediction(
@@ -321,13 +329,15 @@ class Predictor:
         judged = np.column_stack([p_tumor[:, np.newaxis] * kinds, 1 - p_tumor])
         return [replace(row, probabilities=found) for row, found in zip(rows, judged, strict=True)]
 
-    def _foreign(self, scan: Scan, prepared: Prepared, distance: float) -> tuple[str, ...]:
-        if not prepared.image.any():
+    def _foreign(self, scan: Scan, number: int, row: "_Row") -> tuple[str, ...]:
+        if not row.prepared.image.any():
             return ("The picture is blank, so there is nothing to judge.",)
         if scan.facts.get("color"):
             return ("The picture is in color; an MRI slice is grey.",)
-        if self.bundle.referral.atypical(np.array([distance]))[0]:
+        if self.bundle.referral.atypical(np.array([row.distance]))[0]:
             return ("The picture does not look like the brain MRI slices the model knows.",)
+        if scan.affine is None and several_heads(scan.pixels[number]):
+            return ("The picture shows more than one head; save each slice as a picture of its own.",)
         return ()
 
     def _doubts(self, row: NDArray[np.float64], kind: str) -> tuple[str, ...]:

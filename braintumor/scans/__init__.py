@@ -1,6 +1,7 @@
 """Bytes to scans, and scans to what a network sees."""
 
 from braintumor.scans.archive import expand
+from braintumor.scans.fitness import several_heads
 from braintumor.scans.preprocessing import (
     PREPROCESSING,
     CoarseHead,
@@ -13,6 +14,7 @@ from braintumor.scans.preprocessing import (
     prepare_outline,
 )
 from braintumor.scans.reading import DEFAULT_LIMITS, Limits, read, read_all, walk
+from braintumor.scans.restoring import restore
 from braintumor.scans.sample import phantom
 from braintumor.scans.scan import Scan, ScanError, safe_name
 
@@ -34,6 +36,8 @@ __all__ = [
     "prepare_outline",
     "read",
     "read_all",
+    "restore",
     "safe_name",
+    "several_heads",
     "walk",
 ]

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from braintumor.scans import phantom
+from braintumor.scans.restoring import BACKGROUND, FRAME, INVERTED, OUTLIERS, restore
+
+HEAD = np.pad(phantom(160).astype(np.float32), 20)[np.newaxis]
+"""A head of gray values 0 to 255 on black, (1, 200, 200)."""
+
+
+def _framed(value, width=24):
+    return np.pad(HEAD, ((0, 0), (width, width), (width, width)), constant_values=value)
+
+
+def _on(value):
+    tissue = HEAD[HEAD > 12]
+    scored = (HEAD - tissue.mean()) / tissue.std()
+    return np.where(HEAD > 12, scored, np.float32(value)).astype(np.float32)
+
+
+def _with_block():
+    pixels = HEAD.copy()
+    pixels[:, 94:106, 94:106] = 65535
+    return pixels
+
+
+CHANGED = {
+    "white frame": (_framed(255), (FRAME,)),
+    "gray frame": (_framed(90), (FRAME,)),
+    "negative": (255 - HEAD, (INVERTED,)),
+    "z-score, 0 outside": (_on(0), (BACKGROUND,)),
+    "z-score, -9 outside": (_on(-9), (BACKGROUND,)),
+    "z-score, -9999 outside": (_on(-9999), (BACKGROUND,)),
+    "block at the maximum": (_with_block(), (OUTLIERS,)),
+}
+
+
+@pytest.mark.parametrize("name", list(CHANGED))
+def test_what_was_done_to_a_head_is_undone_on_each_slice(name):
+    pixels, undone = CHANGED[name]
+    restored = restore(np.repeat(pixels, 2, axis=0))
+    assert restored.undone == undone
+    assert restored.pixels.dtype == np.float32
+    assert restored.pixels.shape == (2, *pixels.shape[1:])
+    for layer in restored.pixels:
+        low, high = np.percentile(layer, (0.5, 99.5))
+        corners = layer[[0, 0, -1, -1], [0, -1, 0, -1]]
+        assert (corners <= low + 0.05 * (high - low)).all()
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        HEAD,
+        HEAD[:, 20:180, 20:180],
+        HEAD + 8,
+        HEAD * 200,
+        np.repeat(HEAD, 3, axis=0),
+        np.zeros((1, 64, 64), np.float32),
+        np.full((1, 64, 64), 7, np.float32),
+        np.random.default_rng(0).normal(size=(1, 64, 64)).astype(np.float32),
+    ],
+)
+def test_what_lies_on_a_dark_background_stays_as_it_is(pixels):
+    restored = restore(pixels)
+    assert restored.undone == ()
+    assert restored.pixels is pixels
+
+
+def test_an_inverted_head_comes_back():
+    assert np.abs(restore(255 - HEAD).pixels - HEAD).max() <= 1
+
+
+def test_a_frame_becomes_as_dark_as_the_picture_it_surrounds():
+    inside = restore(_framed(255)).pixels[:, 24:-24, 24:-24]
+    assert np.array_equal(inside, HEAD)
