@@ -19,12 +19,12 @@ _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 _EXPORT = "Export it again as PNG or JPEG and try once more."
 
 
-def read_raster(data: bytes, source: str, sha256: str, max_pixels: int) -> Scan:
-    """Read a picture as a scan: one slice, or one a page of a TIFF file.
+def read_raster(data: bytes, source: str, sha256: str, max_pixels: int, max_slices: int = 1024) -> Scan:
+    """Read a picture as a scan: one slice, or one for each page of a TIFF file and each frame of an animation.
 
     Grey values keep the file's range (0 to 255, 0 to 65535, or floats); color turns to luminance (ITU-R BT.601);
-    transparent parts turn black; EXIF rotation is applied; of an animation the first frame is read. Raises
-    ``ScanError`` when the bytes are no such picture, are damaged, or hold more than ``max_pixels``.
+    transparent parts turn black; EXIF rotation is applied. Raises ``ScanError`` when the bytes are no such picture, are
+    damaged, or hold more than ``max_slices`` or, over all of them, ``max_pixels``.
     """
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -32,7 +32,7 @@ def read_raster(data: bytes, source: str, sha256: str, max_pixels: int) -> Scan:
         image.load()
         bits = 32 if image.mode in ("I", "F") else 16 if image.mode.startswith("I;16") else 8
         color = _is_colored(image)
-        slices = _slices(image, max_pixels, source)
+        slices = _slices(image, max_pixels, max_slices, source)
     except ScanError:
         raise
     except (Image.DecompressionBombError, MemoryError):
@@ -48,16 +48,25 @@ def read_raster(data: bytes, source: str, sha256: str, max_pixels: int) -> Scan:
     return Scan(slices, source, sha256, facts=facts)
 
 
-def _slices(image: Image.Image, max_pixels: int, source: str) -> NDArray[np.float32]:
-    count = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
-    if count * image.width * image.height > max_pixels:
-        raise _too_large(source)
-    pages = []
-    for page in range(count):
-        image.seek(page)
+def _slices(image: Image.Image, max_pixels: int, max_slices: int, source: str) -> NDArray[np.float32]:
+    pages: list[NDArray[np.float32]] = []
+    left = max_pixels
+    # How many there are is found by walking: a small file may claim thousands of pages, and to count is to visit all.
+    for page in range(max_slices + 1):
+        try:
+            image.seek(page)
+        except EOFError:
+            break
+        if page == max_slices:
+            raise ScanError(
+                f"This file holds more than {max_slices} pictures.", "Save fewer of them in one file.", source
+            )
+        left -= image.width * image.height
+        if left < 0:
+            raise _too_large(source)
         pages.append(_to_grey(ImageOps.exif_transpose(image)))
     if len({page.shape for page in pages}) > 1:
-        raise ScanError("The pages of this TIFF file differ in size.", "Save each as a file of its own.", source)
+        raise ScanError("The pages of this file differ in size.", "Save each as a file of its own.", source)
     return np.stack(pages)
 
 

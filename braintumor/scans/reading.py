@@ -21,6 +21,7 @@ class Limits:
     """What is accepted: bytes a file, files a ZIP archive, pixels a picture or slice, bytes an archive unpacks to.
 
     ``max_voxels`` bounds a volume, whatever its file was packed to; as float32 that many take 4 bytes each.
+    ``max_slices`` bounds the pages or frames of a picture; NIfTI volumes have the same bound of their own.
     """
 
     max_bytes: int = 50 * 2**20
@@ -28,6 +29,7 @@ class Limits:
     max_pixels: int = 25_000_000
     max_archive_bytes: int = 500 * 2**20
     max_voxels: int = 64_000_000
+    max_slices: int = 1024
 
 
 DEFAULT_LIMITS = Limits()
@@ -47,7 +49,7 @@ def read(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS) -> Scan:
         return nifti.read_nifti(data, name, sha256, limits.max_pixels, limits.max_voxels)
     if kind := _foreign_kind(data):
         raise ScanError(_NOT_YET[kind], "Export the slice as PNG or JPEG and try again.", name)
-    return raster.read_raster(data, name, sha256, limits.max_pixels)
+    return raster.read_raster(data, name, sha256, limits.max_pixels, limits.max_slices)
 
 
 def read_all(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS) -> Iterator[Scan | ScanError]:

@@ -22,6 +22,7 @@ _GAP = 0.5
 _GRAY_FROM, _BRIGHT_FROM, _WHITE_FROM = 0.12, 0.5, 0.9
 _FEW = 0.1
 _CORNERS_ALIKE = 3
+_LEAST_BODY = 0.02
 _RECTANGLE = 0.93
 _OUTLIER_RATIO, _USUAL_HIGH = 4.0, 98.0
 _MOST_SAMPLED = 500_000
@@ -109,6 +110,8 @@ def _with_dark_background(pixels: NDArray[np.float32]) -> Restored:
     box = _rectangle(outside)
     if box is not None:
         return Restored(_only(pixels, box, darkest), (FRAME,))
+    if not _is_solid(outside):
+        return Restored(pixels)
     if levels.above < _FEW and (levels.level >= _BRIGHT_FROM if corner is not None else levels.is_white(corners)):
         top = np.float32(max(levels.value, levels.brightest))
         return Restored(top - np.minimum(pixels, top), (INVERTED,))
@@ -180,6 +183,13 @@ def _rectangle(outside: NDArray[np.bool_]) -> tuple[slice, slice] | None:
     box = ndimage.find_objects(regions)[largest - 1]
     filled = ndimage.binary_fill_holes(regions[box] == largest)
     return (box[0], box[1]) if filled.mean() >= _RECTANGLE else None
+
+
+def _is_solid(outside: NDArray[np.bool_]) -> bool:
+    """Tell whether what a background surrounds is one body, as a head is, and no writing on a page."""
+    inside = ndimage.binary_opening(~outside[len(outside) // 2], np.ones((3, 3)))
+    regions, count = ndimage.label(inside)
+    return bool(count) and bool(np.bincount(regions.ravel())[1:].max() >= _LEAST_BODY * inside.size)
 
 
 def _only(pixels: NDArray[np.float32], box: tuple[slice, slice], value: np.float32) -> NDArray[np.float32]:

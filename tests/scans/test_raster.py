@@ -134,16 +134,6 @@ def test_a_tiff_that_is_no_stack_is_refused(shapes, most_pixels, sentence):
         read(_pages(*shapes), "stack.tif", Limits(max_pixels=most_pixels))
 
 
-@pytest.mark.parametrize("format_name", ["GIF", "WEBP", "PNG"])
-def test_an_animation_gives_its_first_frame(format_name):
-    frames = [Image.fromarray(np.full((HEIGHT, WIDTH), value, np.uint8)).convert("RGB") for value in (40, 120, 240)]
-    options = {"lossless": True} if format_name == "WEBP" else {}
-    data = _file(frames[0], format_name, save_all=True, append_images=frames[1:], **options)
-    scan = read(data, "animation")
-    assert scan.shape == (1, HEIGHT, WIDTH)
-    np.testing.assert_allclose(scan.pixels, 40, atol=1)
-
-
 @pytest.mark.parametrize("format_name", ["JPEG", "PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_rotation_is_applied(orientation, format_name):
@@ -264,3 +254,51 @@ def test_orientation_table_agrees_with_pillow():
     stored = Image.open(io.BytesIO(_file(_grey(), "PNG", exif=exif)))
     shown = np.asarray(ImageOps.exif_transpose(stored))
     np.testing.assert_array_equal(read(_file(_grey(), "PNG", exif=exif), "x").pixels[0], shown)
+
+
+def _walk_through(kind, count, size=(64, 48)):
+    """Make a file of ``count`` gray pictures, each of one gray value of its own, and give it with those values."""
+    values = [20 + 30 * number for number in range(count)]
+    frames = [Image.new("L", size, value) for value in values]
+    # Frames that are alike in part would be joined by some encoders.
+    for number, frame in enumerate(frames):
+        frame.putpixel((number, 0), 255)
+    file = io.BytesIO()
+    options = {"lossless": True} if kind == "WEBP" else {}
+    frames[0].save(file, kind, save_all=True, append_images=frames[1:], **options)
+    return file.getvalue(), values
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "GIF", "PNG", "WEBP"])
+def test_every_page_and_frame_is_a_slice(kind):
+    data, values = _walk_through(kind, 5)
+    scan = read(data, "walk")
+    assert scan.shape == (5, 48, 64)
+    assert np.median(scan.pixels, axis=(1, 2)) == pytest.approx(values, abs=1)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "GIF", "PNG", "WEBP"])
+@pytest.mark.parametrize(
+    ("bounds", "is_read"),
+    [
+        ({"max_slices": 5}, True),
+        ({"max_slices": 4}, False),
+        ({"max_pixels": 5 * 64 * 48}, True),
+        ({"max_pixels": 5 * 64 * 48 - 1}, False),
+    ],
+)
+def test_pages_and_frames_are_bounded(kind, bounds, is_read):
+    data, _ = _walk_through(kind, 5)
+    limits = Limits(**bounds)
+    if is_read:
+        assert read(data, "walk", limits).shape[0] == 5
+    else:
+        with pytest.raises(ScanError):
+            read(data, "walk", limits)
+
+
+def test_pages_beyond_the_bound_are_never_visited():
+    data, _ = _walk_through("TIFF", 8)
+    with pytest.raises(ScanError) as refused:
+        read(data, "walk", Limits(max_slices=7))
+    assert "7" in refused.value.reason
