@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from braintumor import settings
 from braintumor.errors import InputError
-from braintumor.scans import DEFAULT_LIMITS, Scan, ScanError, read_all, safe_name, walk
+from braintumor.scans import DEFAULT_LIMITS, Scan, ScanError, passed_over, read_all, safe_name, walk
 from braintumor.taxonomy import BINARY, FOUR_CLASS
 
 if TYPE_CHECKING:
@@ -291,7 +291,8 @@ def _rows(
 def _read_paths(paths: Iterable[Path]) -> Iterator[Scan | ScanError]:
     with ThreadPoolExecutor(2) as pool:
         # A folder without pictures stands for itself, so that it does not go unnoticed.
-        files = (file for path in paths for file in list(walk([path])) or [path])
+        # So does what lies beside scans and is none that can be read: each such file gets its reason.
+        files = (file for path in paths for file in [*walk([path]), *passed_over(path)] or [path])
         for chunk in _chunks(files, _FILES_AT_ONCE):
             for outcomes in pool.map(_read_path, chunk):
                 yield from outcomes

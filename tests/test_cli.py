@@ -266,3 +266,10 @@ def test_the_model_of_the_settings_is_used(folder, capsys, tiny_bundle, monkeypa
         settings.load.cache_clear()
     assert _rows(capsys)[0]["bundle"] == "tiny-0.1.0"
     assert SHIPPED.name != tiny_bundle.name
+
+
+def test_predict_names_what_a_folder_holds_beside_scans(folder, capsys):
+    (folder / "series").mkdir()
+    (folder / "series" / "IM0001").write_bytes(bytes(128) + b"DICM" + bytes(64))
+    assert main(["predict", str(folder / "inner"), str(folder / "series"), "--json"]) == 1
+    assert [row["status"] for row in _rows(capsys)] == ["ok", "error"]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 T = TypeVar("T")
 Number = TypeVar("Number", int, float)
@@ -66,5 +67,5 @@ def _shown(widget: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     try:
         return widget(*arguments, **options)
     # Streamlit reads indices and numbers of a client unchecked, and fails on those that are out of range.
-    except (ArithmeticError, LookupError, TypeError, ValueError):
+    except (ArithmeticError, LookupError, TypeError, ValueError, StreamlitAPIException):
         refuse()

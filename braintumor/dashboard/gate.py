@@ -344,8 +344,9 @@ def _new_password_fields(form: str, label: str) -> None:
 
 
 def _new_password(form: str) -> str:
-    password: str = st.session_state[f"{form}_new"]
-    if password != st.session_state[f"{form}_repeat"]:
+    # A client may leave out any field of a form.
+    password: str = st.session_state.get(f"{form}_new", "")
+    if password != st.session_state.get(f"{form}_repeat", ""):
         raise AccountError("The two passwords differ; enter the same one twice.")
     return password
 
@@ -354,10 +355,10 @@ def _create_first_administrator() -> None:
     state = st.session_state
     try:
         account = accounts().create_first_administrator(
-            state.first_username,
-            state.first_name,
+            state.get("first_username", ""),
+            state.get("first_name", ""),
             _new_password("first"),
-            state.first_email,
+            state.get("first_email", ""),
             state.get("first_code", ""),
         )
     except AccountError as error:
@@ -370,11 +371,11 @@ def _register() -> None:
     state = st.session_state
     try:
         account = accounts().register(
-            state.register_username,
-            state.register_name,
+            state.get("register_username", ""),
+            state.get("register_name", ""),
             _new_password("register"),
-            state.register_email,
-            state.register_role,
+            state.get("register_email", ""),
+            state.get("register_role", ""),
         )
     except AccountError as error:
         _note("error", str(error), "register")

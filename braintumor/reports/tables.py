@@ -29,7 +29,7 @@ COLUMNS = (
     "bundle",
 )
 MANIFEST_COLUMNS = ("sha256", "source", "mask_file", "decision", *MEASURES)
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 def answers_table(outcomes: Iterable[Answered | ScanError]) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from braintumor.scans.preprocessing import (
     prepare,
     prepare_outline,
 )
-from braintumor.scans.reading import DEFAULT_LIMITS, Limits, read, read_all, walk
+from braintumor.scans.reading import DEFAULT_LIMITS, Limits, passed_over, read, read_all, walk
 from braintumor.scans.restoring import restore
 from braintumor.scans.sample import phantom
 from braintumor.scans.scan import Scan, ScanError, safe_name
@@ -30,6 +30,7 @@ __all__ = [
     "expand",
     "in_window",
     "largest_region",
+    "passed_over",
     "phantom",
     "place_on_scan",
     "prepare",

@@ -61,7 +61,8 @@ def read_nifti(data: bytes, source: str, sha256: str, max_pixels: int, max_voxel
 
     Slope and intercept are applied; what is no number, or none that float32 holds, becomes the lowest value there is.
     Spacing and affine, in millimeters, come from sform, else qform, else from the voxels' size alone (nibabel's
-    ``get_best_affine``): then the fact ``oriented`` is False, for the orientation is assumed.
+    ``get_best_affine``): then the fact ``oriented`` is False, for the orientation is assumed. Where the file gives no
+    size either, spacing is None. Leading axes of length 1 are left out.
 
     Raises ``ScanError`` for what is no single grey volume, is damaged, has slices of more than ``max_pixels``, or more
     than ``max_voxels`` or 1,024 slices.
@@ -93,6 +94,7 @@ class _Layout:
     intercept: float
     affine: NDArray[np.float64]
     oriented: bool
+    sized: bool
 
 
 class _Unpacker:
@@ -155,8 +157,12 @@ def _layout(start: bytes) -> _Layout:
         )
     header = _header(start[: _HEADER_SIZES[magic]], magic)
     dtype = _dtype(header)
+    # Checking the header puts 1 mm where a size is missing.
+    sized = _is_sized(header)
     header.check_fix(logger=_quiet, error_level=40)
-    shape = _shape(header)
+    if not np.isfinite(header["scl_inter"]):
+        header["scl_inter"] = 0
+    shape, is_whole = _shape(header)
     offset = max(header.get_data_offset(), header.single_vox_offset)
     if offset > _LONGEST_OFFSET:
         raise ValueError
@@ -168,8 +174,15 @@ def _layout(start: bytes) -> _Layout:
         1.0 if slope is None else slope,
         intercept or 0.0,
         _affine(header),
-        bool(header["sform_code"] or header["qform_code"]),
+        bool(header["sform_code"] or header["qform_code"]) and is_whole,
+        sized,
     )
+
+
+def _is_sized(header: Any) -> bool:
+    """Tell whether a header gives the voxels' size, by its matrix or its pixel dimensions."""
+    given = np.abs(header["pixdim"][1:4].astype(np.float64))
+    return bool(header["sform_code"]) or bool((np.isfinite(given) & (given > 0)).all())
 
 
 def _header(block: bytes, magic: bytes) -> Any:
@@ -180,18 +193,22 @@ def _header(block: bytes, magic: bytes) -> Any:
     return (Nifti1Header if magic == b"n+1" else Nifti2Header)(block, check=False)
 
 
-def _shape(header: Any) -> tuple[int, int, int]:
+def _shape(header: Any) -> tuple[tuple[int, int, int], bool]:
+    """Give the volume's shape, and whether its axes are the header's first three: leading ones of length 1 are not."""
     if not 1 <= int(header["dim"][0]) <= 7:
         raise ValueError
     sizes = tuple(int(size) for size in header.get_data_shape())
     if len(sizes) < 2 or min(sizes) < 1:
         raise ScanError("This NIfTI file holds no volume.", "Check that the right file was chosen.")
+    given = sizes
+    while len(sizes) > 3 and sizes[0] == 1:
+        sizes = sizes[1:]
     if (count := math.prod(sizes[3:])) > 1:
         raise ScanError(
             f"This file holds {count} volumes.", "Save one volume of it as a file of its own and try again."
         )
     width, height, depth = (*sizes, 1)[:3]
-    return width, height, depth
+    return (width, height, depth), sizes is given
 
 
 def _dtype(header: Any) -> np.dtype[Any]:
@@ -208,12 +225,25 @@ def _dtype(header: Any) -> np.dtype[Any]:
 def _affine(header: Any) -> NDArray[np.float64]:
     scale = _MILLIMETERS.get(int(header["xyzt_units"]) % 8, 1.0)
     with np.errstate(all="ignore"):
-        affine = np.asarray(np.diag([scale, scale, scale, 1.0]) @ header.get_best_affine(), dtype=np.float64)
+        affine = np.asarray(np.diag([scale, scale, scale, 1.0]) @ _best_affine(header), dtype=np.float64)
         sizes = _sizes(affine)
         spread = abs(np.linalg.det(affine[:3, :3] / sizes))
     if not np.isfinite([*affine.flat, *sizes, spread]).all() or spread < _FLATTEST:
         raise ScanError("This volume does not say how it lies in space.", _EXPORT)
     return affine
+
+
+def _best_affine(header: Any) -> Any:
+    """Give sform, else qform, else what the voxels' size alone says; a sform of no volume counts as none."""
+    try:
+        if header["sform_code"] and header["qform_code"] and not np.linalg.det(header.get_sform()[:3, :3]):
+            return header.get_qform()
+        return header.get_best_affine()
+    except ValueError:
+        raise ScanError(
+            "This volume's orientation is given by a quaternion that is not of unit length.",
+            "Write its qform again, or remove it, and try once more.",
+        ) from None
 
 
 def _sizes(affine: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -286,7 +316,7 @@ def _scan(
         np.ascontiguousarray(pixels),
         source,
         sha256,
-        spacing=(slices, row, column),
+        spacing=(slices, row, column) if layout.sized else None,
         facts={
             "format": "NIfTI",
             "bits": layout.dtype.itemsize * 8,

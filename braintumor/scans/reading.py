@@ -5,15 +5,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from braintumor.scans import archive, nifti, raster
+from braintumor.scans import archive, foreign_formats, nifti, raster
 from braintumor.scans.scan import Scan, ScanError, safe_name
 
+_NOTES = frozenset({".csv", ".json", ".md", ".tsv", ".txt", ".xml", ".yaml"})
 SUFFIXES = raster.SUFFIXES | nifti.SUFFIXES | {".zip"}
-_NOT_YET = {
-    "DICOM": "DICOM files cannot be read yet.",
-    "gzip": "Of files packed with gzip only NIfTI volumes can be read.",
-    "PDF": "This is a PDF document, not a picture.",
-}
 
 
 @dataclass(frozen=True)
@@ -47,8 +43,8 @@ def read(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS) -> Scan:
     sha256 = hashlib.sha256(data).hexdigest()
     if nifti.is_nifti(data):
         return nifti.read_nifti(data, name, sha256, limits.max_pixels, limits.max_voxels)
-    if kind := _foreign_kind(data):
-        raise ScanError(_NOT_YET[kind], "Export the slice as PNG or JPEG and try again.", name)
+    if refused := foreign_formats.refusal(data, name):
+        raise ScanError(*refused, name)
     return raster.read_raster(data, name, sha256, limits.max_pixels, limits.max_slices)
 
 
@@ -75,6 +71,16 @@ def read_all(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS) -> Itera
             yield error
 
 
+def passed_over(path: Path) -> Iterator[Path]:
+    """Yield every file below a folder that ``walk`` leaves out, hidden files and notes beside scans excepted."""
+    if path.is_dir():
+        for item in sorted(path.rglob("*")):
+            hidden = any(part.startswith(".") for part in item.relative_to(path).parts)
+            known = _suffixes(item) & (SUFFIXES | _NOTES)
+            if item.is_file() and not hidden and not known:
+                yield item
+
+
 def walk(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield every file named, and every picture, volume or archive below every folder named, in a stable order."""
     for path in paths:
@@ -88,11 +94,3 @@ def walk(paths: Iterable[Path]) -> Iterator[Path]:
 def _suffixes(path: Path) -> set[str]:
     """Give a name's last suffix, and its last two together as in ``.nii.gz``."""
     return {path.suffix.lower(), "".join(path.suffixes[-2:]).lower()}
-
-
-def _foreign_kind(data: bytes) -> str | None:
-    if data[128:132] == b"DICM":
-        return "DICOM"
-    if data.startswith(nifti.GZIP):
-        return "gzip"
-    return "PDF" if data.startswith(b"%PDF-") else None

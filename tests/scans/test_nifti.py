@@ -34,6 +34,7 @@ DAMAGED = "This NIfTI volume is damaged or cut short."
 TOO_LARGE = "This volume has more voxels than are accepted."
 NO_VOLUME = "This NIfTI file holds no volume."
 NOWHERE = "This volume does not say how it lies in space."
+QUATERNION = "This volume's orientation is given by a quaternion that is not of unit length."
 PAIR = "This is the header of a NIfTI or Analyze pair."
 COLORS = "This volume holds colors, not grey values."
 COMPLEX = "This volume holds complex numbers."
@@ -350,7 +351,6 @@ REFUSED = {
     "voxels far behind the file": (_changed(FILE, vox_offset=1e30), DAMAGED),
     "voxels at infinity": (_changed(FILE, vox_offset=np.inf), DAMAGED),
     "voxels nowhere": (_changed(FILE, vox_offset=np.nan), DAMAGED),
-    "intercept that is no number": (_changed(FILE, scl_inter=np.nan, scl_slope=2), DAMAGED),
     "flat sform": (_changed(FILE, **_rows(*UPRIGHT[:2], [0, 0, 0, 0])), NOWHERE),
     "sform with two axes alike": (_changed(FILE, **_rows([1, 1, 0, 0], [1, 1, 0, 0], UPRIGHT[2])), NOWHERE),
     "sform of zeros": (_changed(FILE, **_rows([0] * 4, [0] * 4, [0] * 4)), NOWHERE),
@@ -365,7 +365,7 @@ REFUSED = {
         NOWHERE,
     ),
     "sform almost flat": (_changed(FILE, **_rows([1, 1, 0, 0], [0, 0.005, 0, 0], UPRIGHT[2])), NOWHERE),
-    "quaternion too long": (_changed(FILE, **FLAT, quatern_b=1, quatern_c=1), DAMAGED),
+    "quaternion too long": (_changed(FILE, **FLAT, quatern_b=1, quatern_c=1), QUATERNION),
     "quaternion of NaN": (_changed(FILE, **FLAT, quatern_b=np.nan), NOWHERE),
     "voxels of size NaN": (_changed(FILE, sform_code=0, qform_code=0, pixdim=[1, np.nan, 1, 1, 0, 0, 0, 0]), NOWHERE),
     "pair": (_changed(FILE, magic=b"ni1"), PAIR),
@@ -556,3 +556,45 @@ print("nibabel" in sys.modules)
     assert run.stdout.split() == [b"False", b"True"]
     # nibabel would report there what it mends.
     assert run.stderr == b""
+
+
+NO_CODES = {"sform_code": 0, "qform_code": 0}
+
+
+@pytest.mark.parametrize(
+    ("fields", "spacing"),
+    [
+        ({**NO_CODES, "pixdim": [1, 0, 0, 0, 0, 0, 0, 0]}, None),
+        ({**NO_CODES, "pixdim": [1, 2, 2, 0, 0, 0, 0, 0]}, None),
+        ({**NO_CODES, "pixdim": [1, 2, 2, 5, 0, 0, 0, 0]}, (5, 2, 2)),
+        ({"sform_code": 1, "pixdim": [1, 0, 0, 0, 0, 0, 0, 0]}, (4, 1, 1)),
+    ],
+)
+def test_a_size_that_the_file_does_not_give_stays_unknown(fields, spacing):
+    assert read(_file(**fields), "x.nii").spacing == spacing
+
+
+def test_an_empty_sform_gives_way_to_qform():
+    image = nibabel.Nifti1Image(VALUES, np.diag([1, 1, 4, 1]))
+    image.set_qform(np.diag([2, 2, 5, 1]), 1)
+    data = _changed(image.to_bytes(), sform_code=1, srow_x=0, srow_y=0, srow_z=0)
+    scan = read(data, "x.nii")
+    assert scan.spacing == pytest.approx((5, 2, 2))
+    assert scan.facts["oriented"] is True
+
+
+def test_leading_axes_of_length_one_are_left_out():
+    plain, wrapped = read(_file(), "x.nii"), read(_file(VALUES[np.newaxis]), "x.nii")
+    assert np.array_equal(wrapped.pixels, plain.pixels)
+    assert wrapped.facts["oriented"] is False
+
+
+@pytest.mark.parametrize("intercept", [np.nan, np.inf])
+def test_an_intercept_that_is_no_number_counts_as_none(intercept):
+    assert np.array_equal(read(_file(scl_slope=1, scl_inter=intercept), "x.nii").pixels, read(_file(), "x.nii").pixels)
+
+
+def test_a_quaternion_that_is_none_is_named():
+    fields = {"sform_code": 0, "qform_code": 1, "quatern_b": 0.9, "quatern_c": 0.9, "quatern_d": 0.9}
+    with pytest.raises(ScanError, match="quaternion"):
+        read(_file(**fields), "x.nii")

@@ -1,0 +1,51 @@
+"""Files that people send and that cannot be read: what each is, and what to do with it instead."""
+
+from pathlib import PurePosixPath
+
+_CONVERT = "Convert the volume to NIfTI (.nii.gz) and try again."
+_EXPORT = "Export the slice as PNG or JPEG and try again."
+_DOWNLOAD = "Download or copy the scan itself again."
+_LOOKED_AT = 512
+_PRINTABLE = frozenset(range(32, 127)) | frozenset(b"\t\n\r\f")
+_BARE_VOXELS = frozenset({".img", ".hdr", ".raw", ".zraw"})
+_MARKS = {
+    b"ObjectType": ("MetaImage volumes cannot be read.", _CONVERT),
+    b"NDims": ("MetaImage volumes cannot be read.", _CONVERT),
+    b"NRRD000": ("NRRD volumes cannot be read.", _CONVERT),
+    b"\x1f\x8b": ("Of files packed with gzip only NIfTI volumes can be read.", _EXPORT),
+    b"%PDF-": ("This is a PDF document, not a picture.", _EXPORT),
+    b"version https://git-lfs": (
+        "This is a Git LFS pointer, a text that stands for the scan.",
+        "Fetch the scan with git lfs pull.",
+    ),
+}
+
+
+def refusal(data: bytes, name: str) -> tuple[str, str] | None:
+    """Give the reason and the next step for a file of a known kind that cannot be read, None for any other file.
+
+    Content decides; only Analyze's and MetaImage's bare voxels, which have no mark, are known by their ``name``.
+    """
+    if _is_dicom(data):
+        return "DICOM files cannot be read yet.", _EXPORT
+    start = data[:_LOOKED_AT].lstrip().lower()
+    marked = next((said for mark, said in _MARKS.items() if data.startswith(mark)), None)
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix == ".mgz":
+        return "FreeSurfer volumes cannot be read.", _CONVERT
+    if marked is not None:
+        return marked
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "This is a web page saved under a scan's name.", _DOWNLOAD
+    if start and _PRINTABLE.issuperset(start):
+        return "This is a text file, not a scan.", _DOWNLOAD
+    return ("These are voxels whose header lies in another file.", _CONVERT) if suffix in _BARE_VOXELS else None
+
+
+def _is_dicom(data: bytes) -> bool:
+    """Know DICOM by its mark, or, without a preamble, by a first element of group 2 or 8 (PS3.10, section 7.1)."""
+    if data[128:132] == b"DICM":
+        return True
+    explicit = data[4:6].isalpha() and data[4:6].isupper()
+    implicit = int.from_bytes(data[4:8], "little") <= _LOOKED_AT
+    return data[:2] in (b"\x02\x00", b"\x08\x00") and len(data) > 8 and data[3] == 0 and (explicit or implicit)

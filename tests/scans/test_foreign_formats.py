@@ -1,0 +1,34 @@
+import gzip
+
+import pytest
+
+from braintumor.scans.foreign_formats import refusal
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
+CONVERT, EXPORT, DOWNLOAD = "NIfTI", "PNG", "ownload"
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "next_step"),
+    [
+        (bytes(128) + b"DICM" + bytes(40), "IM0001", EXPORT),
+        (b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100" + bytes(40), "IM0001.dcm", EXPORT),
+        (b"\x08\x00\x00\x00\x04\x00\x00\x00\x90\x01\x00\x00" + bytes(40), "IM0001", EXPORT),
+        (b"ObjectType = Image\nNDims = 3\n" + bytes(40), "brain.mha", CONVERT),
+        (b"NRRD0004\n# a comment\n" + bytes(40), "brain.nrrd", CONVERT),
+        (gzip.compress(bytes(400), mtime=0), "brain.mgz", CONVERT),
+        (gzip.compress(bytes(400), mtime=0), "brain.gz", EXPORT),
+        (bytes(range(256)) * 4, "brain.img", CONVERT),
+        (b"%PDF-1.7\n", "report.png", EXPORT),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "brain.nii.gz", "git lfs pull"),
+        (b"\n <!DOCTYPE html><html><body>Sign in</body></html>", "scan.jpg", DOWNLOAD),
+        (b"404: not found\n", "scan.png", DOWNLOAD),
+        (PNG, "scan.png", None),
+        (b"\xff\xd8\xff\xe0" + bytes(40), "scan.jpg", None),
+        (b"", "scan.png", None),
+    ],
+)
+def test_what_cannot_be_read_is_named_with_its_next_step(data, name, next_step):
+    refused = refusal(data, name)
+    assert (refused is None) == (next_step is None)
+    assert refused is None or next_step in refused[1]
