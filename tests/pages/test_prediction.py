@@ -224,7 +224,7 @@ def test_a_bad_file_gets_its_sentence_and_the_others_go_on(page, scored):
     files = [("one.png", png_bytes(phantom())), ("bad.png", b"nothing"), ("two.png", png_bytes(phantom(seed=2)))]
     _upload(page, *files)
     assert [error.value for error in page.error] == [
-        "**bad\\.png**: This file is not a picture that can be read. Export it again as PNG or JPEG and try once more."
+        "**bad\\.png**: This is a text file, not a scan. Download or copy the scan itself again."
     ]
     assert scored == ["one.png", "two.png"]
     assert "3 files" in _texts(page)
