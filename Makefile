@@ -1,10 +1,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 # The first visitor becomes administrator, so nobody else on the network is let in unasked.
 ADDRESS ?= 127.0.0.1
 PORT ?= 8501
 
-.PHONY: app test lint screenshots benchmarks clean
+.PHONY: app test lint lock screenshots benchmarks clean
 
 app: .venv/app
 	$(BIN)/streamlit run Home.py --server.address $(ADDRESS) --server.port $(PORT)
@@ -16,6 +17,13 @@ lint: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python scripts/supply_chain.py check
+
+# After a change of a requirement; `make lock UPGRADE=--upgrade` takes the newest of what is not pinned.
+lock: .venv/test
+	$(BIN)/python scripts/supply_chain.py lock $(UPGRADE)
+	$(MAKE) .venv/test
+	$(BIN)/python scripts/supply_chain.py describe
 
 screenshots: .venv/test
 	$(BIN)/python scripts/take_screenshots.py
@@ -31,10 +39,10 @@ clean:
 		{ echo "Python 3.11 or newer is needed; name it with: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv .venv
 
-.venv/app: requirements.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+.venv/app: requirements/lock/app.txt | .venv/bin/python
+	$(INSTALL) $<
 	@touch $@
 
-.venv/test: requirements.txt requirements/train.txt requirements/test.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/test.txt
+.venv/test: requirements/lock/test.txt | .venv/bin/python
+	$(INSTALL) $<
 	@touch $@ .venv/app
