@@ -422,6 +422,17 @@ class TestAdministration:
         with ThreadPoolExecutor(2) as pool:
             assert sum(pool.map(remove, [(ada, eve.id), (eve, ada.id)])) == 1
 
+    def test_all_who_wait_are_refused_and_nobody_else(self, accounts, ada, bob):
+        for name in ("carol", "dave"):
+            accounts.register(name, name.title(), PASSWORD)
+        waiting = [person.id for person in accounts.everybody(ada) if person.state is State.PENDING]
+        assert accounts.refuse_waiting(ada) == len(waiting)
+        assert not {person.id for person in accounts.everybody(ada)} & set(waiting)
+        refused = [line for line in accounts.audit_trail(ada) if line.action == "registration refused"]
+        assert {(line.actor_id, line.subject_account_id) for line in refused} == {(ada.id, one) for one in waiting}
+        with pytest.raises(AccountError):
+            accounts.refuse_waiting(bob)
+
     def test_a_deleted_number_is_never_given_again(self, accounts, ada, bob):
         accounts.delete(ada, bob.id)
         assert accounts.register("bob", "Bob", PASSWORD).id > bob.id

@@ -142,3 +142,34 @@ def test_moment_without_zone_is_refused(engine):
 @pytest.mark.parametrize("table", Base.metadata.sorted_tables, ids=lambda table: table.name)
 def test_tables_can_be_written_for_postgresql(table):
     assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=postgresql.dialect()))
+
+
+def _insert(connection, role, state):
+    connection.execute(
+        text(
+            "INSERT INTO accounts (username, display_name, password_hash, role, state, failed_login_attempts,"
+            " created_at, must_change_password) VALUES ('eve', 'Eve', '', :role, :state, 0, '2026-01-02', 0)"
+        ),
+        {"role": role, "state": state},
+    )
+
+
+@pytest.mark.parametrize(
+    ("role", "state"), [("nonsense", "active"), ("Administrator", "active"), ("", "active"), ("clinician", "nonsense")]
+)
+def test_the_database_refuses_an_unknown_role_or_state(engine, role, state):
+    with pytest.raises(IntegrityError), writing(engine).begin() as connection:
+        _insert(connection, role, state)
+
+
+def test_an_unknown_role_of_an_older_database_is_disabled_when_it_is_opened(tmp_path):
+    url = f"sqlite:///{tmp_path / 'app.sqlite3'}"
+    older = connect(url)
+    with writing(older).begin() as connection:
+        connection.execute(text("PRAGMA ignore_check_constraints = ON"))
+        _insert(connection, "nonsense", "active")
+    older.dispose()
+    opened = connect(url)
+    with opened.connect() as connection:
+        assert connection.execute(text("SELECT role, state FROM accounts")).all() == [("clinician", "disabled")]
+    opened.dispose()
