@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from braintumor import settings
 from braintumor.errors import InputError
-from braintumor.scans import DEFAULT_LIMITS, Scan, ScanError, passed_over, read_all, safe_name, walk
+from braintumor.scans import DEFAULT_LIMITS, Scan, ScanError, read_all, safe_name, survey, walk
 from braintumor.taxonomy import BINARY, FOUR_CLASS
 
 if TYPE_CHECKING:
@@ -290,12 +290,19 @@ def _rows(
 
 def _read_paths(paths: Iterable[Path]) -> Iterator[Scan | ScanError]:
     with ThreadPoolExecutor(2) as pool:
-        # A folder without pictures stands for itself, so that it does not go unnoticed.
-        # So does what lies beside scans and is none that can be read: each such file gets its reason.
-        files = (file for path in paths for file in [*walk([path]), *passed_over(path)] or [path])
+        files = (file for path in paths for file in _files_of(path))
         for chunk in _chunks(files, _FILES_AT_ONCE):
             for outcomes in pool.map(_read_path, chunk):
                 yield from outcomes
+
+
+def _files_of(path: Path) -> list[Path]:
+    """List what a path stands for: itself, or all in a folder but notes, so that what cannot be read gets its reason.
+
+    A folder without any such file stands for itself, so that it does not go unnoticed.
+    """
+    taken, others = survey(path) if path.is_dir() else ([], [])
+    return [*taken, *others] or [path]
 
 
 def _read_path(path: Path) -> list[Scan | ScanError]:

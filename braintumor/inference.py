@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 
 from braintumor.bundles import GRAPH_FILE, Bundle, load_bundle
 from braintumor.heatmaps import CellGrid, scaled_map
-from braintumor.scans import Prepared, Scan, place_on_scan, prepare, restore, several_heads
+from braintumor.scans import Prepared, Restored, Scan, place_on_scan, prepare, restore, several_heads
 from braintumor.segmentation import Measurements, dice_threshold, head_mask, measure, tumor_mask
 from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, TUMOR_CLASSES
 
@@ -225,6 +225,10 @@ class _Row:
     def p_tumor(self) -> float:
         return float(1 - self.probabilities[-1])
 
+    @property
+    def is_empty(self) -> bool:
+        return not self.prepared.image.any()
+
 
 class Predictor:
     """The only door from the app to a network: one loaded bundle for all users, safe to share between threads."""
@@ -248,17 +252,14 @@ class Predictor:
         ``_with_neighbors``. What viewers and exports did to the gray values is undone first: see ``restore``.
         """
         restored = [restore(scan.pixels) for scan in scans]
-        undone = [found.undone for found in restored]
-        scans = [replace(scan, pixels=found.pixels) for scan, found in zip(scans, restored, strict=True)]
         slices = [(number, layer) for number, scan in enumerate(scans) for layer in range(scan.shape[0])]
         rows: list[list[_Row]] = [[] for _ in scans]
         for start in range(0, len(slices), _BATCH):
             chosen = slices[start : start + _BATCH]
-            found = self._run([scans[number].pixels[layer] for number, layer in chosen])
+            found = self._run([restored[number].pixels[layer] for number, layer in chosen])
             for (number, _), row in zip(chosen, found, strict=True):
                 rows[number].append(row)
-        answers = [self._answer(scan, of_scan) for scan, of_scan in zip(scans, rows, strict=True)]
-        return [replace(answer, undone=what) for answer, what in zip(answers, undone, strict=True)]
+        return [self._answer(*of_scan) for of_scan in zip(scans, restored, rows, strict=True)]
 
     def _run(self, slices: Sequence[NDArray[np.float32]]) -> list["_Row"]:
         started = time.perf_counter()
@@ -274,17 +275,17 @@ class Predictor:
             for row in range(len(slices))
         ]
 
-    def _answer(self, scan: Scan, rows: Sequence["_Row"]) -> Prediction:
+    def _answer(self, scan: Scan, restored: Restored, rows: Sequence["_Row"]) -> Prediction:
         rows = self._with_neighbors(rows) if scan.affine is not None else rows
         # An empty slice has no say; the score of nothing may well be above that of a healthy head.
-        number = int(np.argmax([row.p_tumor if row.prepared.image.any() else -1.0 for row in rows]))
+        number = int(np.argmax([-1.0 if row.is_empty else row.p_tumor for row in rows]))
         best = rows[number]
         probabilities = {name: float(value) for name, value in zip(CLASSES, best.probabilities, strict=True)}
         kind = max(TUMOR_CLASSES, key=probabilities.__getitem__)
         if not self.bundle.kinds:
             probabilities, kind = {ANY_TUMOR: best.p_tumor, NO_TUMOR: probabilities[NO_TUMOR]}, ANY_TUMOR
         is_tumor = best.p_tumor >= self.bundle.threshold
-        foreign = self._foreign(scan, number, best)
+        foreign = self._foreign(scan, restored.pixels[number], best)
         leaning = max(probabilities, key=probabilities.__getitem__)
         reasons = foreign or self._doubts(best.probabilities, kind)
         return Prediction(
@@ -308,6 +309,7 @@ class Predictor:
             threshold=self.bundle.threshold,
             doubt_from=self.bundle.doubt_from,
             sure_from=self.bundle.sure_from,
+            undone=restored.undone,
         )
 
     def _with_neighbors(self, rows: Sequence["_Row"]) -> list["_Row"]:
@@ -320,7 +322,7 @@ class Predictor:
         chances = np.array([row.probabilities for row in rows])
         own = np.clip(1 - chances[:, -1], _LEAST_CHANCE, 1 - _LEAST_CHANCE)
         odds = logit(own)
-        shown = np.pad([bool(row.prepared.image.any()) for row in rows], 1)
+        shown = np.pad([not row.is_empty for row in rows], 1)
         around = np.pad(odds, 1)
         before, after = (np.where(shown[side], around[side], odds) for side in (slice(None, -2), slice(2, None)))
         averaged = expit((before + 2 * odds + after) / 4)
@@ -329,14 +331,14 @@ class Predictor:
         judged = np.column_stack([p_tumor[:, np.newaxis] * kinds, 1 - p_tumor])
         return [replace(row, probabilities=found) for row, found in zip(rows, judged, strict=True)]
 
-    def _foreign(self, scan: Scan, number: int, row: "_Row") -> tuple[str, ...]:
-        if not row.prepared.image.any():
+    def _foreign(self, scan: Scan, pixels: NDArray[np.float32], row: "_Row") -> tuple[str, ...]:
+        if row.is_empty:
             return ("The picture is blank, so there is nothing to judge.",)
         if scan.facts.get("color"):
             return ("The picture is in color; an MRI slice is grey.",)
         if self.bundle.referral.atypical(np.array([row.distance]))[0]:
             return ("The picture does not look like the brain MRI slices the model knows.",)
-        if scan.affine is None and several_heads(scan.pixels[number]):
+        if scan.affine is None and several_heads(pixels):
             return ("The picture shows more than one head; save each slice as a picture of its own.",)
         return ()
 

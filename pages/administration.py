@@ -101,8 +101,8 @@ def manage(people: list[Account]) -> None:
     chosen = choices.selectbox(
         "Account",
         list(by_id),
+        None,
         format_func=lambda number: label(by_id[number]),
-        index=None,
         placeholder="Choose an account",
         key="managed",
     )
@@ -113,7 +113,7 @@ def manage(people: list[Account]) -> None:
         role = choices.selectbox(
             "Role",
             list(Role),
-            index=list(Role).index(person.role),
+            person.role,
             format_func=lambda choice: choice.value,
             key=f"role_{person.id}_{person.role.value}",
             width=220,

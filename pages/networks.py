@@ -108,9 +108,7 @@ def _leaking(comparison: Comparison) -> str:
 def _side_by_side(comparison: Comparison) -> None:
     st.header("How good is each?", divider="gray")
     figures = list(FIGURES)
-    chosen = (
-        choices.selectbox("Figure", figures, format_func=lambda key: FIGURES[key].title, key="figure") or figures[0]
-    )
+    chosen = choices.selectbox("Figure", figures, figures[0], format_func=lambda key: FIGURES[key].title, key="figure")
     about = FIGURES[chosen]
     elements.chart(
         charts.network_intervals(interval_table(comparison, chosen), about.title, about.is_share), "intervals"
@@ -273,11 +271,8 @@ def _closer(comparison: Comparison) -> None:
     chosen = choices.multiselect(
         "Networks", names, first, format_func=comparison.title, max_selections=_MOST_CHOSEN, key="chosen"
     )
-    split = (
-        choices.segmented_control(
-            "Images", list(SPLITS), default=LEAK_FREE, required=True, format_func=SPLITS.__getitem__, key="split"
-        )
-        or LEAK_FREE
+    split = choices.segmented_control(
+        "Images", list(SPLITS), LEAK_FREE, required=True, format_func=SPLITS.__getitem__, key="split"
     )
     if split == PUBLISHED:
         st.caption(":orange-badge[Inflated] Everything below is about images of which copies were trained on.")
@@ -356,8 +351,7 @@ def _learning(quantity: str) -> _Draw:
         fold = kept[0]
         if len(kept) > 1:
             key = f"fold-{quantity}-{name}"
-            found = choices.segmented_control(f"Fold of the {quantity}", kept, default=fold, required=True, key=key)
-            fold = fold if found is None else found
+            fold = choices.segmented_control(f"Fold of the {quantity}", kept, fold, required=True, key=key)
         history = comparison.history(name, split, fold)
         assert history is not None
         elements.chart(charts.learning_curves(history, quantity), f"{quantity}-{name}")

@@ -120,13 +120,11 @@ def _show_cards(outcomes: Sequence[Answer | ScanError]) -> None:
     first = 0
     if len(shown) > CARDS_AT_ONCE:
         starts = list(range(0, len(shown), CARDS_AT_ONCE))
-        first = (
-            choices.selectbox(
-                "Scans shown",
-                starts,
-                format_func=lambda start: f"{start + 1} to {min(start + CARDS_AT_ONCE, len(shown))} of {len(shown)}",
-            )
-            or starts[0]
+        first = choices.selectbox(
+            "Scans shown",
+            starts,
+            first,
+            format_func=lambda start: f"{start + 1} to {min(start + CARDS_AT_ONCE, len(shown))} of {len(shown)}",
         )
     for answer in shown[first : first + CARDS_AT_ONCE]:
         show_answer(answer)

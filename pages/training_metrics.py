@@ -75,10 +75,8 @@ def _choose_bundle() -> Path:
         )
         st.stop()
     folders = list(known)
-    default = next((n for n, folder in enumerate(folders) if folder.name == settings.load().model), 0)
-    return (
-        choices.selectbox("Model", folders, index=default, format_func=lambda folder: known[folder]) or folders[default]
-    )
+    default = next((folder for folder in folders if folder.name == settings.load().model), folders[0])
+    return choices.selectbox("Model", folders, default, format_func=lambda folder: known[folder])
 
 
 def _downloads(folder: Path) -> None:

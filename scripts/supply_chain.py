@@ -38,7 +38,7 @@ PYTHON = "3.11"
 
 _STAMP = "# Made by `make lock`, not by hand. SHA-256 of what was asked for: "
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})(?= |$)")
-# A list of packages tells where to fetch none of them: that is for whoever installs.
+# The machine that installs chooses where to fetch packages from.
 _ADDRESS = re.compile(r"https?:|file:|index-url|find-links|(?<!-)\b[a-z0-9-]+\.(?:org|com|io|net)\b")
 # Read in their license files: two are for other systems, so not installed here, and one has no license in its metadata.
 _KNOWN = {"tensorflow": "Apache-2.0", "colorama": "BSD-3-Clause", "namex": "Apache-2.0"}

@@ -12,45 +12,47 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 T = TypeVar("T")
+Default = TypeVar("Default")
 Number = TypeVar("Number", int, float)
 
 
-def selectbox(label: str, options: Sequence[T], **widget: Any) -> T | None:
-    """Show a select box and give the option chosen, None where nothing was."""
-    return one_of(_shown(st.selectbox, label, options, **widget), options)
+def selectbox(label: str, options: Sequence[T], default: Default, **widget: Any) -> T | Default:
+    """Show a select box and give the option chosen; ``default`` is one of the options, or None for no choice yet."""
+    index = None if default is None else list(options).index(default)  # type: ignore[arg-type] # one of the options
+    return _one_of(_shown(st.selectbox, label, options, index, **widget), options, default)
 
 
-def segmented_control(label: str, options: Sequence[T], **widget: Any) -> T | None:
-    """Show a row of buttons and give the one chosen, None where none was."""
-    return one_of(_shown(st.segmented_control, label, options, **widget), options)
+def segmented_control(label: str, options: Sequence[T], default: Default, **widget: Any) -> T | Default:
+    """Show a row of buttons and give the one chosen; ``default`` is one of the options, or None for no choice yet."""
+    return _one_of(_shown(st.segmented_control, label, options, default=default, **widget), options, default)
 
 
-def select_slider(label: str, options: Sequence[T], value: T, **widget: Any) -> T:
+def select_slider(label: str, options: Sequence[T], default: T, **widget: Any) -> T:
     """Show a slider over options and give the one chosen."""
-    chosen = one_of(_shown(st.select_slider, label, options, value, **widget), options)
-    return value if chosen is None else chosen
+    return _one_of(_shown(st.select_slider, label, options, default, **widget), options, default)
 
 
 def multiselect(label: str, options: Sequence[T], default: Sequence[T], **widget: Any) -> list[T]:
     """Show a choice of several and give the options chosen, each once, in the order of the choice."""
     values: Iterable[object] = _shown(st.multiselect, label, options, default, **widget)
-    chosen = [one_of(value, options) for value in values]
-    return list(dict.fromkeys(option for option in chosen if option is not None))
+    return list(dict.fromkeys(_offered(value, options) for value in values))
 
 
 def slider(label: str, low: Number, high: Number, value: Number, step: Number, **widget: Any) -> Number:
     """Show a slider over numbers and give the one chosen, from ``low`` to ``high``."""
     chosen = _shown(st.slider, label, low, high, value, step, **widget)
-    # What is no number lies nowhere between, and a client may send two numbers for one.
+    # NaN fails both comparisons, and a client may send two numbers for one.
     if type(chosen) is not type(low) or not low <= chosen <= high:
         refuse()
     return chosen
 
 
-def one_of(value: object, options: Iterable[T]) -> T | None:
-    """Give the very option that a value equals, None for None; stops the run for one that was not on offer."""
-    if value is None:
-        return None
+def _one_of(value: object, options: Iterable[T], default: Default) -> T | Default:
+    return default if value is None else _offered(value, options)
+
+
+def _offered(value: object, options: Iterable[T]) -> T:
+    """Give the very option that a value equals; stops the run for one that was not on offer."""
     for option in options:
         if option == value:
             return option

@@ -16,7 +16,7 @@ from streamlit_authenticator.models import AuthenticationModel, CookieModel
 
 from braintumor import settings
 from braintumor.dashboard import choices
-from braintumor.records import Account, AccountError, Accounts, Role, State, connect, signing_key
+from braintumor.records import SELF_CHOSEN, Account, AccountError, Accounts, State, connect, signing_key
 from braintumor.records.passwords import RULE
 
 COOKIE = "braintumor_session"
@@ -325,7 +325,7 @@ def _registration_form() -> None:
     with st.form("register"):
         _person_fields("register")
         choices.selectbox(
-            "I am a", [Role.CLINICIAN, Role.RESEARCHER], format_func=lambda role: role.value, key="register_role"
+            "I am a", SELF_CHOSEN, SELF_CHOSEN[0], format_func=lambda role: role.value, key="register_role"
         )
         _new_password_fields("register", "Password")
         st.form_submit_button("Register", type="primary", width="stretch", on_click=_register)

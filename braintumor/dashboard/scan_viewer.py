@@ -18,9 +18,8 @@ from braintumor.dashboard.answers import MOST_SLICES_KEPT, Answer, predictor
 from braintumor.dashboard.escaping import plain
 from braintumor.explanation import METHODS, ExplanationError, explain_apart, methods_for
 from braintumor.inference import Prediction
-from braintumor.reports import DECISION_WORDS, mask_file, mask_name, percent, stated
+from braintumor.reports import DECISION_WORDS, UNDONE_WORDS, mask_file, mask_name, percent, stated
 from braintumor.scans import Prepared, place_on_scan
-from braintumor.scans.restoring import BACKGROUND, FRAME, INVERTED, OUTLIERS
 from braintumor.segmentation import Measurements, draw_outline
 from braintumor.taxonomy import ANY_TUMOR, FINDING_TITLES, NO_TUMOR, TITLES
 
@@ -187,21 +186,13 @@ def measured_words(measured: Measurements, slices: int) -> str:
     return " · ".join(f"{title}: **{value}**" for title, value in said.items())
 
 
-_UNDONE = {
-    INVERTED: "The picture looks like a negative and was inverted before it was judged.",
-    FRAME: "A frame around the picture was left out before it was judged.",
-    BACKGROUND: "The background was made dark before the scan was judged.",
-    OUTLIERS: "A few values far above all others were cut off before the scan was judged.",
-}
-
-
 def _show_pictures(answer: Answer, finding: str) -> None:
     prediction = answer.prediction
     number = prediction.slice_number
     if len(prediction.slices) > 1:
         number = _choose_slice(answer)
     if prediction.undone:
-        st.caption(" ".join(_UNDONE[what] for what in dict.fromkeys(prediction.undone)))
+        st.caption(" ".join(UNDONE_WORDS[what] for what in dict.fromkeys(prediction.undone)))
     left, right = st.columns(2, gap="medium")
     with left:
         _show_outline(answer, number)
@@ -290,7 +281,7 @@ def _show_heatmap(answer: Answer, finding: str) -> None:
     method = choices.segmented_control(
         "Heatmap method",
         methods_for(predictor().bundle),
-        default="gradcam" if at_hand else None,
+        "gradcam" if at_hand else None,
         required=at_hand,
         wrap=True,
         format_func=METHODS.__getitem__,

@@ -26,7 +26,8 @@ _RESERVED = frozenset({"guest", "anonymous", "system", "nobody", "everybody"})
 _LONGEST_NAME = 80
 _LONGEST_EMAIL = 254
 _MOST_PENDING = 500
-_SELF_CHOSEN = (Role.CLINICIAN, Role.RESEARCHER)
+SELF_CHOSEN = (Role.CLINICIAN, Role.RESEARCHER)
+"""Roles in which anybody may register."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +103,10 @@ class Accounts:
     ) -> Account:
         """Add an account, active at once or after approval as the settings say; never an administrator.
 
-        ``role`` comes from a browser and may be anything; what is none of the roles open to all is refused.
+        ``role`` comes from a browser and may be anything; only those of ``SELF_CHOSEN`` are accepted.
         """
         role = _role(role)
-        if role not in _SELF_CHOSEN:
+        if role not in SELF_CHOSEN:
             raise AccountError("Nobody can register in this role; choose another one.")
         state = State.ACTIVE if self._settings.registration == "open" else State.PENDING
         person = self._new_row(username, display_name, password, email, role, state)
@@ -238,9 +239,7 @@ class Accounts:
             _require_administrator(db, actor)
             person = _existing(db, account_id)
             _spare_last_administrator(db, person)
-            db.execute(delete(SessionRow).where(SessionRow.account_id == account_id))
-            db.delete(person)
-            db.add(row(self._clock(), "account deleted", actor.id, account_id))
+            self._remove(db, actor, person, "account deleted")
 
     def refuse_waiting(self, actor: Account) -> int:
         """Remove every account that waits for approval and give their number."""
@@ -248,12 +247,11 @@ class Accounts:
             _require_administrator(db, actor)
             waiting = list(db.scalars(select(AccountRow).where(AccountRow.state == State.PENDING)))
             for person in waiting:
-                db.delete(person)
-                db.add(row(self._clock(), "registration refused", actor.id, person.id))
+                self._remove(db, actor, person, "registration refused")
             return len(waiting)
 
     def set_role(self, actor: Account, account_id: int, role: Role | str) -> Account:
-        """Give an account another role; refused where it is none, or where that leaves no active administrator."""
+        """Give an account another role; refused for an unknown role, or where that leaves no active administrator."""
         role = _role(role)
         with self._writing.begin() as db:
             _require_administrator(db, actor)
@@ -351,6 +349,11 @@ class Accounts:
             f"After {self._settings.max_failed_logins} wrong passwords an account stays locked "
             f"for {self._settings.lockout_minutes} minutes."
         )
+
+    def _remove(self, db: Session, actor: Account, person: AccountRow, action: str) -> None:
+        db.execute(delete(SessionRow).where(SessionRow.account_id == person.id))
+        db.delete(person)
+        db.add(row(self._clock(), action, actor.id, person.id))
 
     def _revoke_all(self, db: Session, person: AccountRow, keep: str = "") -> None:
         db.execute(

@@ -45,7 +45,7 @@ def writing(engine: Engine) -> Engine:
 
 
 def _disable_unknown(connection: Connection) -> None:
-    """Disable accounts with a role or state that is none, which databases made before they were checked may hold."""
+    """Disable accounts with an unknown role or state; a database made before both were checked may hold some."""
     role, state = (type_coerce(column, String) for column in (AccountRow.role, AccountRow.state))
     unknown = role.not_in([member.value for member in Role]) | state.not_in([member.value for member in State])
     connection.execute(update(AccountRow).where(unknown).values(role=Role.CLINICIAN, state=State.DISABLED))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, DateTime, Dialect, Enum, ForeignKey, String, TypeDecorator
+from sqlalchemy import DateTime, Dialect, Enum, ForeignKey, String, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -46,16 +46,12 @@ def _names(kind: type[StrEnum]) -> Any:
         kind,
         native_enum=False,
         length=16,
-        # Without it any text that is no member would be stored as it came.
+        name=f"known_{kind.__name__.lower()}",
+        # Without these two any text would be stored as it came, from here and from elsewhere.
         validate_strings=True,
+        create_constraint=True,
         values_callable=lambda members: [member.value for member in members],
     )
-
-
-def _only(column: str, kind: type[StrEnum]) -> CheckConstraint:
-    """Let the database itself refuse what is no member, whoever writes to it."""
-    known = ", ".join(f"'{member.value}'" for member in kind)
-    return CheckConstraint(f"{column} IN ({known})", name=f"known_{column}")
 
 
 class Base(DeclarativeBase):
@@ -72,8 +68,8 @@ class AccountRow(Base):
     """One person who may log in; ``username`` is stored in lower case, which makes it unique in any case."""
 
     __tablename__ = "accounts"
-    # Without the last SQLite gives a deleted account's number to the next one, and the audit trail would lie.
-    __table_args__ = (_only("role", Role), _only("state", State), {"sqlite_autoincrement": True})
+    # Without it SQLite gives a deleted account's number to the next one, and the audit trail would lie.
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012
 
     id: Mapped[int] = mapped_column(primary_key=True)
     username: Mapped[str] = mapped_column(String(32), unique=True)

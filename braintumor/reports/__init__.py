@@ -6,7 +6,15 @@ from braintumor.reports.masks import has_mask, mask_ending, mask_file, mask_name
 from braintumor.reports.model_card import model_card
 from braintumor.reports.names import source
 from braintumor.reports.numbers import figure, in_words, interval, listed, percent, spread, stated
-from braintumor.reports.tables import DECISION_WORDS, MEASURES, Answered, answers_csv, answers_table, guarded
+from braintumor.reports.tables import (
+    DECISION_WORDS,
+    MEASURES,
+    UNDONE_WORDS,
+    Answered,
+    answers_csv,
+    answers_table,
+    guarded,
+)
 
 __all__ = [
     "DECISION_WORDS",
@@ -16,6 +24,7 @@ __all__ = [
     "PUBLISHED",
     "SPLITS",
     "TEST",
+    "UNDONE_WORDS",
     "Answered",
     "Headline",
     "answers_csv",

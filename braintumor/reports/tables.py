@@ -6,12 +6,20 @@ import pandas as pd
 
 from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.inference import Prediction
-from braintumor.scans import ScanError
+from braintumor.scans import BACKGROUND, FRAME, INVERTED, OUTLIERS, ScanError
 from braintumor.segmentation import Measurements
 from braintumor.taxonomy import CLASSES, FINDING_TITLES, NO_TUMOR
 
 Answered = tuple[Prediction, Measurements | None]
 """A scan's answer and what its mask measures, which nothing here measures again."""
+
+UNDONE_WORDS = {
+    INVERTED: "The picture looks like a negative and was inverted before it was judged.",
+    FRAME: "A frame around the picture was left out before it was judged.",
+    BACKGROUND: "The background was made dark before the scan was judged.",
+    OUTLIERS: "A few values far above all others were cut off before the scan was judged.",
+}
+"""What was changed in a scan before it was judged, see ``scans.restore``, as sentences for a reader."""
 
 DECISION_WORDS = {"tumor": "Tumor", "no_tumor": FINDING_TITLES[NO_TUMOR], "refer": "Refer to a reader"}
 MEASURES = ("lesions", "area_mm2", "head_share", "largest_diameter_mm", "largest_diameter_head", "volume_ml")

@@ -13,24 +13,28 @@ from braintumor.scans.preprocessing import (
     prepare,
     prepare_outline,
 )
-from braintumor.scans.reading import DEFAULT_LIMITS, Limits, passed_over, read, read_all, walk
-from braintumor.scans.restoring import restore
+from braintumor.scans.reading import DEFAULT_LIMITS, Limits, read, read_all, survey, walk
+from braintumor.scans.restoring import BACKGROUND, FRAME, INVERTED, OUTLIERS, Restored, restore
 from braintumor.scans.sample import phantom
 from braintumor.scans.scan import Scan, ScanError, safe_name
 
 __all__ = [
+    "BACKGROUND",
     "DEFAULT_LIMITS",
+    "FRAME",
+    "INVERTED",
+    "OUTLIERS",
     "PREPROCESSING",
     "CoarseHead",
     "Limits",
     "Prepared",
+    "Restored",
     "Scan",
     "ScanError",
     "coarse_head",
     "expand",
     "in_window",
     "largest_region",
-    "passed_over",
     "phantom",
     "place_on_scan",
     "prepare",
@@ -40,5 +44,6 @@ __all__ = [
     "restore",
     "safe_name",
     "several_heads",
+    "survey",
     "walk",
 ]

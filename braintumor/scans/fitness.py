@@ -1,4 +1,4 @@
-"""What makes a flat picture unfit to be judged as one slice: several heads, marks drawn over the head."""
+"""What makes a flat picture unfit to be judged as one slice."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ from scipy import ndimage
 from braintumor.scans.preprocessing import coarse_head
 
 _NEXT_HEAD = 0.4
-"""Area of a second head as a share of the largest one's: halves of a sheet are alike, eyes and ears are far smaller."""
+"""Area of a second head as a share of the largest one's: the heads of a sheet are alike, eyes and ears far smaller."""
 _LEAST_BODY = 0.04
 _SOLID = 0.5
 _NARROWEST = 0.4
@@ -19,12 +19,9 @@ def several_heads(pixels: NDArray[np.float32]) -> bool:
     Heads are connected regions brighter than the background, holes filled, that are nearly as large as the largest one,
     solid as an ellipse is, and not much longer than wide.
     """
-    height, width = pixels.shape
-    step = max(1, max(height, width) // 96)
-    coarse = ndimage.uniform_filter(pixels[::step, ::step], 3)
-    bright = ndimage.binary_fill_holes(coarse > coarse_head(pixels).level)
+    filled = ndimage.binary_fill_holes(coarse_head(pixels).bright)
     # Heads of a sheet may touch by a line of text or by their ears.
-    regions, count = ndimage.label(ndimage.binary_opening(bright, iterations=2))
+    regions, count = ndimage.label(ndimage.binary_opening(filled, iterations=2))
     if count < 2:
         return False
     areas = np.bincount(regions.ravel())[1:]

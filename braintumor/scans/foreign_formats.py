@@ -24,17 +24,17 @@ _MARKS = {
 def refusal(data: bytes, name: str) -> tuple[str, str] | None:
     """Give the reason and the next step for a file of a known kind that cannot be read, None for any other file.
 
-    Content decides; only Analyze's and MetaImage's bare voxels, which have no mark, are known by their ``name``.
+    Content decides; FreeSurfer's volumes and bare voxels, which have no mark of their own, are known by ``name``.
     """
     if _is_dicom(data):
         return "DICOM files cannot be read yet.", _EXPORT
-    start = data[:_LOOKED_AT].lstrip().lower()
-    marked = next((said for mark, said in _MARKS.items() if data.startswith(mark)), None)
     suffix = PurePosixPath(name).suffix.lower()
     if suffix == ".mgz":
         return "FreeSurfer volumes cannot be read.", _CONVERT
-    if marked is not None:
-        return marked
+    for mark, said in _MARKS.items():
+        if data.startswith(mark):
+            return said
+    start = data[:_LOOKED_AT].lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return "This is a web page saved under a scan's name.", _DOWNLOAD
     if start and _PRINTABLE.issuperset(start):

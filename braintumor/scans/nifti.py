@@ -23,7 +23,6 @@ _PLANES = {2: ("axial", "SPL"), 1: ("coronal", "AIL"), 0: ("sagittal", "RIP")}
 _TIE = 0.99
 _FLATTEST = 0.01  # volume of a voxel whose edges are made 1; below this it is flat, and no true scan
 _SMALLEST_SIDE = 16
-_MOST_SLICES = 1024
 _MILLIMETERS = {1: 1000.0, 2: 1.0, 3: 0.001}  # by code of `xyzt_units`: meter, millimeter, micrometer
 
 _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
@@ -52,7 +51,7 @@ def is_nifti(data: bytes) -> bool:
         return False
 
 
-def read_nifti(data: bytes, source: str, sha256: str, max_pixels: int, max_voxels: int) -> Scan:
+def read_nifti(data: bytes, source: str, sha256: str, max_pixels: int, max_voxels: int, max_slices: int) -> Scan:
     """Read a NIfTI-1 or NIfTI-2 volume as a scan, turned so that each slice is shown as radiologists look at it.
 
     Slices lie across the axis with the coarsest spacing (within 1 %; the patient's inferior-superior axis where several
@@ -65,12 +64,12 @@ def read_nifti(data: bytes, source: str, sha256: str, max_pixels: int, max_voxel
     size either, spacing is None. Leading axes of length 1 are left out.
 
     Raises ``ScanError`` for what is no single grey volume, is damaged, has slices of more than ``max_pixels``, or more
-    than ``max_voxels`` or 1,024 slices.
+    than ``max_voxels`` or ``max_slices``.
     """
     try:
         layout = _layout(_open(data).read(_HEADER_READ))
         turn, plane = _turn(layout.affine, layout.shape)
-        _check_size(layout.shape, turn, max_pixels, max_voxels)
+        _check_size(layout.shape, turn, max_pixels, max_voxels, max_slices)
         voxels = _finite(_voxels(_open(data), layout))
         return _scan(voxels, layout, turn, plane, source, sha256)
     except ScanError as error:
@@ -262,7 +261,9 @@ def _turn(affine: NDArray[np.float64], shape: tuple[int, int, int]) -> tuple[NDA
     return orientations.ornt_transform(stored, orientations.axcodes2ornt(directions)), plane
 
 
-def _check_size(shape: tuple[int, int, int], turn: NDArray[np.float64], max_pixels: int, max_voxels: int) -> None:
+def _check_size(
+    shape: tuple[int, int, int], turn: NDArray[np.float64], max_pixels: int, max_voxels: int, max_slices: int
+) -> None:
     slices, height, width = (shape[axis] for axis in np.argsort(turn[:, 0]))
     if height * width > max_pixels or slices * height * width > max_voxels:
         raise _too_large()
@@ -271,9 +272,9 @@ def _check_size(shape: tuple[int, int, int], turn: NDArray[np.float64], max_pixe
             f"The slices of this volume are {width} × {height} pixels, too small to show a brain.",
             f"Use one of at least {_SMALLEST_SIDE} pixels a side.",
         )
-    if slices > _MOST_SLICES:
+    if slices > max_slices:
         raise ScanError(
-            f"This volume has {slices} slices, more than are accepted.", f"Crop it to {_MOST_SLICES} and try again."
+            f"This volume has {slices} slices, more than are accepted.", f"Crop it to {max_slices} and try again."
         )
 
 

@@ -1,6 +1,6 @@
 """From a slice to what a network sees; training and inference both come through ``prepare``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,11 +35,15 @@ class Prepared:
 
 @dataclass(frozen=True)
 class CoarseHead:
-    """Where a head lies: ``region``, bool, of every ``step``-th pixel, and ``level``, the grey value above which."""
+    """Where a head lies: ``region``, bool, of every ``step``-th pixel, and ``level``, the grey value above which.
+
+    ``bright``, of the same shape, marks all above that level: ``region`` is the largest part of it.
+    """
 
     region: NDArray[np.bool_]
     step: int
     level: float
+    bright: NDArray[np.bool_]
 
 
 def prepare(pixels: NDArray[np.float32], size: int) -> Prepared:
@@ -72,12 +76,13 @@ def coarse_head(pixels: NDArray[np.float32]) -> CoarseHead:
     coarse = ndimage.uniform_filter(pixels[::step, ::step], 3)
     darkest, brightest = np.percentile(coarse, (_DARKEST, _BRIGHTEST))
     level = darkest + _HEAD_LEVEL * (brightest - darkest)
-    head = CoarseHead(largest_region(coarse > level), step, float(level))
+    bright = coarse > level
+    head = CoarseHead(largest_region(bright), step, float(level), bright)
     if not head.region.any():
         return head
     top, left, bottom, right = _box(head, pixels.shape)
     covered = (bottom - top) * (right - left) / (height * width)
-    return head if covered >= _SMALLEST_HEAD else CoarseHead(np.zeros_like(head.region), step, float(level))
+    return head if covered >= _SMALLEST_HEAD else replace(head, region=np.zeros_like(head.region))
 
 
 def largest_region(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

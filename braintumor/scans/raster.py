@@ -19,7 +19,7 @@ _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 _EXPORT = "Export it again as PNG or JPEG and try once more."
 
 
-def read_raster(data: bytes, source: str, sha256: str, max_pixels: int, max_slices: int = 1024) -> Scan:
+def read_raster(data: bytes, source: str, sha256: str, max_pixels: int, max_slices: int) -> Scan:
     """Read a picture as a scan: one slice, or one for each page of a TIFF file and each frame of an animation.
 
     Grey values keep the file's range (0 to 255, 0 to 65535, or floats); color turns to luminance (ITU-R BT.601);

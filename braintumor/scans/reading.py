@@ -17,7 +17,7 @@ class Limits:
     """What is accepted: bytes a file, files a ZIP archive, pixels a picture or slice, bytes an archive unpacks to.
 
     ``max_voxels`` bounds a volume, whatever its file was packed to; as float32 that many take 4 bytes each.
-    ``max_slices`` bounds the pages or frames of a picture; NIfTI volumes have the same bound of their own.
+    ``max_slices`` bounds the slices of a volume and the pages or frames of a picture.
     """
 
     max_bytes: int = 50 * 2**20
@@ -42,7 +42,7 @@ def read(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS) -> Scan:
         )
     sha256 = hashlib.sha256(data).hexdigest()
     if nifti.is_nifti(data):
-        return nifti.read_nifti(data, name, sha256, limits.max_pixels, limits.max_voxels)
+        return nifti.read_nifti(data, name, sha256, limits.max_pixels, limits.max_voxels, limits.max_slices)
     if refused := foreign_formats.refusal(data, name):
         raise ScanError(*refused, name)
     return raster.read_raster(data, name, sha256, limits.max_pixels, limits.max_slices)
@@ -71,22 +71,30 @@ def read_all(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS) -> Itera
             yield error
 
 
-def passed_over(path: Path) -> Iterator[Path]:
-    """Yield every file below a folder that ``walk`` leaves out, hidden files and notes beside scans excepted."""
-    if path.is_dir():
-        for item in sorted(path.rglob("*")):
-            hidden = any(part.startswith(".") for part in item.relative_to(path).parts)
-            known = _suffixes(item) & (SUFFIXES | _NOTES)
-            if item.is_file() and not hidden and not known:
-                yield item
+def survey(folder: Path) -> tuple[list[Path], list[Path]]:
+    """List the pictures, volumes and archives below a folder, and the other files there; each in a stable order.
+
+    Of the others, hidden files and notes beside scans (such as .txt and .json) are left out.
+    """
+    taken: list[Path] = []
+    others: list[Path] = []
+    for item in sorted(folder.rglob("*")):
+        suffixes = _suffixes(item)
+        if not (suffixes & SUFFIXES or _is_unexpected(item.relative_to(folder), suffixes)) or not item.is_file():
+            continue
+        (taken if suffixes & SUFFIXES else others).append(item)
+    return taken, others
+
+
+def _is_unexpected(path: Path, suffixes: set[str]) -> bool:
+    return not suffixes & _NOTES and not any(part.startswith(".") for part in path.parts)
 
 
 def walk(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield every file named, and every picture, volume or archive below every folder named, in a stable order."""
     for path in paths:
         if path.is_dir():
-            found = (item for item in path.rglob("*") if _suffixes(item) & SUFFIXES and item.is_file())
-            yield from sorted(found)
+            yield from survey(path)[0]
         else:
             yield path
 

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from braintumor.scans.preprocessing import largest_region
+
 INVERTED = "inverted"
 BACKGROUND = "background"
 FRAME = "frame"
@@ -49,7 +51,7 @@ def restore(pixels: NDArray[np.float32]) -> Restored:
     - ``BACKGROUND``: one value far below the tissue, or gray amid its values (a z-score with 0 outside), becomes the
       tissue's lowest value;
     - ``FRAME``: a gray or white frame around a rectangle becomes that value too;
-    - ``INVERTED``: a head, which is no rectangle, on a bright background is a negative and is inverted;
+    - ``INVERTED``: another shape than a rectangle on a bright background is a head in negative, and is inverted;
     - ``OUTLIERS``: a few values far above all others (an implant, a marker block) are cut off.
 
     The levels that decide were set on made-up scans and so that the public training sets stay as they are.
@@ -96,9 +98,11 @@ class _Levels:
 
 def _with_dark_background(pixels: NDArray[np.float32]) -> Restored:
     sample = _sample(pixels)
+    low, high = _range(sample)
+    tolerance = _TOLERANCE * (high - low)
     corners = _corners(pixels)
-    corner = _shared_value(corners, sample)
-    levels = _levels(sample, _commonest_value(sample) if corner is None else corner)
+    corner = _shared_value(corners, tolerance)
+    levels = _levels(sample, _commonest_value(sample) if corner is None else corner, tolerance)
     if levels is None or -_GAP <= levels.level < _GRAY_FROM:
         return Restored(pixels)
     darkest = np.float32(levels.darkest)
@@ -118,10 +122,8 @@ def _with_dark_background(pixels: NDArray[np.float32]) -> Restored:
     return Restored(np.where(outside, darkest, pixels), (BACKGROUND,)) if corner is not None else Restored(pixels)
 
 
-def _levels(sample: NDArray[np.float32], value: float) -> _Levels | None:
+def _levels(sample: NDArray[np.float32], value: float, tolerance: float) -> _Levels | None:
     """Compare a background with the rest; None where one of the two hardly covers anything."""
-    low, high = _range(sample)
-    tolerance = _TOLERANCE * (high - low)
     rest = sample[np.abs(sample - value) > tolerance]
     if not _LEAST_REST <= len(rest) / len(sample) <= 1 - _LEAST_SHARE:
         return None
@@ -136,11 +138,10 @@ def _corners(pixels: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.sort([float(np.median(patch)) for patch in patches])
 
 
-def _shared_value(corners: NDArray[np.float64], sample: NDArray[np.float32]) -> float | None:
+def _shared_value(corners: NDArray[np.float64], tolerance: float) -> float | None:
     """Give the value that three or four corners share, None where they differ by more than a flat background does."""
-    low, high = _range(sample)
     for three in (corners[:3], corners[1:]):
-        if three[-1] - three[0] <= _TOLERANCE * (high - low):
+        if three[-1] - three[0] <= tolerance:
             return float(three[1])
     return None
 
@@ -173,23 +174,23 @@ def _reached_from_border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _rectangle(outside: NDArray[np.bool_]) -> tuple[slice, slice] | None:
-    """Give rows and columns of what a frame surrounds, the same on all slices; None where it is no rectangle."""
-    # A line or a letter in the frame is no part of the picture that it surrounds.
-    inside = ndimage.binary_opening(~outside.all(axis=0), np.ones((3, 3)))
-    regions, count = ndimage.label(inside)
-    if not count:
+    """Give rows and columns of the rectangle that a frame surrounds, the same on all slices; None without one."""
+    largest = _largest_body(~np.asarray(outside.all(axis=0)))
+    if not largest.any():
         return None
-    largest = 1 + int(np.bincount(regions.ravel())[1:].argmax())
-    box = ndimage.find_objects(regions)[largest - 1]
-    filled = ndimage.binary_fill_holes(regions[box] == largest)
+    box = ndimage.find_objects(largest.view(np.uint8))[0]
+    filled = ndimage.binary_fill_holes(largest[box])
     return (box[0], box[1]) if filled.mean() >= _RECTANGLE else None
 
 
 def _is_solid(outside: NDArray[np.bool_]) -> bool:
-    """Tell whether what a background surrounds is one body, as a head is, and no writing on a page."""
-    inside = ndimage.binary_opening(~outside[len(outside) // 2], np.ones((3, 3)))
-    regions, count = ndimage.label(inside)
-    return bool(count) and bool(np.bincount(regions.ravel())[1:].max() >= _LEAST_BODY * inside.size)
+    """Tell whether a background surrounds one body, as it does a head, rather than the letters on a page."""
+    return bool(_largest_body(~outside[len(outside) // 2]).mean() >= _LEAST_BODY)
+
+
+def _largest_body(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Keep the largest connected region of a mask (height, width), lines and letters left out."""
+    return largest_region(ndimage.binary_opening(inside, np.ones((3, 3))))
 
 
 def _only(pixels: NDArray[np.float32], box: tuple[slice, slice], value: np.float32) -> NDArray[np.float32]:

@@ -239,13 +239,13 @@ def test_any_grey_picture_survives_a_lossless_file(width, height, seed, format_n
 )
 def test_what_cannot_be_used_is_refused_with_its_reason(data, max_pixels, reason):
     with pytest.raises(ScanError) as caught:
-        read_raster(data, "name", "0" * 64, max_pixels)
+        read_raster(data, "name", "0" * 64, max_pixels, 1)
     assert (caught.value.reason, caught.value.source) == (reason, "name")
 
 
 @pytest.mark.parametrize("side", [16, 100])
 def test_the_bounds_themselves_are_accepted(side):
-    assert read_raster(_file(Image.new("L", (side, side)), "PNG"), "x", "", 10_000).shape == (1, side, side)
+    assert read_raster(_file(Image.new("L", (side, side)), "PNG"), "x", "", 10_000, 1).shape == (1, side, side)
 
 
 def test_orientation_table_agrees_with_pillow():

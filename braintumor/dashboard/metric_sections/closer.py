@@ -21,12 +21,9 @@ def show(tables: BundleTables, reports: dict[str, dict[str, Any] | None]) -> Non
     if not rows:
         return
     st.header("Look closer", divider="gray")
-    first = next(iter(rows))
-    split = (
-        choices.segmented_control(
-            "Images", list(rows), default=first, required=True, format_func=SPLITS.__getitem__, key="split"
-        )
-        or first
+    splits = list(rows)
+    split = choices.segmented_control(
+        "Images", splits, splits[0], required=True, format_func=SPLITS.__getitem__, key="split"
     )
     chosen, report = rows[split], reports[split]
     if report is None:
