@@ -16,7 +16,7 @@ PHONE = {"width": 390, "height": 844}
 FILES = [
     {"name": "first.png", "mimeType": "image/png", "buffer": png_bytes(phantom())},
     {"name": "second.png", "mimeType": "image/png", "buffer": png_bytes(phantom(tumor=False, seed=1))},
-    {"name": "broken.png", "mimeType": "image/png", "buffer": b"this is no picture"},
+    {"name": "broken.png", "mimeType": "image/png", "buffer": b"\x00this is no picture"},
 ]
 
 

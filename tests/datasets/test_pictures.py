@@ -12,7 +12,7 @@ from tests.conftest import phantom_outline
 def folder(tmp_path):
     for number in range(9):
         Image.fromarray(phantom(40 + number, seed=number)).save(tmp_path / f"{number}.png")
-    (tmp_path / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "bad.png").write_bytes(b"\x00no picture")
     (tmp_path / "empty.png").write_bytes(b"")
     return tmp_path
 

@@ -124,8 +124,8 @@ def test_the_cache_serves_the_same_arrays_and_no_others(kind, data, picture_fold
 @pytest.mark.parametrize(
     ("path", "content", "sentence"),
     [
-        ("traced/glioma/01.png", b"no picture", r"traced/glioma/01.png cannot be prepared \(This file is not"),
-        ("traced/masks/01.png", b"no picture", r"traced/glioma/01.png cannot be prepared \(This file is not"),
+        ("traced/glioma/01.png", b"\x00no picture", r"traced/glioma/01.png cannot be prepared \(This file is not"),
+        ("traced/masks/01.png", b"\x00no picture", r"traced/glioma/01.png cannot be prepared \(This file is not"),
         ("traced/masks/01.png", png_bytes(np.eye(32)), r"traced/glioma/01.png cannot be prepared .*another size"),
     ],
 )
