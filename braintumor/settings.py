@@ -1,6 +1,7 @@
 """Every setting of the app, read once from the environment and ``.streamlit/secrets.toml``."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -16,6 +17,9 @@ DEFAULT_MODEL = "efficient_unet"
 """Bundle that answers unless another is named, and the network that it is of."""
 
 
+_ORIGIN = re.compile(r"https?://(\*\.)?[a-z0-9.-]+(:[0-9]+)?")
+
+
 class SettingsError(InputError):
     """A setting has a value that cannot be used; the message names it and says what is allowed."""
 
@@ -25,7 +29,9 @@ class Settings:
     """Validated settings; the environment variable of each is its name in capitals behind ``BRAINTUMOR_``.
 
     ``database_url`` also answers to ``DATABASE_URL``. Sizes are in bytes unless the name says otherwise.
-    With ``setup_code`` set, only who knows it can create the first administrator.
+    With ``setup_code`` set, only who knows it can create the first administrator. ``max_session_mb`` and
+    ``max_server_mb`` bound the uploads that one session and all sessions hold. ``frame_ancestors`` are the other sites,
+    as origins with spaces between, that may show the app in a frame.
     """
 
     data_dir: Path = ROOT / "data"
@@ -42,6 +48,9 @@ class Settings:
     max_upload_mb: int = 50
     max_files: int = 200
     max_megapixels: int = 25
+    max_session_mb: int = 200
+    max_server_mb: int = 400
+    frame_ancestors: str = ""
 
     def __post_init__(self) -> None:
         if self.registration not in ("approval", "open"):
@@ -52,6 +61,8 @@ class Settings:
                 raise SettingsError(f"BRAINTUMOR_{field.name.upper()} is {value}; it must be 1 or more.")
         if self.cookie_key and len(self.cookie_key) < 32:
             raise SettingsError("BRAINTUMOR_COOKIE_KEY is shorter than 32 characters; use a random one.")
+        if not all(_ORIGIN.fullmatch(origin) for origin in self.frame_ancestors.split()):
+            raise SettingsError("BRAINTUMOR_FRAME_ANCESTORS must be origins such as https://mri.example.org.")
 
     @property
     def database(self) -> str:

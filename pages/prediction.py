@@ -9,7 +9,7 @@ import streamlit as st
 
 from braintumor.bundles import BundleError
 from braintumor.dashboard import answers, choices, gate
-from braintumor.dashboard.answers import Answer
+from braintumor.dashboard.answers import Answer, Progress
 from braintumor.dashboard.escaping import plain
 from braintumor.dashboard.scan_viewer import show_answer
 from braintumor.reports import Answered, answers_csv, answers_table, has_mask, masks_zip
@@ -48,14 +48,18 @@ def _outcomes() -> list[Answer | ScanError]:
     if not uploads:
         st.toggle("No scan at hand? Try a synthetic sample", key="sample")
     bar = st.empty()
-    outcomes = answers.answer_uploads(
-        uploads,
-        lambda number, total, name: bar.progress(number / total, text=f"{number + 1} of {total}: {plain(name)}"),
-    )
+    outcomes = answers.answer_uploads(uploads, lambda now: bar.progress(now.file / now.files, text=_progress_text(now)))
     bar.empty()
     if not uploads and st.session_state.get("sample"):
         outcomes.append(answers.sample_answer())
     return outcomes
+
+
+def _progress_text(now: Progress) -> str:
+    text = f"File {now.file + 1} of {now.files}: {plain(now.name)}"
+    if now.answered:
+        text += f", scans answered: {now.answered}"
+    return f"{text}. Waiting for other users; scans ahead: {now.ahead}" if now.ahead else text
 
 
 def _show_table(outcomes: Sequence[Answer | ScanError]) -> None:

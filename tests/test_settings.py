@@ -41,6 +41,9 @@ def test_value(environment, secrets, name, expected):
         ({"BRAINTUMOR_SESSION_HOURS": "-1"}, "BRAINTUMOR_SESSION_HOURS is -1"),
         ({"BRAINTUMOR_REGISTRATION": "closed"}, "BRAINTUMOR_REGISTRATION is 'closed'"),
         ({"BRAINTUMOR_COOKIE_KEY": "short"}, "BRAINTUMOR_COOKIE_KEY is shorter"),
+        ({"BRAINTUMOR_MAX_SESSION_MB": "0"}, "BRAINTUMOR_MAX_SESSION_MB is 0"),
+        ({"BRAINTUMOR_FRAME_ANCESTORS": "*"}, "BRAINTUMOR_FRAME_ANCESTORS"),
+        ({"BRAINTUMOR_FRAME_ANCESTORS": "https://a.org; script-src *"}, "BRAINTUMOR_FRAME_ANCESTORS"),
     ],
 )
 def test_refused(environment, message):

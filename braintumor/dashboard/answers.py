@@ -4,7 +4,6 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from PIL import Image
 
 from braintumor import settings
 from braintumor.bundles import GRAPH_FILE
+from braintumor.dashboard import server
 from braintumor.dashboard.allocator import release_freed_memory
 from braintumor.inference import Prediction, Predictor
 from braintumor.scans import Limits, Scan, ScanError, in_window, phantom, read, read_all, safe_name
@@ -43,6 +43,17 @@ class Answer:
     picture: NDArray[np.uint8]
     slices: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
     synthetic: bool = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where the answering of uploads stands: the file, from 0, its scans answered so far, and how many wait ahead."""
+
+    file: int
+    files: int
+    name: str
+    answered: int = 0
+    ahead: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,13 +87,14 @@ def limits() -> Limits:
 
 
 def answer_uploads(
-    uploads: Sequence[Any], on_progress: Callable[[int, int, str], object] | None = None
+    uploads: Sequence[Any], on_progress: Callable[[Progress], object] = lambda progress: None
 ) -> list[Answer | ScanError]:
     """Answer every uploaded file of this session, in order; files answered before are not read again.
 
-    ``on_progress`` is called with (number, all, name) before each new file. Over all files, ``max_files`` outcomes are
-    given and then one ``ScanError`` for the rest, and pictures of ``MOST_SLICES_KEPT`` slices of volumes are kept.
-    Answers to files that were taken away are forgotten.
+    Each scan waits for its turn among all that the server answers. ``on_progress`` is called before each and while it
+    waits; what it raises ends the work. Over all files, ``max_files`` outcomes are given and then one ``ScanError`` for
+    the rest, and pictures of ``MOST_SLICES_KEPT`` slices of volumes are kept. Answers to files that were taken away are
+    forgotten.
     """
     before: dict[str, _Kept] = st.session_state.get(_KEPT, {})
     kept = {upload.file_id: before.get(upload.file_id, _NOTHING) for upload in uploads}
@@ -90,10 +102,9 @@ def answer_uploads(
     for number, upload in enumerate(uploads):
         found = kept[upload.file_id]
         if found.cut and left > len(found.outcomes):
-            if on_progress:
-                on_progress(number, len(uploads), upload.name)
             room = MOST_SLICES_KEPT - _count_slices(_all_outcomes(kept))
-            found = kept[upload.file_id] = _answer_file(upload.getvalue(), upload.name, upload.file_id, left, room)
+            progress = Progress(number, len(uploads), upload.name)
+            found = kept[upload.file_id] = _answer_file(upload, left, room, progress, on_progress)
         left -= len(found.outcomes)
     if any(found is not before.get(key) for key, found in kept.items()):
         release_freed_memory()
@@ -106,17 +117,28 @@ def answer_uploads(
     return outcomes
 
 
-def _answer_file(data: bytes, name: str, key: str, most: int, room: int) -> _Kept:
+def _answer_file(
+    upload: Any, most: int, room: int, progress: Progress, on_progress: Callable[[Progress], object]
+) -> _Kept:
     """Read a file, or every file of an archive, and answer the first ``most`` (1 or more) scans in it.
 
     Pictures of ``room`` slices of volumes are kept.
     """
-    found = read_all(data, name, replace(limits(), max_files=most))
+    found = read_all(upload.getvalue(), upload.name, replace(limits(), max_files=most))
     outcomes: list[Answer | ScanError] = []
-    for number, outcome in enumerate(islice(found, most)):
-        left = room - _count_slices(outcomes)
-        outcomes.append(_answer(outcome, f"{key}-{number}", left) if isinstance(outcome, Scan) else outcome)
-    return _Kept(outcomes, cut=next(found, None) is not None)
+    while True:
+        now = replace(progress, answered=len(outcomes))
+        # Also where nobody waits: it is here that Streamlit ends the run of a user who has left.
+        on_progress(now)
+        with server.turn(limits().max_pixels * 4, lambda ahead, now=now: on_progress(replace(now, ahead=ahead))):
+            outcome = next(found, None)
+            if outcome is None or len(outcomes) == most:
+                return _Kept(outcomes, cut=outcome is not None)
+            if isinstance(outcome, Scan):
+                left = room - _count_slices(outcomes)
+                outcomes.append(_answer(outcome, f"{upload.file_id}-{len(outcomes)}", left))
+            else:
+                outcomes.append(outcome)
 
 
 def _count_slices(outcomes: Iterable[Answer | ScanError]) -> int:

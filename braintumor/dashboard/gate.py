@@ -15,7 +15,7 @@ import streamlit_authenticator as stauth
 from streamlit_authenticator.models import AuthenticationModel, CookieModel
 
 from braintumor import settings
-from braintumor.dashboard import choices
+from braintumor.dashboard import choices, server
 from braintumor.records import SELF_CHOSEN, Account, AccountError, Accounts, State, connect, signing_key
 from braintumor.records.passwords import RULE
 
@@ -58,6 +58,7 @@ def require_login() -> Session:
     The login page answers at the address of every page, so that a deep link is still there after the login.
     """
     session = _enter()
+    server.admit()
     _show_sidebar(session)
     return session
 
@@ -428,6 +429,7 @@ def _log_out() -> None:
 
 def _forget() -> None:
     # All of it: the next user of this browser tab must find nothing of the one before.
+    server.dismiss()
     st.session_state.clear()
     st.session_state[_COOKIE_TASK] = "delete"
 

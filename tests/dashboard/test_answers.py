@@ -8,7 +8,7 @@ import streamlit as st
 
 from braintumor import settings
 from braintumor.dashboard import answers
-from braintumor.dashboard.answers import MOST_SLICES_KEPT, Answer
+from braintumor.dashboard.answers import MOST_SLICES_KEPT, Answer, Progress
 from braintumor.scans import ScanError, phantom
 from tests.conftest import png_bytes
 
@@ -86,12 +86,25 @@ def test_files_taken_away_make_room_for_those_that_were_cut(session):
     assert set(st.session_state["_answers"]) == {"b"}
 
 
-def test_only_new_files_are_announced(session):
+def test_only_new_files_are_announced_scan_by_scan(session):
     told = []
-    one, two = packed("a", 1), packed("b", 1)
-    answers.answer_uploads([one], lambda *step: told.append(step))
-    answers.answer_uploads([one, two], lambda *step: told.append(step))
-    assert told == [(0, 1, "a.zip"), (1, 2, "b.zip")]
+    one, two = packed("a", 2), packed("b", 1)
+    answers.answer_uploads([one], told.append)
+    answers.answer_uploads([one, two], told.append)
+    first = [Progress(0, 1, "a.zip", answered) for answered in (0, 1, 2)]
+    assert told == [*first, Progress(1, 2, "b.zip", 0), Progress(1, 2, "b.zip", 1)]
+
+
+def test_work_ends_where_the_progress_cannot_be_shown(session):
+    """As when the user has left: Streamlit then ends the run at its next call."""
+
+    def leave(progress):
+        if progress.answered == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        answers.answer_uploads([packed("a", 4)], leave)
+    assert session == ["a.zip/0.png", "a.zip/1.png"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,74 @@
+"""Which sessions have passed the login gate, and the end of those whose page was closed."""
+
+import asyncio
+import threading
+import time
+
+from streamlit.runtime import Runtime, exists, get_instance
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+GRACE_SECONDS = 30
+"""How long a session outlives its connection, so that a short loss of it costs a user nothing."""
+
+_SWEEP_SECONDS = 5
+
+_lock = threading.Lock()
+_last_seen: dict[str, float] = {}
+"""Admitted sessions by the time (monotonic, seconds) at which each was last connected."""
+
+
+def admit() -> None:
+    """Note that the session of this run has passed the gate; only such a session may upload."""
+    session_id = _current()
+    if session_id is not None:
+        with _lock:
+            _last_seen[session_id] = time.monotonic()
+
+
+def dismiss() -> None:
+    """Take back the admission of this run's session, and remove what it uploaded and the pictures it was shown."""
+    session_id = _current()
+    if session_id is None:
+        return
+    with _lock:
+        _last_seen.pop(session_id, None)
+    if exists():
+        runtime = get_instance()
+        runtime.uploaded_file_mgr.remove_session_files(session_id)
+        runtime.media_file_mgr.clear_session_refs(session_id)
+        # Marks downloads and removes the rest; Streamlit calls it again when this run ends, which removes the marked.
+        runtime.media_file_mgr.remove_orphaned_files()
+
+
+def is_admitted(session_id: str) -> bool:
+    """Whether a session has passed the gate and has neither been dismissed nor closed since."""
+    with _lock:
+        return session_id in _last_seen
+
+
+async def close_abandoned(runtime: Runtime) -> None:
+    """Close every admitted session ``GRACE_SECONDS`` after its page was closed, until cancelled.
+
+    Streamlit itself frees the files of such a session only when another visitor comes or goes.
+    """
+    while True:
+        await asyncio.sleep(_SWEEP_SECONDS)
+        for session_id in _abandoned(runtime):
+            runtime.close_session(session_id)
+
+
+def _abandoned(runtime: Runtime) -> list[str]:
+    now = time.monotonic()
+    with _lock:
+        for session_id in _last_seen:
+            if runtime.is_active_session(session_id):
+                _last_seen[session_id] = now
+        gone = [session_id for session_id, seen in _last_seen.items() if now - seen > GRACE_SECONDS]
+        for session_id in gone:
+            del _last_seen[session_id]
+    return gone
+
+
+def _current() -> str | None:
+    context = get_script_run_ctx(suppress_warning=True)
+    return context.session_id if context else None
