@@ -35,7 +35,8 @@ def running_app(environment: Mapping[str, str]) -> Iterator[str]:
     """
     with tempfile.TemporaryDirectory(prefix="braintumor-app-") as folder:
         # A database named in the shell or the secrets file may be a real one, and must not be written to from here.
-        apart = {"BRAINTUMOR_DATA_DIR": str(Path(folder) / "data"), "BRAINTUMOR_DATABASE_URL": ""}
+        data = {"BRAINTUMOR_DATA_DIR": str(Path(folder) / "data"), "BRAINTUMOR_DATABASE_URL": ""}
+        apart = {**data, "STREAMLIT_SERVER_ADDRESS": "127.0.0.1"}
         port = _free_port()
         url = f"http://127.0.0.1:{port}"
         log = Path(folder) / "log.txt"
@@ -43,7 +44,7 @@ def running_app(environment: Mapping[str, str]) -> Iterator[str]:
             process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "streamlit", "run", "Home.py"),
-                    *("--server.address", "127.0.0.1", "--server.port", str(port), "--server.headless", "true"),
+                    *("--server.port", str(port), "--server.headless", "true"),
                 ],
                 cwd=ROOT,
                 env={**os.environ, **apart, **environment},

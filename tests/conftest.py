@@ -1,4 +1,5 @@
 import io
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from PIL import Image
 from braintumor import settings
 from braintumor.inference import SliceAnswer
 from braintumor.scans import phantom, read
+from scripts.app_process import running_app
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = ROOT / "models" / settings.DEFAULT_MODEL
@@ -113,3 +115,18 @@ def masked(monkeypatch):
 
     monkeypatch.setattr(SliceAnswer, "outlined", counting)
     return made
+
+
+@pytest.fixture(scope="session")
+def offline(tmp_path_factory):
+    """Run the app as a process that can reach no other machine, and fail where it has tried to."""
+
+    @contextmanager
+    def run(**environment):
+        log = tmp_path_factory.mktemp("offline") / "forbidden.txt"
+        apart = {"PYTHONPATH": str(ROOT / "tests" / "offline"), "FORBIDDEN_LOG": str(log)}
+        with running_app({**apart, **environment}) as url:
+            yield url
+        assert not log.exists(), log.read_text()
+
+    return run

@@ -4,13 +4,11 @@ import asyncio
 import threading
 import time
 
+from streamlit import config
 from streamlit.runtime import Runtime, exists, get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-GRACE_SECONDS = 30
-"""How long a session outlives its connection, so that a short loss of it costs a user nothing."""
-
-_SWEEP_SECONDS = 5
+_SWEEP_SECONDS = 2
 
 _lock = threading.Lock()
 _last_seen: dict[str, float] = {}
@@ -47,23 +45,24 @@ def is_admitted(session_id: str) -> bool:
 
 
 async def close_abandoned(runtime: Runtime) -> None:
-    """Close every admitted session ``GRACE_SECONDS`` after its page was closed, until cancelled.
+    """Close each admitted session some time after its page was closed, until cancelled.
 
-    Streamlit itself frees the files of such a session only when another visitor comes or goes.
+    The time is half of ``server.disconnectedSessionTTL``: Streamlit itself frees a session's files only when another
+    visitor comes or goes, and no longer finds the session once that option's time is over.
     """
     while True:
         await asyncio.sleep(_SWEEP_SECONDS)
-        for session_id in _abandoned(runtime):
+        for session_id in _abandoned(runtime, config.get_option("server.disconnectedSessionTTL") / 2):
             runtime.close_session(session_id)
 
 
-def _abandoned(runtime: Runtime) -> list[str]:
+def _abandoned(runtime: Runtime, seconds: float) -> list[str]:
     now = time.monotonic()
     with _lock:
         for session_id in _last_seen:
             if runtime.is_active_session(session_id):
                 _last_seen[session_id] = now
-        gone = [session_id for session_id, seen in _last_seen.items() if now - seen > GRACE_SECONDS]
+        gone = [session_id for session_id, seen in _last_seen.items() if now - seen > seconds]
         for session_id in gone:
             del _last_seen[session_id]
     return gone

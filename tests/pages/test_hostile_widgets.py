@@ -1,0 +1,96 @@
+"""Widget values that no browser sends, over the websocket: no page breaks, and nobody becomes what was not offered."""
+
+import sqlite3
+
+import pytest
+from streamlit.proto.WidgetStates_pb2 import WidgetState
+
+from tests.conftest import ROOT
+from tests.websocket_client import PASSWORD, Client, first_administrator, guest, log_in
+
+PAGES = sorted(path.stem for path in (ROOT / "pages").glob("*.py") if path.stem != "home")
+WORDS = ["nonsense", "", "administrator", "<script>alert(1)</script>", "\u202e\x00", "x" * 100_000]
+NUMBERS = [float("nan"), float("inf"), -1e308, 1e9, 0.5]
+HOSTILE = {
+    "selectbox": [{"string_value": word} for word in WORDS],
+    "radio": [{"string_value": word} for word in WORDS],
+    "button_group": [{"string_array_value": [word]} for word in WORDS] + [{"string_array_value": WORDS * 100}],
+    "multiselect": [{"string_array_value": [word]} for word in WORDS] + [{"string_array_value": WORDS * 100}],
+    "select_slider": [{"string_array_value": [word]} for word in WORDS] + [{"string_array_value": WORDS}],
+    "slider": [{"double_array_value": value} for value in ([], NUMBERS, *([number] for number in NUMBERS))],
+    "number_input": [{"double_value": number} for number in NUMBERS],
+    "text_input": [{"string_value": word} for word in WORDS],
+    "text_area": [{"string_value": word} for word in WORDS],
+}
+WRONG_TYPES = [
+    {"string_value": "text"},
+    {"int_value": 2**40},
+    {"double_array_value": [1.0, 2.0]},
+    {"bool_value": True},
+    {"json_value": "[["},
+    {"bytes_value": b"\xff"},
+]
+"""Values of another type than the widget's own: Streamlit refuses them before the page runs."""
+
+
+def state(widget, value):
+    kind, content = next(iter(value.items()))
+    made = WidgetState(id=widget.id)
+    if kind.endswith("array_value"):
+        getattr(made, kind).SetInParent()
+        getattr(made, kind).data.extend(content)
+    else:
+        setattr(made, kind, content)
+    return made
+
+
+@pytest.fixture(scope="module")
+def app(offline, tmp_path_factory):
+    """A demo server that takes registrations at once, with an administrator."""
+    data = tmp_path_factory.mktemp("data")
+    with offline(BRAINTUMOR_DEMO="1", BRAINTUMOR_REGISTRATION="open", BRAINTUMOR_DATA_DIR=str(data)) as url:
+        first_administrator(url).close()
+        yield url, data / "braintumor.sqlite3"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_breaks(app, page):
+    url, _ = app
+    with log_in(url, page) as client:
+        widgets = [(kind, widget) for kind, widget in client.elements if kind in HOSTILE]
+        for kind, widget in widgets:
+            for value in HOSTILE["select_slider" if kind == "slider" and widget.options else kind]:
+                client.run(state(widget, value))
+                assert not client.of("exception"), (widget.label, str(value)[:80])
+            client.forget(widget.id)
+        assert client.run().of("heading")
+
+
+def test_values_of_another_type_break_at_most_the_sender_s_run(app):
+    url, _ = app
+    page = "prediction"
+    with guest(url, page) as client:
+        widgets = [widget for _, widget in client.elements if getattr(widget, "id", "")]
+        for widget in widgets:
+            for value in WRONG_TYPES:
+                client.run(state(widget, value))
+            client.forget(widget.id)
+    with guest(url, page) as another:
+        assert not another.of("exception")
+        assert another.of("heading")
+
+
+@pytest.mark.parametrize("role", ["Administrator", " administrator", "ADMINISTRATOR", *WORDS[:5]])
+def test_nobody_registers_with_a_role_that_is_not_offered(app, role):
+    url, database = app
+    before = accounts(database)
+    with Client(url) as client:
+        person = {"name": "Mallory", "username": "mallory", "new": PASSWORD, "repeat": PASSWORD}
+        chosen = WidgetState(id=client.widget("selectbox", "register_role").id, string_value=role)
+        client.press("Register", *client.fill("register", **person), chosen)
+    assert accounts(database) == before
+
+
+def accounts(database):
+    with sqlite3.connect(database) as opened:
+        return opened.execute("select username, role from accounts order by username").fetchall()
