@@ -3,7 +3,7 @@ import shutil
 import pytest
 from playwright.sync_api import Error, sync_playwright
 
-from scripts.app_process import launch_browser, running_app
+from scripts.app_process import launch_browser
 
 
 @pytest.fixture(scope="session")
@@ -21,12 +21,12 @@ def browser():
 
 
 @pytest.fixture
-def app(browser):
-    with running_app({"BRAINTUMOR_DEMO": "0"}) as url:
+def app(browser, offline):
+    with offline(BRAINTUMOR_DEMO="0") as url:
         yield url
 
 
 @pytest.fixture
-def demo_app(browser):
-    with running_app({"BRAINTUMOR_DEMO": "1"}) as url:
+def demo_app(browser, offline):
+    with offline(BRAINTUMOR_DEMO="1") as url:
         yield url

@@ -3,6 +3,18 @@
 from playwright.sync_api import Page, expect
 
 
+def watch(page: Page) -> list[str]:
+    """Collect what the page must not do: ask another host for anything, or break its own security policy."""
+    found: list[str] = []
+    page.on("request", lambda request: found.append(request.url) if not _is_own(request.url) else None)
+    page.on("console", lambda line: found.append(line.text) if "Content Security Policy" in line.text else None)
+    return found
+
+
+def _is_own(url: str) -> bool:
+    return url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))
+
+
 def open_page(page: Page, address: str) -> None:
     # The cookie component loads on its own and then runs the page once more; a click before that can be lost.
     page.goto(address, wait_until="networkidle")

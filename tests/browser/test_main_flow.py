@@ -22,11 +22,13 @@ FILES = [
 
 def test_from_first_administrator_to_a_dead_cookie(browser, app):
     administrator = browser.new_context().new_page()
+    complaints = steps.watch(administrator)
     steps.open_page(administrator, app)
     steps.create_first_administrator(administrator, *ADMINISTRATOR)
 
     context = browser.new_context(accept_downloads=True)
     page = context.new_page()
+    seen = steps.watch(page)
     steps.open_page(page, f"{app}/prediction")
     expect(page.locator("input[type=file]")).to_have_count(0)
     steps.register(page, *CLINICIAN)
@@ -56,6 +58,7 @@ def test_from_first_administrator_to_a_dead_cookie(browser, app):
 
     cookies = context.cookies()
     steps.log_out(page)
+    assert complaints == seen == []
     thief = browser.new_context()
     thief.add_cookies(cookies)
     stolen = thief.new_page()
@@ -92,3 +95,21 @@ def test_the_opacity_slider_answers_to_the_keyboard(browser, demo_app):
     slider.press("ArrowRight")
     expect(slider).to_have_value("65")
     expect(heatmap).not_to_have_attribute("src", before, timeout=30_000)
+
+
+def test_back_after_a_logout_elsewhere_shows_nothing_of_the_scan(browser, app):
+    context = browser.new_context()
+    page = context.new_page()
+    steps.open_page(page, app)
+    steps.create_first_administrator(page, *ADMINISTRATOR)
+    steps.wait_until_settled(page)
+    steps.open_page(page, f"{app}/prediction")
+    page.get_by_text("Try a synthetic sample").click()
+    expect(page.get_by_alt_text("Heatmap over the scan")).to_be_visible(timeout=30_000)
+    page.goto("about:blank")
+    elsewhere = context.new_page()
+    steps.open_page(elsewhere, app)
+    steps.log_out(elsewhere)
+    page.go_back()
+    steps.expect_logged_out(page)
+    expect(page.get_by_alt_text("Heatmap over the scan")).to_have_count(0)
