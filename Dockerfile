@@ -6,8 +6,9 @@ RUN useradd --create-home --uid 1000 app && mkdir -m 700 /data && chown app:app 
 WORKDIR /app
 
 # Alone and first, so that a change in the code does not install everything again.
-COPY requirements.txt ./
-RUN pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
+ARG REQUIREMENTS=app
+COPY requirements/lock/${REQUIREMENTS}.txt requirements.txt
+RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
 
 COPY Home.py ./
 COPY .streamlit/config.toml .streamlit/config.toml

@@ -127,3 +127,22 @@ def test_loading_never_loads_a_framework(module):
     code = f"import sys, {module}; print(*sorted(set(sys.modules) & {FRAMEWORKS!r}))"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == ""
+
+
+CHECKED_WIDGETS = {"selectbox", "segmented_control", "pills", "radio", "select_slider", "multiselect", "slider"}
+UNCHECKED = {"number_input", "feedback", "data_editor", "chat_input", "text_area", "date_input", "time_input"}
+
+
+@pytest.mark.parametrize("path", [*PAGES, *sorted((ROOT / "braintumor" / "dashboard").rglob("*.py"))], ids=str)
+def test_every_choice_is_held_against_what_was_offered(path):
+    """A widget hands back what the client sent; only ``dashboard.choices`` may call those that offer values."""
+    called = {
+        node.func.attr
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and ast.unparse(node.func.value) != "choices"
+    }
+    if path.name != "choices.py":
+        assert not called & CHECKED_WIDGETS
+    assert not called & UNCHECKED
