@@ -2,13 +2,12 @@
 
 import io
 import zipfile
-from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
 
 from benchmarks.pictures import jpegs
 from benchmarks.result import Result
-from scripts.app_process import launch_browser, running_app
+from scripts.app_process import launch_browser, running_app, server_process
 
 _ROUND = 100
 _ROUNDS = 10
@@ -23,10 +22,10 @@ def run() -> list[Result]:
         page.goto(f"{url}/prediction")
         page.get_by_role("button", name="Try it as a guest").click()
         page.locator("input[type=file]").wait_for(state="attached", timeout=30_000)
-        before = resident_megabytes(url)
+        before = server_process(url).resident_megabytes
         for start in range(0, len(files), _ROUND):
             _upload(page, start, files[start : start + _ROUND])
-            readings.append(resident_megabytes(url))
+            readings.append(server_process(url).resident_megabytes)
         browser.close()
     middle, end = readings[_ROUNDS // 2 - 1], readings[-1]
     detail = f"{before:.0f} MB before the first scan, {end:.0f} MB after {len(files)}"
@@ -50,18 +49,3 @@ def _upload(page: Page, start: int, files: list[bytes]) -> None:
         {"name": name, "mimeType": "application/zip", "buffer": archive.getvalue()}
     )
     expect(page.get_by_role("heading", name=f"{name}/{start}.jpg")).to_be_visible(timeout=120_000)
-
-
-def resident_megabytes(url: str) -> float:
-    """Find the server that listens at ``url`` and give its resident memory in MB (Linux alone)."""
-    port = url.rsplit(":", 1)[1]
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (process / "cmdline").read_text().split("\0")
-            status = (process / "status").read_text()
-        except OSError:
-            continue
-        if "streamlit" in words and port in words:
-            line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-            return int(line.split()[1]) / 1000
-    raise RuntimeError(f"no server found at {url}")

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import Browser, Playwright
@@ -56,6 +57,46 @@ def running_app(environment: Mapping[str, str]) -> Iterator[str]:
             yield url
         finally:
             _stop(process)
+
+
+@dataclass(frozen=True)
+class ServerProcess:
+    """What the kernel says of a server's process (Linux alone)."""
+
+    pid: int
+
+    @property
+    def resident_megabytes(self) -> float:
+        return self._status("VmRSS")
+
+    @property
+    def peak_megabytes(self) -> float:
+        """The most that was resident since the start."""
+        return self._status("VmHWM")
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Time of all cores together, in the process itself and in the system for it."""
+        # The name in parentheses may hold spaces; user and system time are the 14th and 15th fields.
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _status(self, name: str) -> float:
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith(name)).split()[1]) / 1000
+
+
+def server_process(url: str) -> ServerProcess:
+    """Find the server that listens at ``url`` (Linux alone); raises ``AppProcessError`` where there is none."""
+    port = url.rsplit(":", 1)[1]
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_text().split("\0")
+        except OSError:
+            continue
+        if "streamlit" in words and port in words:
+            return ServerProcess(int(process.name))
+    raise AppProcessError(f"no server found at {url}")
 
 
 def launch_browser(playwright: Playwright) -> Browser:

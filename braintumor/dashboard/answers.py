@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -130,7 +130,7 @@ def _answer_file(
         now = replace(progress, answered=len(outcomes))
         # Also where nobody waits: it is here that Streamlit ends the run of a user who has left.
         on_progress(now)
-        with server.turn(limits().max_pixels * 4, lambda ahead, now=now: on_progress(replace(now, ahead=ahead))):
+        with server.turn(limits().max_pixels * 4, partial(_tell_place, on_progress, now)):
             outcome = next(found, None)
             if outcome is None or len(outcomes) == most:
                 return _Kept(outcomes, cut=outcome is not None)
@@ -139,6 +139,10 @@ def _answer_file(
                 outcomes.append(_answer(outcome, f"{upload.file_id}-{len(outcomes)}", left))
             else:
                 outcomes.append(outcome)
+
+
+def _tell_place(on_progress: Callable[[Progress], object], now: Progress, ahead: int) -> None:
+    on_progress(replace(now, ahead=ahead))
 
 
 def _count_slices(outcomes: Iterable[Answer | ScanError]) -> int:

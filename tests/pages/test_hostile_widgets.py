@@ -5,8 +5,8 @@ import sqlite3
 import pytest
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
+from scripts.websocket_client import PASSWORD, Client, first_administrator, guest, log_in
 from tests.conftest import ROOT
-from tests.websocket_client import PASSWORD, Client, first_administrator, guest, log_in
 
 PAGES = sorted(path.stem for path in (ROOT / "pages").glob("*.py") if path.stem != "home")
 WORDS = ["nonsense", "", "administrator", "<script>alert(1)</script>", "\u202e\x00", "x" * 100_000]

@@ -4,7 +4,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.websocket_client import guest
+from scripts.websocket_client import guest
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,15 @@
+import io
+import time
 import urllib.error
 import urllib.request
+import zipfile
 
 import pytest
 
-from tests.websocket_client import first_administrator, guest, log_in
+from braintumor.scans import phantom
+from scripts.app_process import server_process
+from scripts.websocket_client import first_administrator, guest, log_in
+from tests.conftest import png_bytes
 
 
 @pytest.fixture(scope="module")
@@ -33,3 +39,25 @@ def test_no_picture_and_no_upload_outlives_the_login(url, enter, leave):
         client.press(leave)
         assert {status(file) for file in [*pictures, *downloads]} == {404}
         assert client.upload(b"after") == 403
+
+
+def test_a_dropped_scan_is_answered(url):
+    with guest(url, "prediction") as client:
+        answered = client.drop(("head.png", png_bytes(phantom())))
+        assert answered.of("download_button")[0].label == "Download answers (CSV)"
+        assert not answered.of("exception")
+
+
+def test_work_ends_when_its_user_leaves(url):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        for number in range(200):
+            file.writestr(f"{number}.png", png_bytes(phantom(600, seed=number)))
+    client = guest(url, "prediction")
+    client.drop(("heads.zip", archive.getvalue()), wait=False)
+    time.sleep(1)
+    client.close()
+    time.sleep(1)
+    before = server_process(url).cpu_seconds
+    time.sleep(3)
+    assert server_process(url).cpu_seconds - before < 0.5

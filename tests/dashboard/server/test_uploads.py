@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from tests.websocket_client import Client, guest
+from scripts.websocket_client import Client, guest
 
 MEGABYTE = os.urandom(2**20)
 
