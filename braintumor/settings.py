@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -12,6 +13,10 @@ from typing import Any
 from braintumor.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
+_IS_CHECKOUT = (ROOT / "Home.py").is_file()
+_MODELS = ROOT / "models" if _IS_CHECKOUT else Path(sys.prefix, "share", "braintumor", "models")
+_DATA = ROOT / "data" if _IS_CHECKOUT else Path.home() / ".local" / "share" / "braintumor"
+"""Where an installed package keeps what a checkout has beside the code."""
 SECRETS = ROOT / ".streamlit" / "secrets.toml"
 DEFAULT_MODEL = "efficient_unet"
 """Bundle that answers unless another is named, and the network that it is of."""
@@ -34,8 +39,8 @@ class Settings:
     as origins with spaces between, that may show the app in a frame.
     """
 
-    data_dir: Path = ROOT / "data"
-    models_dir: Path = ROOT / "models"
+    data_dir: Path = _DATA
+    models_dir: Path = _MODELS
     model: str = DEFAULT_MODEL
     database_url: str = ""
     demo: bool = False

@@ -28,12 +28,14 @@ BILL = Path("requirements", "sbom.json")
 LICENSES = Path("docs", "licenses.md")
 LOCKS = Path("requirements", "lock")
 APP = "app"
+_APP_INPUT, _TRAIN_INPUT = Path("requirements.txt"), Path("requirements", "train.txt")
 INPUTS = {
-    APP: Path("requirements.txt"),
-    "postgresql": Path("requirements", "postgresql.txt"),
-    "train": Path("requirements", "train.txt"),
-    "test": Path("requirements", "test.txt"),
+    APP: (_APP_INPUT,),
+    "postgresql": (_APP_INPUT, Path("requirements", "postgresql.txt")),
+    "train": (_APP_INPUT, _TRAIN_INPUT),
+    "test": (_APP_INPUT, _TRAIN_INPUT, Path("requirements", "test.txt")),
 }
+"""What each lock is made from; pyproject.toml reads the same files for the package and its extras."""
 PYTHON = "3.11"
 
 _STAMP = "# Made by `make lock`, not by hand. SHA-256 of what was asked for: "
@@ -65,21 +67,15 @@ class Pin:
     hashes: frozenset[str] = field(default=frozenset(), compare=False)
 
 
-def requested(path: Path, root: Path = ROOT) -> list[str]:
-    """The requirements of a file and of those it includes, without comments, sorted."""
-    found = set()
-    for raw in (root / path).read_text(encoding="utf-8").splitlines():
-        line = re.sub(r"(^|\s)#.*", "", raw).strip()
-        if line.startswith("-r "):
-            found |= set(requested(path.parent / line.removeprefix("-r ").strip(), root))
-        elif line:
-            found.add(line)
-    return sorted(found)
+def requested(*paths: Path, root: Path = ROOT) -> list[str]:
+    """The requirements of files, without comments, sorted."""
+    lines = [line for path in paths for line in (root / path).read_text(encoding="utf-8").splitlines()]
+    return sorted({bare for line in lines if (bare := re.sub(r"(^|\s)#.*", "", line).strip())})
 
 
 def digest(name: str, root: Path = ROOT) -> str:
     """What tells whether a lock was made from its input as it is now."""
-    asked = [*requested(INPUTS[name], root), "limits:", *requested(LIMITS, root)]
+    asked = [*requested(*INPUTS[name], root=root), "limits:", *requested(LIMITS, root=root)]
     return hashlib.sha256("\n".join(asked).encode()).hexdigest()
 
 
@@ -103,7 +99,7 @@ def lock_path(name: str) -> Path:
 def lock(*, upgrade: bool = False) -> None:
     """Write every lock. Versions stay unless their requirement changed, or ``upgrade`` is set."""
     (ROOT / LOCKS).mkdir(exist_ok=True)
-    for name, source in INPUTS.items():
+    for name, sources in INPUTS.items():
         options = ["--universal", "--generate-hashes", "--python-version", PYTHON, "--no-header", "--no-annotate"]
         options += ["--no-emit-index-url", "--no-emit-find-links", "--constraints", str(LIMITS)]
         if name != APP:
@@ -112,7 +108,7 @@ def lock(*, upgrade: bool = False) -> None:
             options.append("--upgrade")
         path = lock_path(name)
         command = [sys.executable, "-m", "uv", "--quiet", "--no-config", "pip", "compile", *options]
-        subprocess.run([*command, "--output-file", str(path), str(source)], cwd=ROOT, check=True)
+        subprocess.run([*command, "--output-file", str(path), *map(str, sources)], cwd=ROOT, check=True)
         text = (ROOT / path).read_text(encoding="utf-8")
         (ROOT / path).write_text(f"{_STAMP}{digest(name)}\n{text}", encoding="utf-8")
 
@@ -126,10 +122,10 @@ def lock_faults(name: str, root: Path = ROOT) -> list[str]:
     found = pins(text)
     faults = []
     if text.splitlines()[:1] != [_STAMP + digest(name, root)]:
-        faults.append(f"{lock_path(name)} was made from another {INPUTS[name]}")
+        faults.append(f"{lock_path(name)} was made from another {INPUTS[name][-1]}")
     faults += [f"{lock_path(name)}: {pin.name} has no hash" for pin in found if not pin.hashes]
     faults += [f"{lock_path(name)} names an address: {line}" for line in text.splitlines() if _ADDRESS.search(line)]
-    for line in requested(INPUTS[name], root):
+    for line in requested(*INPUTS[name], root=root):
         asked = Requirement(line)
         met = [pin for pin in found if canonicalize_name(pin.name) == canonicalize_name(asked.name)]
         if not any(asked.specifier.contains(pin.version, prereleases=True) for pin in met):

@@ -22,7 +22,7 @@ from scripts.supply_chain import (
 
 @pytest.fixture
 def copy(tmp_path):
-    for path in [*INPUTS.values(), *map(lock_path, INPUTS), LIMITS, BILL, LICENSES]:
+    for path in [*INPUTS["test"], *INPUTS["postgresql"], *map(lock_path, INPUTS), LIMITS, BILL, LICENSES]:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / path, tmp_path / path)
     return tmp_path
@@ -58,7 +58,7 @@ def test_every_license_is_stated():
 
 
 def test_a_changed_requirement_is_noticed_in_every_lock_that_holds_it(copy):
-    edit(copy / INPUTS["app"], "numpy==2.4.6", "numpy==2.4.7")
+    edit(copy / INPUTS["app"][0], "numpy==2.4.6", "numpy==2.4.7")
     for name in INPUTS:
         faults = lock_faults(name, copy)
         assert len(faults) == 2
@@ -66,7 +66,7 @@ def test_a_changed_requirement_is_noticed_in_every_lock_that_holds_it(copy):
 
 
 def test_another_comment_changes_nothing(copy):
-    edit(copy / INPUTS["app"], "# ", "# Also: ")
+    edit(copy / INPUTS["app"][0], "# ", "# Also: ")
     assert lock_faults("app", copy) == []
 
 
@@ -91,7 +91,8 @@ def test_a_missing_lock_is_noticed(copy):
 
 
 def test_included_requirements_are_among_those_asked_for():
-    assert set(requested(INPUTS["app"])) < set(requested(INPUTS["train"])) < set(requested(INPUTS["test"]))
+    app, train, test = (set(requested(*INPUTS[name])) for name in ("app", "train", "test"))
+    assert app < train < test
 
 
 def test_pins_keep_version_marker_and_every_hash():
