@@ -45,7 +45,7 @@ class Accounts:
         self._settings = settings
         self._rounds = rounds
         self._clock = clock
-        self._sessions = sessionmaker(engine)
+        self._readers = sessionmaker(engine)
         self._writers = sessionmaker(writing(engine))
 
     def exist(self) -> bool:
@@ -294,7 +294,7 @@ class Accounts:
 
     @contextmanager
     def _reading(self) -> Iterator[Session]:
-        with unless_busy(), self._sessions() as db:
+        with unless_busy(), self._readers() as db:
             yield db
 
     @contextmanager

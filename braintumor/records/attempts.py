@@ -18,9 +18,9 @@ from braintumor.records.tables import KnownAddressRow, WrongPasswordRow
 from braintumor.settings import Settings
 
 _EVERYWHERE = ""
-# The wrong passwords that a name is spared are as many as this number of addresses has; a group that shares a name's
-# letters by mistake stays below it, and guessing gains no more than some fifty tries.
-_ADDRESSES_SPARED = 10
+# A name has as many wrong passwords free, from all unknown addresses together, as this number of addresses has: ten
+# colleagues may mistake it for theirs, and a guesser with any number of addresses gains some fifty tries.
+_ADDRESSES_FREE = 10
 _FORGOTTEN_AFTER = timedelta(days=1)
 _MOST_COUNTS = 10_000
 _MOST_KNOWN = 20
@@ -28,7 +28,7 @@ _MOST_KNOWN = 20
 
 @dataclass(frozen=True)
 class Count:
-    """One count of wrong passwords: for what it is kept, and how many are free before waits begin."""
+    """What wrong passwords are counted for, as hashes, and how many are free before waits begin."""
 
     name_hash: str
     address_hash: str
@@ -41,7 +41,7 @@ def counts(db: Session, settings: Settings, username: str, account_id: int, addr
     free = settings.max_failed_logins
     here = Count(name_hash, address_hash, free)
     known = db.get(KnownAddressRow, (account_id, address_hash)) is not None
-    return [here] if known else [here, Count(name_hash, _EVERYWHERE, free * _ADDRESSES_SPARED)]
+    return [here] if known else [here, Count(name_hash, _EVERYWHERE, free * _ADDRESSES_FREE)]
 
 
 def seconds_to_wait(db: Session, settings: Settings, tried: list[Count], now: datetime) -> int:
