@@ -6,12 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from braintumor.records import AccountError, Accounts, Role, State, WaitError, connect
-from braintumor.records.tables import AccountRow, AuditRow, NameRow, SessionRow
+from braintumor.records.tables import AccountRow, AuditRow, SessionRow
 from braintumor.settings import Settings
 from tests.records import app_users
 from tests.records.app_users import PASSWORD
@@ -54,6 +53,10 @@ def empty(engine, clock):
 def accounts(empty):
     empty.create_first_administrator("ada", "Ada Lovelace", PASSWORD)
     return empty
+
+
+FIXTURES = ada, bob, clock, empty, engine, accounts
+"""For a test module to take over by name: an imported fixture looks unused to the linter."""
 
 
 def lines(engine):
@@ -172,85 +175,6 @@ class TestRegistration:
         assert re.fullmatch(r"[a-z0-9][a-z0-9._-]{2,31}", account.username)
         with pytest.raises(AccountError, match="not available"):
             accounts.register(name.upper(), "Somebody", PASSWORD)
-
-
-class TestLookAlikes:
-    @pytest.mark.parametrize("name", ["bob", "b0b", "b.o.b", "Bob", "BOB-", "b_0.b"])
-    def test_are_refused_while_the_other_is_there(self, accounts, ada, bob, name):
-        with pytest.raises(AccountError, match="not available"):
-            accounts.register(name, "Bob", PASSWORD)
-        accounts.delete(ada, bob.id)
-        assert accounts.register(name, "Bob", PASSWORD).username == name.lower()
-
-    def test_are_refused_by_the_database(self, accounts, bob, engine):
-        with pytest.raises(IntegrityError), Session(engine) as db, db.begin():
-            db.add(NameRow(skeleton="bob", account_id=1))
-
-    def test_of_an_older_database_go_on_and_hold_their_name(self, accounts, ada, bob, engine):
-        twin = accounts.register("eve", "Eve", PASSWORD)
-        with Session(engine) as db, db.begin():
-            db.execute(delete(NameRow))
-            db.get(AccountRow, twin.id).username = "b0b"
-        accounts.approve(ada, twin.id)
-        for name in ("bob", "b0b", "ada"):
-            assert accounts.authenticate(name, PASSWORD).username == name
-        for taken in ("b-o-b", "a.da"):
-            with pytest.raises(AccountError, match="not available"):
-                accounts.register(taken, "Eve", PASSWORD)
-        accounts.delete(ada, bob.id)
-        with pytest.raises(AccountError, match="not available"):
-            accounts.register("bob", "Eve", PASSWORD)
-        accounts.delete(ada, twin.id)
-        assert accounts.register("bob", "Bob", PASSWORD)
-
-
-class TestUnknownRoleOrState:
-    """What somebody wrote to the database by hand, or an older version did, while the app runs."""
-
-    @pytest.fixture(params=[("role", "nonsense"), ("role", ""), ("state", "nonsense"), ("state", "Active")])
-    def odd(self, request, accounts, bob, engine):
-        column, value = request.param
-        token = accounts.start_session(bob)
-        with engine.connect() as db:
-            db.exec_driver_sql("PRAGMA ignore_check_constraints = ON")
-            db.exec_driver_sql(f"UPDATE accounts SET {column} = '{value}' WHERE id = {bob.id}")
-            db.commit()
-            db.exec_driver_sql("PRAGMA ignore_check_constraints = OFF")
-        return token
-
-    def test_is_a_disabled_account(self, accounts, ada, bob, odd):
-        people = {person.username: (person.role, person.state) for person in accounts.everybody(ada)}
-        assert people == {
-            "ada": (Role.ADMINISTRATOR, State.ACTIVE),
-            "bob": (Role.CLINICIAN, State.DISABLED),
-        }
-        assert accounts.verify_session(odd) is None
-        with pytest.raises(AccountError, match="disabled"):
-            accounts.authenticate("bob", PASSWORD)
-        with pytest.raises(AccountError, match="not active"):
-            accounts.start_session(bob)
-        with pytest.raises(AccountError, match="Only an administrator"):
-            accounts.everybody(bob)
-
-    @pytest.mark.parametrize(
-        ("action", "arguments", "enters"),
-        [
-            ("approve", (), True),
-            ("disable", (), False),
-            ("set_role", ("researcher",), False),
-        ],
-    )
-    def test_is_set_right_by_what_an_administrator_does(self, accounts, ada, bob, odd, action, arguments, enters):
-        getattr(accounts, action)(ada, bob.id, *arguments)
-        if enters:
-            assert accounts.authenticate("bob", PASSWORD).role is Role.CLINICIAN
-        else:
-            with pytest.raises(AccountError, match="disabled"):
-                accounts.authenticate("bob", PASSWORD)
-
-    def test_can_be_deleted(self, accounts, ada, bob, odd):
-        accounts.delete(ada, bob.id)
-        assert [person.username for person in accounts.everybody(ada)] == ["ada"]
 
 
 class TestAuthentication:

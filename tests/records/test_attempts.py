@@ -17,14 +17,7 @@ from tests.records.app_users import PASSWORD
 WRONG = "not the password at all"
 HOME, AWAY = "203.0.113.7", "198.51.100.9"
 
-ada, bob, clock, empty, engine, accounts = (
-    test_accounts.ada,
-    test_accounts.bob,
-    test_accounts.clock,
-    test_accounts.empty,
-    test_accounts.engine,
-    test_accounts.accounts,
-)
+ada, bob, clock, empty, engine, accounts = test_accounts.FIXTURES
 
 
 def answer(accounts, username="bob", password=WRONG, address=AWAY):
