@@ -221,7 +221,7 @@ def _parser() -> argparse.ArgumentParser:
     export.set_defaults(run=_export)
 
     account = verbs.add_parser("account", help="help out on the server").add_subparsers(required=True, metavar="WHAT")
-    recover = account.add_parser("recover", help="lift a lock and print a temporary password")
+    recover = account.add_parser("recover", help="print a temporary password and forget wrong ones")
     recover.add_argument("username")
     recover.set_defaults(run=_recover)
 

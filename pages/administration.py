@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from braintumor.dashboard import choices, gate
-from braintumor.records import Account, AccountError, Role, State
+from braintumor.records import Account, AccountError, AuditEntry, Role, State
 from braintumor.reports import guarded
 
 _LINES = 500
@@ -22,11 +22,13 @@ def main() -> None:
         return
     if _ERROR in st.session_state:
         st.error(st.session_state.pop(_ERROR))
-    everybody = gate.accounts().everybody(session.account)
+    with gate.unless_busy():
+        everybody = gate.accounts().everybody(session.account)
+        trail = gate.accounts().audit_trail(session.account, _LINES)
     show_pending(everybody)
     show_table(everybody)
     manage(everybody)
-    show_trail(session.account, everybody)
+    show_trail(trail, everybody)
 
 
 def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
@@ -34,11 +36,9 @@ def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
 
     A refusal is shown on the page.
     """
-    actor = gate.actor()
-    if actor is None:
-        return None
     try:
-        return action(actor, *arguments)
+        actor = gate.actor()
+        return None if actor is None else action(actor, *arguments)
     except AccountError as error:
         st.session_state[_ERROR] = str(error)
         return None
@@ -84,13 +84,16 @@ def show_table(people: list[Account]) -> None:
                 "E-mail": guarded(person.email or ""),
                 "Role": person.role.value,
                 "State": person.state.value,
-                "Locked until": f"{person.locked_until:%Y-%m-%d %H:%M}" if person.locked_until else "",
+                "Failed logins": person.failed_login_attempts,
                 "Created": person.created_at,
             }
             for person in people
         ],
         hide_index=True,
-        column_config={"Created": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")},
+        column_config={
+            "Failed logins": st.column_config.NumberColumn(help="Wrong passwords since the account's last login"),
+            "Created": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
+        },
     )
 
 
@@ -186,7 +189,7 @@ def confirm_delete(person: Account) -> None:
         st.rerun()
 
 
-def show_trail(actor: Account, people: list[Account]) -> None:
+def show_trail(trail: list[AuditEntry], people: list[Account]) -> None:
     names = {person.id: person.username for person in people}
 
     def who(number: int | None) -> str:
@@ -202,7 +205,7 @@ def show_trail(actor: Account, people: list[Account]) -> None:
                 "Action": entry.action,
                 "Account": guarded(who(entry.subject_account_id)),
             }
-            for entry in gate.accounts().audit_trail(actor, _LINES)
+            for entry in trail
         ],
         hide_index=True,
         column_config={"Time": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss")},

@@ -39,7 +39,7 @@ def _create_administrator(data: Path) -> None:
     # With an account at hand the login page shows its usual form, not that of the very first start.
     configured = settings.parse({"BRAINTUMOR_DATA_DIR": str(data)}, {})
     accounts = Accounts(connect(configured.database), configured)
-    accounts.create_first_administrator("administrator", "Administrator", secrets.token_urlsafe(24))
+    accounts.create_first_administrator("ada", "Ada Lovelace", secrets.token_urlsafe(24))
 
 
 def _take_desktop(browser: Browser, url: str) -> None:

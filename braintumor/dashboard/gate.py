@@ -4,6 +4,8 @@ Streamlit-Authenticator checks the password and signs the cookie; what it proves
 in our own table, so that logging out, disabling or deleting an account works at once and everywhere.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -16,8 +18,8 @@ from streamlit_authenticator.models import AuthenticationModel, CookieModel
 
 from braintumor import settings
 from braintumor.dashboard import choices, server
-from braintumor.records import SELF_CHOSEN, Account, AccountError, Accounts, State, connect, signing_key
-from braintumor.records.passwords import RULE
+from braintumor.records import SELF_CHOSEN, Account, AccountError, Accounts, BusyError, State, connect, signing_key
+from braintumor.records.passwords import LONGEST_TYPED, RULE
 
 COOKIE = "braintumor_session"
 FRONT_PAGE = "start"
@@ -57,7 +59,8 @@ def require_login() -> Session:
 
     The login page answers at the address of every page, so that a deep link is still there after the login.
     """
-    session = _enter()
+    with unless_busy():
+        session = _enter()
     server.admit()
     _show_sidebar(session)
     return session
@@ -70,11 +73,12 @@ def current() -> Session:
     running that page alone.
     """
     known = _TOKEN in st.session_state
-    session = _known_session()
-    if session is None or _must_change(session):
-        if not known:
+    with unless_busy():
+        session = _known_session()
+        if (session is None or _must_change(session)) and not known:
             _enter()
             _hold_address()
+    if session is None or _must_change(session):
         # The whole app, so that the page stands behind Home.py's gate again.
         st.rerun()
     return session
@@ -89,6 +93,16 @@ def actor() -> Account | None:
     return None if account is None or account.must_change_password else account
 
 
+@contextmanager
+def unless_busy() -> Iterator[None]:
+    """Say so, and stop the run, where the records are busy while a page reads them."""
+    try:
+        yield
+    except BusyError as error:
+        st.error(str(error))
+        st.stop()
+
+
 def accounts() -> Accounts:
     """Give the accounts of this server; the database is opened once."""
     return _open(settings.load())
@@ -98,7 +112,7 @@ def password_form() -> None:
     """Show the form in which users replace their own password."""
     _show_note("own")
     with st.form("password"):
-        st.text_input("Current password", type="password", key="own_current", autocomplete="current-password")
+        _password_field("Current password", "own_current", "current-password")
         _new_password_fields("own", "New password")
         st.form_submit_button("Change password", type="primary", width="stretch", on_click=_change_password)
 
@@ -114,7 +128,7 @@ class _StoredCredentials(AuthenticationModel):  # type: ignore[misc] # the libra
 
     def check_credentials(self, username: str, password: str) -> bool:
         try:
-            self.admit(self.accounts.authenticate(username, password))
+            self.admit(self.accounts.authenticate(username, password, st.context.ip_address))
         except AccountError as error:
             self.refusal = str(error)
             return False
@@ -196,8 +210,8 @@ class _Authenticator(stauth.Authenticate):  # type: ignore[misc] # the library h
     def login(self) -> None:
         """Show the form; unlike the library's own it lets password managers fill it and Enter send it."""
         with st.form("login"):
-            st.text_input("Username", key="login_username", autocomplete="username")
-            st.text_input("Password", type="password", key="login_password", autocomplete="current-password")
+            st.text_input("Username", key="login_username", autocomplete="username", max_chars=80)
+            _password_field("Password", "login_password", "current-password")
             st.form_submit_button("Log in", type="primary", width="stretch", on_click=self._submit)
 
     def update_cookie(self) -> None:
@@ -212,12 +226,18 @@ class _Authenticator(stauth.Authenticate):  # type: ignore[misc] # the library h
 
     def _submit(self) -> None:
         # Runs before the page, so the run that logs in already shows it and never the form.
-        username, password = st.session_state["login_username"], st.session_state["login_password"]
+        # A client may leave out any field of a form, and send something else than text.
+        username = str(st.session_state.get("login_username", "")).strip().lower()
+        password = st.session_state.get("login_password", "")
         st.session_state["login_password"] = ""
-        if not username.strip() or not password:
+        if not username or not password:
             _note("error", "Enter your username and your password.")
-        elif not self.model.login(username.strip().lower(), password, callback=self._start):
-            _note("error", self.model.refusal)
+            return
+        try:
+            if not self.model.login(username, password, callback=self._start):
+                _note("error", self.model.refusal)
+        except AccountError as error:
+            _note("error", str(error))
 
     def _start(self, _event: dict[str, Any]) -> None:
         assert self.model.account is not None
@@ -315,7 +335,7 @@ def _first_administrator_form() -> None:
         _person_fields("first")
         _new_password_fields("first", "Password")
         if settings.load().setup_code:
-            st.text_input("Setup code", type="password", key="first_code", autocomplete="off")
+            _password_field("Setup code", "first_code", "off")
             st.caption("Whoever runs this server has set it.")
         st.form_submit_button(
             "Create administrator", type="primary", width="stretch", on_click=_create_first_administrator
@@ -339,14 +359,18 @@ def _person_fields(form: str) -> None:
 
 
 def _new_password_fields(form: str, label: str) -> None:
-    st.text_input(label, type="password", key=f"{form}_new", autocomplete="new-password")
+    _password_field(label, f"{form}_new", "new-password")
     st.caption(RULE)
-    st.text_input(f"Repeat the {label.lower()}", type="password", key=f"{form}_repeat", autocomplete="new-password")
+    _password_field(f"Repeat the {label.lower()}", f"{form}_repeat", "new-password")
 
 
-def _new_password(form: str) -> str:
+def _password_field(label: str, key: str, autocomplete: str) -> None:
+    st.text_input(label, type="password", key=key, autocomplete=autocomplete, max_chars=LONGEST_TYPED)
+
+
+def _new_password(form: str) -> object:
     # A client may leave out any field of a form.
-    password: str = st.session_state.get(f"{form}_new", "")
+    password: object = st.session_state.get(f"{form}_new", "")
     if password != st.session_state.get(f"{form}_repeat", ""):
         raise AccountError("The two passwords differ; enter the same one twice.")
     return password
@@ -362,10 +386,9 @@ def _create_first_administrator() -> None:
             state.get("first_email", ""),
             state.get("first_code", ""),
         )
+        _start_session(account)
     except AccountError as error:
         _note("error", str(error), "first")
-    else:
-        _start_session(account)
 
 
 def _register() -> None:
@@ -391,11 +414,12 @@ def _register() -> None:
 
 def _change_password() -> None:
     state = st.session_state
-    account = _known_account()  # not actor(): who has a temporary password may do this, and only this
-    if account is None:
-        return
     try:
-        accounts().change_password(account, state.own_current, _new_password("own"), keep_token=state[_TOKEN])
+        account = _known_account()  # not actor(): who has a temporary password may do this, and only this
+        if account is None:
+            return
+        current, new = state.get("own_current", ""), _new_password("own")
+        accounts().change_password(account, current, new, state[_TOKEN], st.context.ip_address)
     except AccountError as error:
         _note("error", str(error), "own")
         return
@@ -419,12 +443,17 @@ def _enter_as_guest() -> None:
 
 
 def _log_out() -> None:
-    if _TOKEN in st.session_state:
-        accounts().end_session(st.session_state[_TOKEN])
+    if _TOKEN not in st.session_state:
         _forget()
-        _note("info", "You are logged out.")
+        return
+    try:
+        accounts().end_session(st.session_state[_TOKEN])
+    except BusyError as error:
+        # Still logged in on the server, so not told otherwise.
+        _note("error", str(error), "sidebar")
     else:
         _forget()
+        _note("info", "You are logged out.")
 
 
 def _forget() -> None:
@@ -455,3 +484,4 @@ def _show_sidebar(session: Session) -> None:
         else:
             st.badge(session.role, icon=":material/person:", color="blue")
             st.button("Log out", icon=":material/logout:", on_click=_log_out, width="stretch")
+            _show_note("sidebar")

@@ -1,8 +1,10 @@
 """What the app keeps: accounts, their sessions on the server, and the audit trail."""
 
-from braintumor.records.accounts import SELF_CHOSEN, Account, Accounts
+from braintumor.records.account import Account
+from braintumor.records.accounts import SELF_CHOSEN, Accounts
+from braintumor.records.audit import AuditEntry
 from braintumor.records.database import connect
-from braintumor.records.errors import AccountError
+from braintumor.records.errors import AccountError, BusyError, WaitError
 from braintumor.records.keys import signing_key
 from braintumor.records.tables import Role, State
 
@@ -11,8 +13,11 @@ __all__ = [
     "Account",
     "AccountError",
     "Accounts",
+    "AuditEntry",
+    "BusyError",
     "Role",
     "State",
+    "WaitError",
     "connect",
     "signing_key",
 ]

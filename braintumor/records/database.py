@@ -1,16 +1,22 @@
 """Opening the database: SQLite in a private file by default, PostgreSQL by its address."""
 
+import logging
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, String, create_engine, event, make_url, type_coerce, update
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, update
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 from sqlalchemy.pool import StaticPool
 
+from braintumor.records.errors import BusyError
 from braintumor.records.tables import AccountRow, Base, Role, State
 
+_LOG = logging.getLogger(__name__)
 _WRITER_LOCK = 0x62726169
 _SECONDS_TO_WAIT = 10
 
@@ -18,8 +24,8 @@ _SECONDS_TO_WAIT = 10
 def connect(url: str) -> Engine:
     """Open the database at ``url`` and create the tables that it lacks.
 
-    A SQLite file and the folder it lies in are made for their owner alone. Raises SQLAlchemy's errors for an
-    address that cannot be opened.
+    A SQLite file and the folder it lies in are made for their owner alone. Raises ``BusyError`` for a database that
+    cannot be reached, and SQLAlchemy's ``ArgumentError`` for what is no address of one.
     """
     # Hosting services hand out the short scheme, which SQLAlchemy no longer knows.
     address = make_url(url.replace("postgres://", "postgresql://", 1))
@@ -29,11 +35,12 @@ def connect(url: str) -> Engine:
             options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
         else:
             _make_private(Path(str(address.database)))
-    engine = create_engine(address, **options)
+    # What people typed stays out of the log.
+    engine = create_engine(address, hide_parameters=True, **options)
     if address.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin)
-    with writing(engine).begin() as connection:
+    with unless_busy(), writing(engine).begin() as connection:
         Base.metadata.create_all(connection)
         _disable_unknown(connection)
     return engine
@@ -44,10 +51,19 @@ def writing(engine: Engine) -> Engine:
     return engine.execution_options(writing=True)
 
 
+@contextmanager
+def unless_busy() -> Iterator[None]:
+    """Turn what happens when the database is locked, or out of reach, into ``BusyError``; the log has the cause."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, TimeoutError) as error:
+        _LOG.warning("The database did not answer: %s", error)
+        raise BusyError from error
+
+
 def _disable_unknown(connection: Connection) -> None:
     """Disable accounts with an unknown role or state; a database made before both were checked may hold some."""
-    role, state = (type_coerce(column, String) for column in (AccountRow.role, AccountRow.state))
-    unknown = role.not_in([member.value for member in Role]) | state.not_in([member.value for member in State])
+    unknown = AccountRow.role.not_in(list(Role)) | AccountRow.state.not_in(list(State))
     connection.execute(update(AccountRow).where(unknown).values(role=Role.CLINICIAN, state=State.DISABLED))
 
 
@@ -85,4 +101,5 @@ def _begin(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE" if exclusive else "BEGIN")
     elif connection.dialect.name == "postgresql" and exclusive:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_SECONDS_TO_WAIT}s'")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})")

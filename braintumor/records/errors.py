@@ -1,4 +1,6 @@
-"""The one error that the account functions raise towards a page."""
+"""The errors that the account functions raise towards a page."""
+
+import math
 
 from braintumor.errors import InputError
 
@@ -8,3 +10,27 @@ class AccountError(InputError):
 
     The message never repeats what the user typed, so a page may show it as it is.
     """
+
+
+class WrongPasswordError(AccountError):
+    """A username and a password do not belong together; it is not said which of them is wrong."""
+
+    def __init__(self) -> None:
+        super().__init__("The username or the password is wrong; check both and try again.")
+
+
+class WaitError(AccountError):
+    """Too many wrong passwords were tried; ``seconds`` is how long to wait before the next try."""
+
+    def __init__(self, seconds: int) -> None:
+        self.seconds = seconds
+        minutes = math.ceil(seconds / 60)
+        wait = f"{seconds} seconds" if seconds <= 90 else f"{minutes} minutes"
+        super().__init__(f"There were too many wrong passwords; try again in {wait}.")
+
+
+class BusyError(AccountError):
+    """The database is busy or cannot be reached, and nothing was changed."""
+
+    def __init__(self) -> None:
+        super().__init__("The records are busy or cannot be reached; try again in a moment.")

@@ -2,45 +2,59 @@
 
 import base64
 import hmac
+import re
 import secrets
 import unicodedata
+from threading import Lock
 
 import bcrypt
+from zxcvbn import zxcvbn
 
 from braintumor.records.errors import AccountError
 
 SHORTEST = 12
 LONGEST = 128
+LONGEST_TYPED = 1024
+"""The most characters of a field for a password; above ``LONGEST``, since what a field cuts off goes unnoticed."""
+
 RULE = f"{SHORTEST} to {LONGEST} characters of any kind; a few unrelated words are easy to remember."
 
-_FEWEST_DIFFERENT = 4
+# zxcvbn's score 3, "safely unguessable" (Wheeler 2016, USENIX Security): 10**8 guesses or more.
+_LOWEST_SCORE = 3
+# What zxcvbn takes for an estimate grows steeply with the length: 0.3 s for the worst 24 characters, 5 s for 64.
+_LONGEST_ESTIMATED = 24
+_PRODUCT = ("braintumor", "braintumour")
+# What a guesser tries here first, besides what is common everywhere; zxcvbn's own years end with 2019.
+_CONTEXT = (
+    *("brain", "tumor", "tumour", "glioma", "meningioma", "pituitary", "radiology", "radiologist", "neurology"),
+    *("oncology", "hospital", "clinic", "clinician", "researcher", "doctor", "dashboard", "scanner"),
+    *(str(year) for year in range(2020, 2051)),
+)
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
-_COMMON_TEXT = """
-000000000000 111111111111 123123123123 121212121212 112233445566 123456123456 123456654321 123456789000
-123456789012 1234567890123 12345678901234 123456789101112 1234567891011 1234567890qwerty 1q2w3e4r5t6y
-1q2w3e4r5t6y7u 1qaz2wsx3edc 1qaz2wsx3edc4rfv abcd12345678 abcdefghijkl abcdefghijklm abcdefgh1234
-administrator administrator1 adminadmin12 adminadminadmin asdfghjkl123 asdfasdfasdf braintumor123
-braintumor1234 changeme1234 changemenow1 contrasena123 football1234 iloveyou1234 iloveyou12345
-letmein12345 letmeinletmein motdepasse123 passw0rd1234 password0000 password1234 password12345
-password123456 password2024 password2025 password2026 password@123 passwordpassword p@ssw0rd1234
-p@ssword1234 qazwsxedcrfv qwerty123456 qwerty1234567 qwertyqwerty qwertyuiop12 qwertyuiop123
-qwertyuiopasdf qwertyuiop[] qwertzuiop12 qwertzuiop123 sunshine1234 superman1234 trustno1trustno1
-welcome12345 welcome123456 zaq12wsxcde3 zxcvbnm12345 zxcvbnmasdfg
-"""
-_COMMON = frozenset(_COMMON_TEXT.split())
+# zxcvbn keeps the words it is given in a dictionary that all threads share.
+_ESTIMATING = Lock()
 
 
-def check_rule(password: str, username: str) -> None:
-    """Accept a new password in silence; raises ``AccountError`` naming the part of the rule it breaks."""
-    if len(password) < SHORTEST:
+def check_rule(password: object, username: str) -> str:
+    """Give a new password back if it keeps the rule; raises ``AccountError`` naming the part that it breaks."""
+    if not isinstance(password, str) or len(password) < SHORTEST:
         raise AccountError(f"The password is too short; use at least {SHORTEST} characters.")
     if len(password) > LONGEST:
         raise AccountError(f"The password is too long; use at most {LONGEST} characters.")
-    plain = unicodedata.normalize("NFKC", password).strip().casefold()
-    if plain == username.strip().casefold():
-        raise AccountError("The password is the username; choose a different one.")
-    if plain in _COMMON or len(set(plain)) < _FEWEST_DIFFERENT:
+    plain = unicodedata.normalize("NFKC", password).casefold()
+    if username.casefold() in plain or any(name in re.sub(r"[\W_]", "", plain) for name in _PRODUCT):
+        raise AccountError("The password contains the username or the name of this app; choose a different one.")
+    if _score(plain, username) < _LOWEST_SCORE:
         raise AccountError("The password is among the first that anybody would guess; choose another one.")
+    return password
+
+
+def _score(password: str, username: str) -> int:
+    """Give zxcvbn's score from 0 to 4 of the first characters of a password."""
+    words = [*re.split(r"[._-]", username), *_CONTEXT]
+    with _ESTIMATING:
+        score: int = zxcvbn(password[:_LONGEST_ESTIMATED], user_inputs=[word for word in words if word])["score"]
+    return score
 
 
 def hash_password(password: str, rounds: int) -> str:
@@ -48,9 +62,10 @@ def hash_password(password: str, rounds: int) -> str:
     return bcrypt.hashpw(_digest(password), bcrypt.gensalt(rounds)).decode("ascii")
 
 
-def matches(password: str, password_hash: str) -> bool:
-    """Tell whether ``password`` is the one behind ``password_hash``."""
-    return bcrypt.checkpw(_digest(password), password_hash.encode("ascii"))
+def matches(password: object, password_hash: str) -> bool:
+    """Tell whether ``password``, which may be anything, is the one behind ``password_hash``."""
+    sound = isinstance(password, str) and len(password) <= LONGEST_TYPED
+    return bcrypt.checkpw(_digest(str(password) if sound else ""), password_hash.encode("ascii")) and sound
 
 
 def hash_of_nothing(rounds: int) -> str:

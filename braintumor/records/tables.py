@@ -41,17 +41,38 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
-def _names(kind: type[StrEnum]) -> Any:
-    return Enum(
-        kind,
-        native_enum=False,
-        length=16,
-        name=f"known_{kind.__name__.lower()}",
-        # Without these two any text would be stored as it came, from here and from elsewhere.
-        validate_strings=True,
-        create_constraint=True,
-        values_callable=lambda members: [member.value for member in members],
-    )
+class _OneOf(TypeDecorator[StrEnum]):
+    """A member of an enumeration, kept as its value; anything else is refused, and read as None where it stands.
+
+    A database of an older version, or one that somebody has written to by hand, may hold other values.
+    """
+
+    impl = Enum
+    cache_ok = True
+
+    def __init__(self, kind: type[StrEnum]) -> None:
+        super().__init__(
+            kind,
+            native_enum=False,
+            length=16,
+            name=f"known_{kind.__name__.lower()}",
+            # Without these two any text would be stored as it came, from here and from elsewhere.
+            validate_strings=True,
+            create_constraint=True,
+            values_callable=lambda members: [member.value for member in members],
+        )
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        parse = self.impl_instance.result_processor(dialect, coltype)
+        assert parse is not None
+
+        def read(value: Any) -> Any:
+            try:
+                return parse(value)
+            except LookupError:
+                return None
+
+        return read
 
 
 class Base(DeclarativeBase):
@@ -59,13 +80,17 @@ class Base(DeclarativeBase):
 
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it as a plain dict
         datetime: UtcDateTime(),
-        Role: _names(Role),
-        State: _names(State),
+        Role: _OneOf(Role),
+        State: _OneOf(State),
     }
 
 
 class AccountRow(Base):
-    """One person who may log in; ``username`` is stored in lower case, which makes it unique in any case."""
+    """One person who may log in; ``username`` is stored in lower case, which makes it unique in any case.
+
+    ``role`` and ``state`` are read as None where the database holds no known one; ``failed_login_attempts`` are those
+    since the holder last logged in.
+    """
 
     __tablename__ = "accounts"
     # Without it SQLite gives a deleted account's number to the next one, and the audit trail would lie.
@@ -79,9 +104,38 @@ class AccountRow(Base):
     role: Mapped[Role]
     state: Mapped[State]
     failed_login_attempts: Mapped[int] = mapped_column(default=0)
-    locked_until: Mapped[datetime | None]
     created_at: Mapped[datetime]
     must_change_password: Mapped[bool] = mapped_column(default=False)
+
+
+class NameRow(Base):
+    """What an account's username has in common with all that look like it, so that no second one can be stored."""
+
+    __tablename__ = "name_skeletons"
+
+    skeleton: Mapped[str] = mapped_column(String(32), primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), unique=True)
+
+
+class WrongPasswordRow(Base):
+    """How often a wrong password was tried for a username, from one address or, with an empty hash, from anywhere."""
+
+    __tablename__ = "wrong_passwords"
+
+    name_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    address_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    failures: Mapped[int]
+    last_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class KnownAddressRow(Base):
+    """An address from which an account was logged in to."""
+
+    __tablename__ = "known_addresses"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True)
+    address_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    last_used_at: Mapped[datetime]
 
 
 class SessionRow(Base):

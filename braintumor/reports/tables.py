@@ -1,5 +1,6 @@
 """Answers as a table, on the page and as CSV."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
@@ -37,7 +38,14 @@ COLUMNS = (
     "bundle",
 )
 MANIFEST_COLUMNS = ("sha256", "source", "mask_file", "decision", *MEASURES)
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+# What begins a formula (OWASP, CSV Injection), also in the full-width and small forms of East Asian keyboards.
+_FORMULA_SIGNS = r"=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
+# What ends a cell somewhere: semicolons and tabs where they separate cells, line breaks and quotes where the program
+# takes quotes otherwise than they were meant.
+_CELL_ENDS = ';"\t\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029'
+# What some programs pass over before a formula: blanks, control characters and signs without a width.
+_PASSED_OVER = r"\s\x00-\x1f\x7f\xa0\xad\u180e\u200b-\u200f\u2060\ufeff"
+_BEFORE_FORMULA = re.compile(f"([{_PASSED_OVER}{_CELL_ENDS}]+|^)([{_FORMULA_SIGNS}]?)")
 
 
 def answers_table(outcomes: Iterable[Answered | ScanError]) -> pd.DataFrame:
@@ -58,8 +66,19 @@ def manifest_csv(answers: Iterable[tuple[Answered, str]]) -> bytes:
 
 
 def guarded(text: str) -> str:
-    """Put an apostrophe before a text that a spreadsheet would run as a formula (OWASP, CSV Injection)."""
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    """Put an apostrophe before whatever a spreadsheet would run as a formula (OWASP, CSV Injection).
+
+    That is a sign of a formula at the start of the text, or where another language's spreadsheet starts a cell.
+    """
+    disarmed = _BEFORE_FORMULA.sub(_disarmed, text)
+    # These two are passed over, and so dangerous as such, in OWASP's list.
+    return f"'{disarmed}" if text.startswith(("\t", "\r")) else disarmed
+
+
+def _disarmed(found: re.Match[str]) -> str:
+    before, sign = found.groups()
+    begins = found.start() == 0 or any(end in before for end in _CELL_ENDS)
+    return f"{before}'{sign}" if sign and begins else found[0]
 
 
 def answers_csv(outcomes: Iterable[Answered | ScanError]) -> bytes:
@@ -68,7 +87,8 @@ def answers_csv(outcomes: Iterable[Answered | ScanError]) -> bytes:
 
 
 def _framed(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=list(columns))
+    safe = [{name: guarded(cell) if isinstance(cell, str) else cell for name, cell in row.items()} for row in rows]
+    table = pd.DataFrame(safe, columns=list(columns))
     # Beside a missing one a plain integer would become a float.
     return table.astype({"lesions": "Int64", **dict.fromkeys(MEASURES[1:], "float64")})
 
@@ -83,7 +103,7 @@ def _answered(prediction: Prediction, measured: Measurements | None) -> dict[str
     given = prediction.finding is not None
     answered = given and prediction.decision != "refer"
     return {
-        "source": guarded(prediction.source),
+        "source": prediction.source,
         "status": "ok",
         "decision": DECISION_WORDS[prediction.decision],
         "finding": FINDING_TITLES[prediction.finding] if answered and prediction.finding else "",
@@ -93,7 +113,7 @@ def _answered(prediction: Prediction, measured: Measurements | None) -> dict[str
             for column, name in zip(PROBABILITIES, CLASSES, strict=True)
         },
         **{name: getattr(measured, name) if given and measured else None for name in MEASURES},
-        "reasons": guarded(" ".join(prediction.reasons)),
+        "reasons": " ".join(prediction.reasons),
         "error": "",
         "seconds": prediction.seconds,
         "bundle": prediction.bundle,
@@ -102,11 +122,11 @@ def _answered(prediction: Prediction, measured: Measurements | None) -> dict[str
 
 def _failed(error: ScanError) -> dict[str, object]:
     return {
-        "source": guarded(error.source),
+        "source": error.source,
         "status": "error",
         "decision": "Not readable",
         "finding": "",
         "reasons": "",
-        "error": guarded(str(error)),
+        "error": str(error),
         "bundle": "",
     }

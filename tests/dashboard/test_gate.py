@@ -1,6 +1,8 @@
 import os
+import re
 import subprocess
 import sys
+from datetime import timedelta
 
 import jwt
 import pytest
@@ -8,6 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from braintumor import settings
 from braintumor.dashboard import gate
+from braintumor.records import AccountError, Accounts, BusyError
+from braintumor.records.audit import utc_now
 from braintumor.settings import ROOT
 from tests.records import app_users
 from tests.records.app_users import NAME, OTHER, PASSWORD, end_sessions, fill, is_inside, log_in, press, said, start
@@ -72,9 +76,9 @@ def test_login_shows_who_is_in_as_plain_text():
 @pytest.mark.parametrize(
     ("username", "password", "message"),
     [
-        ("bob", "wrong password here", "is wrong, or the account is locked"),
-        ("nobody", PASSWORD, "is wrong, or the account is locked"),
-        ("bob", PASSWORD + " ", "is wrong, or the account is locked"),
+        ("bob", "wrong password here", "username or the password is wrong"),
+        ("nobody", PASSWORD, "username or the password is wrong"),
+        ("bob", PASSWORD + " ", "username or the password is wrong"),
         ("", PASSWORD, "Enter your username"),
         ("bob", "", "Enter your username"),
     ],
@@ -87,10 +91,98 @@ def test_login_refused(username, password, message):
 
 
 @pytest.mark.usefixtures("bob")
-def test_lock_holds_across_browser_sessions():
-    for _ in range(5):
-        log_in(start(), "bob", "wrong password here")
-    assert not is_inside(log_in(start()))
+def test_the_wait_after_wrong_passwords_holds_across_browser_sessions(engine):
+    earlier = utc_now() - timedelta(hours=1)
+    elsewhere = Accounts(engine, settings.load(), rounds=4, clock=lambda: earlier)
+    for _ in range(15):
+        with pytest.raises(AccountError):
+            elsewhere.authenticate("bob", "wrong password here")
+        earlier += timedelta(minutes=4)
+    app = log_in(start())
+    assert not is_inside(app)
+    assert re.search(r"again in \d+ minutes", said(app)[0])
+
+
+def _held_back(error):
+    def fail(*_arguments):
+        raise error
+
+    return fail
+
+
+@pytest.mark.usefixtures("bob")
+@pytest.mark.parametrize("call", ["authenticate", "start_session"])
+def test_busy_records_are_said_at_the_login(monkeypatch, call):
+    app = start()
+    monkeypatch.setattr(Accounts, call, _held_back(BusyError()))
+    assert "records are busy" in said(log_in(app))[0]
+    assert not is_inside(app)
+    monkeypatch.undo()
+    assert is_inside(log_in(app))
+
+
+@pytest.mark.usefixtures("accounts")
+def test_busy_records_are_said_at_the_registration(monkeypatch):
+    app = start()
+    monkeypatch.setattr(Accounts, "register", _held_back(BusyError()))
+    fill(app, "register", name=NAME, username="bob", new=PASSWORD, repeat=PASSWORD)
+    assert "records are busy" in said(press(app, "Register"))[0]
+
+
+@pytest.mark.usefixtures("bob")
+def test_a_logout_that_did_not_happen_is_not_claimed(monkeypatch):
+    app = log_in(start())
+    monkeypatch.setattr(Accounts, "end_session", _held_back(BusyError()))
+    press(app, "Log out")
+    assert is_inside(app)
+    assert "records are busy" in said(app)[0]
+    monkeypatch.undo()
+    assert not is_inside(press(app, "Log out"))
+
+
+@pytest.mark.parametrize("call", ["exist", "verify_session"])
+@pytest.mark.usefixtures("bob")
+def test_busy_records_stop_a_page_with_a_sentence(monkeypatch, call):
+    app = log_in(start()) if call == "verify_session" else start()
+    monkeypatch.setattr(Accounts, call, _held_back(BusyError()))
+    app.run()
+    assert not app.exception
+    assert "records are busy" in said(app)[0]
+
+
+@pytest.mark.parametrize("form", ["login", "register", "first", "own"])
+def test_every_text_field_is_bounded(form, request):
+    if form != "first":
+        request.getfixturevalue("bob")
+    app = start()
+    if form == "own":
+        app = log_in(app).switch_page("pages/account.py").run()
+    fields = [field for field in app.text_input if field.key.startswith(form)]
+    assert fields
+    assert all(0 < field.proto.max_chars <= 1024 for field in fields)
+
+
+@pytest.mark.usefixtures("accounts")
+@pytest.mark.parametrize("value", [5, True, 0.5, ["bob"], b"bob", None])
+@pytest.mark.parametrize("form", ["login", "register"])
+def test_values_that_are_no_text_are_refused_in_words(form, value):
+    tab = AppTest.from_function(_submitted, kwargs={"form": form, "value": value}, default_timeout=30)
+    tab.run()
+    assert not tab.exception
+    assert tab.session_state["_gate_note"][0] == "error"
+
+
+def _submitted(form, value):
+    import streamlit as st
+
+    from braintumor.dashboard import gate
+
+    for field in ("username", "password", "name", "email", "new", "repeat", "role"):
+        st.session_state[f"{form}_{field}"] = value
+    if form == "login":
+        gate._Authenticator(gate.accounts(), "k" * 32, 1)._submit()
+    else:
+        gate._register()
 
 
 def test_registration_waits_for_approval(accounts, ada):

@@ -1,9 +1,11 @@
+import sqlite3
+
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from streamlit.testing.v1 import AppTest
 
-from braintumor.records import AccountError, Role, State
+from braintumor.records import AccountError, Role, State, database
 from braintumor.records.tables import AccountRow
 from braintumor.settings import ROOT
 from tests.records import app_users
@@ -95,6 +97,40 @@ def test_reset_asks_first_and_makes_a_temporary_password(app, accounts, bob):
     assert accounts.authenticate("bob", temporary).must_change_password
     with pytest.raises(AccountError):
         accounts.authenticate("bob", PASSWORD)
+
+
+@pytest.mark.parametrize("column", ["role", "state"])
+def test_an_unknown_role_or_state_is_shown_as_a_disabled_account_that_can_be_mended(app, engine, bob, column):
+    with engine.connect() as db:
+        db.exec_driver_sql("PRAGMA ignore_check_constraints = ON")
+        db.exec_driver_sql(f"UPDATE accounts SET {column} = 'nonsense' WHERE id = {bob.id}")
+        db.commit()
+    app.run()
+    assert not app.exception
+    shown = app.dataframe[0].value.set_index("Username").loc["bob"]
+    assert (shown["Role"], shown["State"]) == ("clinician", "disabled")
+    press(choose(app, bob), "Enable")
+    assert stored(engine)["bob"][:2] == (Role.CLINICIAN, State.ACTIVE)
+
+
+def test_a_locked_database_is_said_and_nothing_is_changed(monkeypatch, tmp_path, request):
+    monkeypatch.setattr(database, "_SECONDS_TO_WAIT", 0.05)
+    app, engine, eve = (request.getfixturevalue(name) for name in ("app", "engine", "eve"))
+    other = sqlite3.connect(tmp_path / "data" / "braintumor.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    click(app, f"approve_{eve.id}")
+    other.close()
+    assert "records are busy" in said(app)[0]
+    assert state_of(engine, "eve") is State.PENDING
+    click(app, f"approve_{eve.id}")
+    assert state_of(engine, "eve") is State.ACTIVE
+
+
+def test_failed_logins_are_shown(app, accounts):
+    with pytest.raises(AccountError):
+        accounts.authenticate("bob", "not the password at all")
+    app.run()
+    assert app.dataframe[0].value.set_index("Username")["Failed logins"].to_dict() == {"ada": 0, "bob": 1, "eve": 0}
 
 
 def test_trail_names_who_did_what(app, eve):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from braintumor.records import AccountError, Accounts, Role, State, connect
+from braintumor.records import AccountError, Accounts, Role, State, WaitError, connect
 from braintumor.records.tables import AccountRow, AuditRow, SessionRow
 from braintumor.settings import Settings
 from tests.records import app_users
@@ -53,6 +53,10 @@ def empty(engine, clock):
 def accounts(empty):
     empty.create_first_administrator("ada", "Ada Lovelace", PASSWORD)
     return empty
+
+
+FIXTURES = ada, bob, clock, empty, engine, accounts
+"""For a test module to take over by name: an imported fixture looks unused to the linter."""
 
 
 def lines(engine):
@@ -116,6 +120,7 @@ class TestRegistration:
         [
             ({"username": "ada"}, "not available"),
             ({"username": " ADA "}, "not available"),
+            ({"username": "a.da"}, "not available"),
             ({"username": "guest"}, "not available"),
             ({"username": ""}, "username cannot be used"),
             ({"username": "ab"}, "username cannot be used"),
@@ -180,60 +185,34 @@ class TestAuthentication:
                 accounts.disable(ada, bob.id)
             with pytest.raises(AccountError, match=message):
                 accounts.authenticate("bob", PASSWORD)
-            with pytest.raises(AccountError, match="is wrong, or the account is locked"):
+            with pytest.raises(AccountError, match="is wrong"):
                 accounts.authenticate("bob", WRONG)
 
-    def test_unknown_wrong_and_locked_sound_the_same(self, accounts, bob):
+    def test_unknown_and_wrong_sound_the_same(self, accounts, bob):
         def answer(username, password):
             with pytest.raises(AccountError) as refused:
                 accounts.authenticate(username, password)
             return str(refused.value)
 
         answers = {answer("nobody.here", PASSWORD), answer("", ""), answer("bob\x00", "\ud800")}
-        answers |= {answer("bob", WRONG) for _ in range(7)}
-        answers.add(answer("bob", PASSWORD))
+        answers |= {answer("bob", WRONG) for _ in range(5)}
         assert len(answers) == 1
 
-    @pytest.mark.parametrize(("failures", "enters"), [(4, True), (5, False), (6, False)])
-    def test_lock(self, engine, clock, accounts, bob, failures, enters):
-        for _ in range(failures):
-            # Each attempt from another process, as it were: the count is in the database.
-            with pytest.raises(AccountError):
-                Accounts(engine, Settings(), rounds=4, clock=clock).authenticate("bob", WRONG)
-        if enters:
-            assert accounts.authenticate("bob", PASSWORD).failed_login_attempts == 0
-        else:
-            with pytest.raises(AccountError, match="locked"):
-                accounts.authenticate("bob", PASSWORD)
-
-    @pytest.mark.parametrize(("minutes", "enters"), [(14, False), (15, True)])
-    def test_lock_ends(self, clock, accounts, bob, minutes, enters):
-        for _ in range(5):
-            with pytest.raises(AccountError):
-                accounts.authenticate("bob", WRONG)
-        clock.pass_by(minutes=minutes)
-        if enters:
-            assert accounts.authenticate("bob", PASSWORD).locked_until is None
-        else:
-            with pytest.raises(AccountError):
-                accounts.authenticate("bob", PASSWORD)
-
-    def test_success_resets_the_count(self, accounts, bob):
-        for _ in range(3):
-            for _ in range(4):
-                with pytest.raises(AccountError):
-                    accounts.authenticate("bob", WRONG)
+    def test_password_of_an_older_hash_is_no_way_in_after_a_change(self, accounts, bob):
+        accounts.change_password(bob, PASSWORD, OTHER)
+        with pytest.raises(AccountError, match="is wrong"):
             accounts.authenticate("bob", PASSWORD)
 
-    def test_guesses_at_the_same_moment_are_counted_up_to_the_lock(self, accounts, bob, engine):
-        def guess(_):
+    def test_wrong_passwords_are_shown_until_the_holder_logs_in(self, accounts, ada, bob):
+        def shown():
+            return {person.username: person.failed_login_attempts for person in accounts.everybody(ada)}["bob"]
+
+        for count in (1, 2):
             with pytest.raises(AccountError):
                 accounts.authenticate("bob", WRONG)
-
-        with ThreadPoolExecutor(10) as pool:
-            list(pool.map(guess, range(20)))
-        actions = [line[0] for line in lines(engine)]
-        assert (actions.count("login failed"), actions.count("account locked")) == (5, 1)
+            assert shown() == count
+        accounts.authenticate("bob", PASSWORD)
+        assert shown() == 0
 
     def test_password_with_spaces_around_is_kept_as_typed(self, accounts, ada):
         padded = f"  {PASSWORD} "
@@ -323,11 +302,11 @@ class TestOwnPassword:
             accounts.change_password(bob, current, new)
         assert accounts.authenticate("bob", PASSWORD)
 
-    def test_guessing_the_current_one_locks(self, accounts, bob):
+    def test_guessing_the_current_one_is_slowed_down(self, accounts, bob):
         for _ in range(5):
-            with pytest.raises(AccountError):
+            with pytest.raises(AccountError, match="current password is wrong"):
                 accounts.change_password(bob, WRONG, OTHER)
-        with pytest.raises(AccountError):
+        with pytest.raises(WaitError):
             accounts.change_password(bob, PASSWORD, OTHER)
 
     def test_reset_gives_a_password_that_must_be_changed(self, accounts, ada, bob):
@@ -342,7 +321,7 @@ class TestOwnPassword:
 
 
 class TestRecovery:
-    def test_lets_a_locked_out_administrator_back_in(self, accounts, ada, engine):
+    def test_lets_an_administrator_who_must_wait_back_in(self, accounts, ada, engine):
         token = accounts.start_session(ada)
         for _ in range(5):
             with pytest.raises(AccountError):

@@ -10,10 +10,13 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.schema import CreateTable
 
-from braintumor.records import connect, database
+from braintumor.records import Accounts, BusyError, connect, database
 from braintumor.records.database import writing
 from braintumor.records.tables import AuditRow, Base, SessionRow
+from braintumor.settings import Settings
+from tests.records.app_users import PASSWORD
 
+ADA, TOKEN = "the administrator", "the token"
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
@@ -173,3 +176,62 @@ def test_an_unknown_role_of_an_older_database_is_disabled_when_it_is_opened(tmp_
     with opened.connect() as connection:
         assert connection.execute(text("SELECT role, state FROM accounts")).all() == [("clinician", "disabled")]
     opened.dispose()
+
+
+class TestBusy:
+    """Another process holds the lock for writing, as a backup or a second server may."""
+
+    @pytest.fixture
+    def people(self, engine):
+        accounts = Accounts(engine, Settings(), rounds=4)
+        ada = accounts.create_first_administrator("ada", "Ada", PASSWORD)
+        return accounts, ada, accounts.start_session(ada)
+
+    @pytest.fixture
+    def locked(self, people, engine, tmp_path, monkeypatch):
+        monkeypatch.setattr(database, "_SECONDS_TO_WAIT", 0.05)
+        engine.dispose()
+        other = sqlite3.connect(tmp_path / "data" / "app.sqlite3", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+        other.close()
+
+    @pytest.mark.parametrize(
+        ("action", "arguments"),
+        [
+            ("register", ("bob", "Bob", PASSWORD)),
+            ("authenticate", ("ada", PASSWORD)),
+            ("authenticate", ("ada", "not the password at all")),
+            ("start_session", (ADA,)),
+            ("end_session", (TOKEN,)),
+            ("change_password", (ADA, PASSWORD, "violet harbor trumpet")),
+            ("approve", (ADA, 1)),
+            ("disable", (ADA, 1)),
+            ("delete", (ADA, 1)),
+            ("set_role", (ADA, 1, "clinician")),
+            ("reset_password", (ADA, 1)),
+            ("refuse_waiting", (ADA,)),
+            ("recover", ("ada",)),
+        ],
+    )
+    def test_whatever_writes_says_so_and_works_afterwards(self, people, locked, action, arguments, caplog):
+        accounts, ada, token = people
+        given = [{ADA: ada, TOKEN: token}.get(argument, argument) for argument in arguments]
+        with pytest.raises(BusyError):
+            getattr(accounts, action)(*given)
+        assert "locked" in caplog.text
+        assert "ada" not in caplog.text
+        assert accounts.verify_session(token) == ada
+        locked.execute("ROLLBACK")
+        assert accounts.authenticate("ada", PASSWORD) == ada
+
+    def test_reading_goes_on(self, people, locked):
+        accounts, ada, token = people
+        assert accounts.verify_session(token) == ada
+        assert accounts.everybody(ada) == [ada]
+        assert accounts.audit_trail(ada)
+        assert accounts.exist()
+
+    def test_opening_says_so(self, locked, tmp_path):
+        with pytest.raises(BusyError):
+            connect(f"sqlite:///{tmp_path / 'data' / 'app.sqlite3'}")

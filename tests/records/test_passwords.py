@@ -1,8 +1,12 @@
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from braintumor.records import AccountError, passwords
+
+LONG = " ".join(f"w{number}x" for number in range(40))
 
 
 @pytest.mark.parametrize(
@@ -12,22 +16,68 @@ from braintumor.records import AccountError, passwords
         ("twelve chars", "bob", None),
         ("x y z ü ß 日本語 🙂 ok", "bob", None),
         ("all lower case words here", "bob", None),
-        ("abcd" * 32, "bob", None),
-        ("abcd" * 32 + "e", "bob", "too long"),
-        ("bob.the.builder", "Bob.The.Builder", "the username"),
-        (" BOB.THE.BUILDER ", "bob.the.builder", "the username"),
-        ("password1234", "bob", "anybody would guess"),
-        ("PassWord1234", "bob", "anybody would guess"),
-        ("ababababababab", "bob", "anybody would guess"),
-        (" " * 12, "bob", "anybody would guess"),
+        (LONG[:128], "bob", None),
+        (LONG[:129], "bob", "too long"),
+        ("x" * 1_000_000, "bob", "too long"),
+        ("bob.the.builder", "Bob.The.Builder", "contains the username"),
+        (" BOB.THE.BUILDER ", "bob.the.builder", "contains the username"),
+        ("violet ｂｏｂ harbor trumpet", "bob", "contains the username"),
+        ("violet braintumor harbor", "bob", "name of this app"),
+        ("violet Brain-Tumour harbor", "bob", "name of this app"),
+        *[
+            (common, "bob", "anybody would guess")
+            for common in (
+                "password1234",
+                "PassWord1234",
+                "P@ssw0rd1234",
+                "Password2026!",
+                "Hospital2026!",
+                "Radiology2026!",
+                "qwertyuiop12",
+                "1q2w3e4r5t6y",
+                "adminadminadmin",
+                "iloveyou12345",
+                "drowssap4321",
+                "ababababababab",
+                "日日日日日日日日日日日日",
+                " " * 12,
+                "abcd" * 32,
+                "password1234" * 10 + "zebra",
+            )
+        ],
     ],
 )
 def test_rule(password, username, message):
     if message is None:
-        passwords.check_rule(password, username)
+        assert passwords.check_rule(password, username) == password
     else:
         with pytest.raises(AccountError, match=message):
             passwords.check_rule(password, username)
+
+
+@pytest.mark.parametrize("password", [None, 123456789012, b"correct horse battery", ["correct horse battery"], True])
+def test_what_is_no_text_is_no_password(password):
+    with pytest.raises(AccountError):
+        passwords.check_rule(password, "bob")
+    assert not passwords.matches(password, passwords.hash_password("correct horse battery", 4))
+
+
+def test_parts_of_the_username_are_no_strength():
+    passwords.check_rule("zaqoxiwertun", "bob")
+    with pytest.raises(AccountError, match="anybody would guess"):
+        passwords.check_rule("zaqoxiwertun", "zaqoxi.wertun")
+
+
+def test_the_estimate_is_bounded_for_texts_made_to_be_slow():
+    # 5 s for 64 of these signs if they were all looked at.
+    start = time.thread_time()
+    passwords.check_rule(("4@8({[<6&9#!1|70$5+%2" * 7)[:128], "bob")
+    assert time.thread_time() - start < 1
+
+
+def test_a_text_that_is_too_long_to_be_a_password_is_none():
+    text = "violet harbor trumpet " * 100
+    assert not passwords.matches(text, passwords.hash_password(text, 4))
 
 
 @settings(deadline=None)

@@ -1,12 +1,17 @@
 import csv
 import io
+import re
+import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from braintumor.reports import MEASURES, answers_csv, answers_table
-from braintumor.reports.tables import COLUMNS
+from braintumor.reports import MEASURES, answers_csv, answers_table, guarded
+from braintumor.reports.tables import COLUMNS, manifest_csv
 from braintumor.scans import ScanError
 from braintumor.segmentation import Measurements
 from tests.reports.made_predictions import answered, prediction
@@ -107,6 +112,21 @@ def test_csv_of_nothing_is_a_header():
         ("-2.png", "'-2.png"),
         ("@SUM(A1).png", "'@SUM(A1).png"),
         ("\tx.png", "'\tx.png"),
+        ("\t=1+1", "'\t'=1+1"),
+        ("  =1+1", "  '=1+1"),
+        ("\u3000\u200b=1+1", "\u3000\u200b'=1+1"),
+        ("\x00=1+1", "\x00'=1+1"),
+        ("＝1+1", "'＝1+1"),
+        ("a;=1+1.png", "a;'=1+1.png"),
+        ("a; +1;-2;x;@b", "a; '+1;'-2;x;'@b"),
+        ("a\t=1", "a\t'=1"),
+        ("a\n=1", "a\n'=1"),
+        ("a\r\n =1", "a\r\n '=1"),
+        ("a\u2028=1", "a\u2028'=1"),
+        ('a";"=1', 'a";"\'=1'),
+        ('"=1"', '"\'=1"'),
+        ("a;b=c, d = e", "a;b=c, d = e"),
+        ("a; b - c", "a; b - c"),
         ('=HYPERLINK("http://x","y")', '\'=HYPERLINK("http://x","y")'),
         ("a=b.png", "a=b.png"),
         ("slice-2.png", "slice-2.png"),
@@ -121,9 +141,42 @@ def test_texts_a_spreadsheet_would_run_are_disarmed(text, written):
     assert failure["error"] == f"{written} Hint."
 
 
-@pytest.mark.parametrize("start", list("=+-@\t\r"))
+@pytest.mark.parametrize("start", list("=+-@\t\r＝＋－＠﹦﹢﹣﹫"))
 def test_every_start_of_a_formula_gets_an_apostrophe(start):
     assert f"'{start}x.png".encode() in answers_csv([answered(f"{start}x.png")])
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("name", ["a;=1+1", 'a";"=1+1', "a\t=1+1", "a\n=1+1", 'a"\n;"=1+1;', " =1+1", ';\t"\r\n=1+1'])
+def test_no_cell_is_a_formula_whichever_sign_splits_the_line(name, separator):
+    text = answers_csv([answered(name, reasons=(name,)), ScanError(name, "Hint.", name)]).decode("utf-8-sig")
+    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
+        cells = [cell for row in csv.reader(io.StringIO(text), delimiter=separator, quoting=quoting) for cell in row]
+        assert len(cells) >= 3
+        assert not [cell for cell in cells if cell.strip().strip('"').strip().startswith(("=", "+", "-", "@"))]
+
+
+@given(st.text(alphabet="=+-@;\"'\t\n\r ,a\u200b\uff1d"))
+def test_guarding_disarms_every_cell_and_once_is_enough(text):
+    safe = guarded(text)
+    assert guarded(safe) == safe
+    assert safe.replace("'", "") == text.replace("'", "")
+    cells = re.split(r'[;"\t\n\r]', safe)
+    assert not [cell for cell in cells if cell.strip(" \u200b").startswith(("=", "+", "-", "@", "＝"))]
+
+
+def test_a_long_name_is_guarded_at_once():
+    start = time.thread_time()
+    guarded("\n" * 200_000 + ";=" * 200_000)
+    assert time.thread_time() - start < 1
+
+
+def test_names_of_masks_and_bundles_are_guarded_too():
+    measured = prediction()
+    text = manifest_csv([((measured, None), "=1.png")]).decode("utf-8-sig")
+    assert next(csv.DictReader(io.StringIO(text)))["mask_file"] == "'=1.png"
+    table = answers_table([(replace(measured, bundle="=1+1"), None)])
+    assert table.iloc[0]["bundle"] == "'=1+1"
 
 
 @pytest.mark.parametrize(
