@@ -63,6 +63,7 @@ def prediction_row(prediction: "Prediction", *, outlined: bool = True) -> dict[s
         "outline": None if measured is None else asdict(measured),
         "mask": None,
         "reasons": list(prediction.reasons),
+        "notes": list(prediction.notes),
         "seconds": prediction.seconds,
         "bundle": prediction.bundle,
     }
@@ -77,6 +78,7 @@ def error_row(error: ScanError, bundle: str) -> dict[str, Any]:
         "error": str(error),
         **empty,
         "reasons": [],
+        "notes": [],
         "seconds": None,
         "bundle": bundle,
     }
@@ -334,8 +336,11 @@ def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
 def _line(row: dict[str, Any]) -> str:
     if row["status"] == "error":
         return f"{row['source']}: {row['error']}"
+    from braintumor.reports import NOTE_WORDS
+
     words = f"{row['decision']}, finding {row['finding'] or 'none'}, P(tumor) {row['p_tumor']:.3f}"
-    return f"{row['source']}: {words}" + "".join(f" {reason}" for reason in row["reasons"])
+    said = [*row["reasons"], *(NOTE_WORDS[note] for note in row["notes"])]
+    return f"{row['source']}: {words}" + "".join(f" {sentence}" for sentence in said)
 
 
 def _evaluate(options: argparse.Namespace) -> int:

@@ -12,10 +12,11 @@ from scipy.special import expit, logit
 
 from braintumor.bundles import GRAPH_FILE, Bundle, load_bundle
 from braintumor.heatmaps import CellGrid, scaled_map
-from braintumor.scans import Prepared, Restored, Scan, place_on_scan, prepare, restore, several_heads
+from braintumor.scans import Placement, Prepared, Restored, Scan, place_on_scan, prepare, restore, several_heads
 from braintumor.segmentation import Measurements, dice_threshold, head_mask, measure, tumor_mask
 from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, TUMOR_CLASSES
 
+ORIENTATION_ASSUMED, SIZE_UNKNOWN = "orientation_assumed", "size_unknown"
 DECISIONS = ("tumor", "no_tumor", "refer")
 _BATCH = 16
 _LEAST_CHANCE = 1e-9
@@ -52,11 +53,12 @@ class Prediction:
     not look like a brain MRI. ``slices`` has an answer for each slice, in order; the rest is that of slice
     ``slice_number``. ``cam`` is Grad-CAM per class, float32 (h, w, classes), 0 or more, in the cells of the last
     feature map, which ``grid`` lays over the prepared square; a network that locates tumors has none for "notumor", one
-    whose Grad-CAM has no closed form none at all. ``shape`` is (slices, height, width) in pixels; ``spacing``,
-    ``affine`` and ``turn`` are the scan's. ``seconds`` is the time from pixels to answer, ``bundle`` the model's name
+    whose Grad-CAM has no closed form none at all. ``shape`` is (slices, height, width) in pixels; ``spacing``
+    and ``placement`` are the scan's. ``seconds`` is the time from pixels to answer, ``bundle`` the model's name
     and version, ``threshold`` the P(tumor) from which a scan counts as showing a tumor, ``doubt_from`` that from which
     one is not ruled out and ``sure_from`` that from which one is in no doubt. ``undone`` names what was changed in the
-    gray values before they were judged, see ``restore``.
+    gray values before they were judged, see ``restore``. ``oriented`` is False where the file does not say how its axes
+    lie in space and the usual orientation is assumed.
     """
 
     source: str
@@ -72,14 +74,14 @@ class Prediction:
     slices: tuple[SliceAnswer, ...]
     shape: tuple[int, int, int]
     spacing: tuple[float, float, float] | None
-    affine: tuple[tuple[float, ...], ...] | None
-    turn: tuple[tuple[int, int], ...] | None
+    placement: Placement | None
     cam: NDArray[np.float32] | None
     grid: CellGrid
     threshold: float
     doubt_from: float
     sure_from: float
     undone: tuple[str, ...] = ()
+    oriented: bool = True
 
     @property
     def unsure_of_kind_alone(self) -> bool:
@@ -90,6 +92,15 @@ class Prediction:
     def confidence(self) -> float:
         """Calibrated probability of the answer shown: of the finding's class, or of the likeliest one."""
         return self.probabilities[self.finding] if self.finding else max(self.probabilities.values())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know of how the scan was read, as codes: what its file leaves open, and what was ``undone``."""
+        left_open = {
+            ORIENTATION_ASSUMED: not self.oriented,
+            SIZE_UNKNOWN: self.placement is not None and self.spacing is None,
+        }
+        return (*(note for note, applies in left_open.items() if applies), *dict.fromkeys(self.undone))
 
     @property
     def prepared(self) -> Prepared:
@@ -302,14 +313,14 @@ class Predictor:
             slices=tuple(SliceAnswer(row.p_tumor, row.prepared, row.tumor_map) for row in rows),
             shape=scan.shape,
             spacing=scan.spacing,
-            affine=scan.affine,
-            turn=scan.turn,
+            placement=scan.placement,
             cam=best.cam,
             grid=self.bundle.grid,
             threshold=self.bundle.threshold,
             doubt_from=self.bundle.doubt_from,
             sure_from=self.bundle.sure_from,
             undone=restored.undone,
+            oriented=bool(scan.facts.get("oriented", True)),
         )
 
     def _with_neighbors(self, rows: Sequence["_Row"]) -> list["_Row"]:

@@ -26,6 +26,7 @@ KEYS = {
     "outline",
     "mask",
     "reasons",
+    "notes",
     "seconds",
     "bundle",
 }

@@ -13,7 +13,7 @@ from scipy.special import expit, logit
 
 from braintumor.bundles import load_bundle
 from braintumor.inference import DECISIONS, Graph, Predictor, SliceAnswer
-from braintumor.scans import Prepared, Scan, prepare, read
+from braintumor.scans import Placement, Prepared, Scan, prepare, read
 from braintumor.segmentation import dice_threshold, measure, tumor_mask
 from braintumor.taxonomy import CLASSES, TUMOR_CLASSES
 from braintumor.training.bundling import write_bundle
@@ -139,10 +139,10 @@ def test_empty_slices_have_no_say_in_their_neighbors(predictor, scans):
 
 
 def test_a_prediction_carries_what_its_scan_and_model_say(predictor):
-    affine = tuple(tuple(float(value) for value in row) for row in np.diag([2, 0.5, 0.75, 1]))
-    scan = replace(phantom_scan("head.png"), spacing=(2.0, 0.5, 0.75), affine=affine)
+    placement = Placement(b"", ((0, 1), (1, 1), (2, 1)))
+    scan = replace(phantom_scan("head.png"), spacing=(2.0, 0.5, 0.75), placement=placement)
     found = predictor.predict([scan])[0]
-    assert (found.shape, found.spacing, found.affine) == (scan.shape, scan.spacing, affine)
+    assert (found.shape, found.spacing, found.placement) == (scan.shape, scan.spacing, placement)
     bundle = predictor.bundle
     assert (found.threshold, found.doubt_from) == (bundle.threshold, bundle.doubt_from)
     assert found.sure_from == bundle.sure_from >= bundle.threshold

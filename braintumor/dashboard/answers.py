@@ -1,9 +1,10 @@
 """Uploads to answers: each scan is read and scored once, whatever is clicked afterwards."""
 
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from braintumor.bundles import GRAPH_FILE
 from braintumor.dashboard import server
 from braintumor.dashboard.allocator import release_freed_memory
 from braintumor.inference import Prediction, Predictor
-from braintumor.scans import Limits, Scan, ScanError, in_window, phantom, read, read_all, safe_name
+from braintumor.scans import Limits, PixelBudget, Scan, ScanError, in_window, phantom, read, read_all, safe_name
 from braintumor.segmentation import Measurements
 
 MOST_SLICES_KEPT = 512
@@ -99,12 +100,13 @@ def answer_uploads(
     before: dict[str, _Kept] = st.session_state.get(_KEPT, {})
     kept = {upload.file_id: before.get(upload.file_id, _NOTHING) for upload in uploads}
     most = left = limits().max_files
+    turns = _Turns(limits().max_total_pixels, on_progress)
     for number, upload in enumerate(uploads):
         found = kept[upload.file_id]
         if found.cut and left > len(found.outcomes):
             room = MOST_SLICES_KEPT - _count_slices(_all_outcomes(kept))
             progress = Progress(number, len(uploads), upload.name)
-            found = kept[upload.file_id] = _answer_file(upload, left, room, progress, on_progress)
+            found = kept[upload.file_id] = _answer_file(upload, left, room, progress, turns)
         left -= len(found.outcomes)
     if any(found is not before.get(key) for key, found in kept.items()):
         release_freed_memory()
@@ -117,32 +119,56 @@ def answer_uploads(
     return outcomes
 
 
-def _answer_file(
-    upload: Any, most: int, room: int, progress: Progress, on_progress: Callable[[Progress], object]
-) -> _Kept:
+class _Turns(PixelBudget):
+    """The pixels of one upload, each scan of which waits for its turn on the server before it is decoded."""
+
+    def __init__(self, pixels: int, on_progress: Callable[[Progress], object]) -> None:
+        super().__init__(pixels)
+        self._on_progress = on_progress
+        self._now = Progress(0, 1, "")
+        self._place: ExitStack | None = None
+
+    def take(self, pixels: int) -> None:
+        super().take(pixels)
+        if self._place is None:
+            # A picture may have more pages, which together have no more pixels than the largest picture.
+            size = 4 * max(pixels, limits().max_pixels)
+            self._place = ExitStack()
+            self._place.enter_context(
+                server.turn(size, lambda ahead: self._on_progress(replace(self._now, ahead=ahead)))
+            )
+
+    @contextmanager
+    def scan(self, now: Progress) -> Iterator[None]:
+        """Read and answer one scan; its place on the server, if it took one, is free afterwards."""
+        self._now = now
+        # Also where nobody waits: it is here that Streamlit ends the run of a user who has left.
+        self._on_progress(now)
+        try:
+            yield
+        finally:
+            if self._place is not None:
+                self._place.close()
+                self._place = None
+
+
+def _answer_file(upload: Any, most: int, room: int, progress: Progress, turns: _Turns) -> _Kept:
     """Read a file, or every file of an archive, and answer the first ``most`` (1 or more) scans in it.
 
     Pictures of ``room`` slices of volumes are kept.
     """
-    found = read_all(upload.getvalue(), upload.name, replace(limits(), max_files=most))
+    found = read_all(upload.getvalue(), upload.name, replace(limits(), max_files=most), turns)
     outcomes: list[Answer | ScanError] = []
     while True:
-        now = replace(progress, answered=len(outcomes))
-        # Also where nobody waits: it is here that Streamlit ends the run of a user who has left.
-        on_progress(now)
-        with server.turn(limits().max_pixels * 4, partial(_tell_place, on_progress, now)):
+        with turns.scan(replace(progress, answered=len(outcomes))):
             outcome = next(found, None)
             if outcome is None or len(outcomes) == most:
                 return _Kept(outcomes, cut=outcome is not None)
-            if isinstance(outcome, Scan):
+            if isinstance(outcome, ScanError):
+                outcomes.append(outcome)
+            else:
                 left = room - _count_slices(outcomes)
                 outcomes.append(_answer(outcome, f"{upload.file_id}-{len(outcomes)}", left))
-            else:
-                outcomes.append(outcome)
-
-
-def _tell_place(on_progress: Callable[[Progress], object], now: Progress, ahead: int) -> None:
-    on_progress(replace(now, ahead=ahead))
 
 
 def _count_slices(outcomes: Iterable[Answer | ScanError]) -> int:

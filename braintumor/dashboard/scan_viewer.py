@@ -18,7 +18,7 @@ from braintumor.dashboard.answers import MOST_SLICES_KEPT, Answer, predictor
 from braintumor.dashboard.escaping import plain
 from braintumor.explanation import METHODS, ExplanationError, explain_apart, methods_for
 from braintumor.inference import Prediction
-from braintumor.reports import DECISION_WORDS, UNDONE_WORDS, mask_file, mask_name, percent, stated
+from braintumor.reports import DECISION_WORDS, NOTE_WORDS, mask_file, mask_name, percent, stated
 from braintumor.scans import Prepared, place_on_scan
 from braintumor.segmentation import Measurements, draw_outline
 from braintumor.taxonomy import ANY_TUMOR, FINDING_TITLES, NO_TUMOR, TITLES
@@ -191,8 +191,8 @@ def _show_pictures(answer: Answer, finding: str) -> None:
     number = prediction.slice_number
     if len(prediction.slices) > 1:
         number = _choose_slice(answer)
-    if prediction.undone:
-        st.caption(" ".join(UNDONE_WORDS[what] for what in dict.fromkeys(prediction.undone)))
+    if prediction.notes:
+        st.caption(" ".join(NOTE_WORDS[note] for note in prediction.notes))
     left, right = st.columns(2, gap="medium")
     with left:
         _show_outline(answer, number)

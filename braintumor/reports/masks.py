@@ -36,7 +36,7 @@ def mask_file(prediction: Prediction) -> bytes:
         raise ValueError(f"{prediction.bundle} gives no mask")
     if len(mask) == 1:
         return mask_png(mask[0])
-    return mask_nifti(mask, prediction.affine, prediction.spacing, prediction.turn)
+    return mask_nifti(mask, prediction.placement)
 
 
 def masks_zip(answers: Iterable[Answered]) -> bytes:

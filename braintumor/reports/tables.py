@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from braintumor.evaluation.metrics import PROBABILITIES
-from braintumor.inference import Prediction
+from braintumor.inference import ORIENTATION_ASSUMED, SIZE_UNKNOWN, Prediction
 from braintumor.scans import BACKGROUND, FRAME, INVERTED, OUTLIERS, ScanError
 from braintumor.segmentation import Measurements
 from braintumor.taxonomy import CLASSES, FINDING_TITLES, NO_TUMOR
@@ -14,13 +14,16 @@ from braintumor.taxonomy import CLASSES, FINDING_TITLES, NO_TUMOR
 Answered = tuple[Prediction, Measurements | None]
 """A scan's answer and what its mask measures, which nothing here measures again."""
 
-UNDONE_WORDS = {
+NOTE_WORDS = {
+    ORIENTATION_ASSUMED: "The file does not say how its axes lie in the patient; the usual orientation is assumed, so "
+    "left and right, up and down may be wrong.",
+    SIZE_UNKNOWN: "The file does not say how large its voxels are, so nothing is given in millimeters or milliliters.",
     INVERTED: "The picture looks like a negative and was inverted before it was judged.",
     FRAME: "A frame around the picture was left out before it was judged.",
     BACKGROUND: "The background was made dark before the scan was judged.",
     OUTLIERS: "A few values far above all others were cut off before the scan was judged.",
 }
-"""What was changed in a scan before it was judged, see ``scans.restore``, as sentences for a reader."""
+"""How a scan was taken, and what was changed in it before it was judged, see ``Prediction.notes``, as sentences."""
 
 DECISION_WORDS = {"tumor": "Tumor", "no_tumor": FINDING_TITLES[NO_TUMOR], "refer": "Refer to a reader"}
 MEASURES = ("lesions", "area_mm2", "head_share", "largest_diameter_mm", "largest_diameter_head", "volume_ml")
@@ -33,6 +36,7 @@ COLUMNS = (
     *PROBABILITIES,
     *MEASURES,
     "reasons",
+    "notes",
     "error",
     "seconds",
     "bundle",
@@ -114,6 +118,7 @@ def _answered(prediction: Prediction, measured: Measurements | None) -> dict[str
         },
         **{name: getattr(measured, name) if given and measured else None for name in MEASURES},
         "reasons": " ".join(prediction.reasons),
+        "notes": " ".join(NOTE_WORDS[note] for note in prediction.notes),
         "error": "",
         "seconds": prediction.seconds,
         "bundle": prediction.bundle,
@@ -127,6 +132,7 @@ def _failed(error: ScanError) -> dict[str, object]:
         "decision": "Not readable",
         "finding": "",
         "reasons": "",
+        "notes": "",
         "error": str(error),
         "bundle": "",
     }

@@ -2,6 +2,7 @@
 
 from braintumor.scans.archive import expand
 from braintumor.scans.fitness import several_heads
+from braintumor.scans.limits import DEFAULT_LIMITS, Limits, PixelBudget
 from braintumor.scans.preprocessing import (
     PREPROCESSING,
     CoarseHead,
@@ -13,10 +14,11 @@ from braintumor.scans.preprocessing import (
     prepare,
     prepare_outline,
 )
-from braintumor.scans.reading import DEFAULT_LIMITS, Limits, read, read_all, survey, walk
+from braintumor.scans.reading import read, read_all, survey, walk
 from braintumor.scans.restoring import BACKGROUND, FRAME, INVERTED, OUTLIERS, Restored, restore
 from braintumor.scans.sample import phantom
-from braintumor.scans.scan import Scan, ScanError, safe_name
+from braintumor.scans.scan import Placement, Scan, ScanError, safe_name
+from braintumor.scans.volumes import in_file_axes
 
 __all__ = [
     "BACKGROUND",
@@ -27,12 +29,15 @@ __all__ = [
     "PREPROCESSING",
     "CoarseHead",
     "Limits",
+    "PixelBudget",
+    "Placement",
     "Prepared",
     "Restored",
     "Scan",
     "ScanError",
     "coarse_head",
     "expand",
+    "in_file_axes",
     "in_window",
     "largest_region",
     "phantom",

@@ -51,6 +51,8 @@ def expand(
         if not isinstance(outcome, ScanError):
             left -= len(outcome[1])
         yield outcome
+        # Else it would be held while the next one is unpacked.
+        del outcome
     if len(members) > max_files:
         yield ScanError(
             f"This archive holds {len(members)} files; the first {max_files} were taken.",

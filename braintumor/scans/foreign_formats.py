@@ -4,6 +4,7 @@ from pathlib import PurePosixPath
 
 _CONVERT = "Convert the volume to NIfTI (.nii.gz) and try again."
 _EXPORT = "Export the slice as PNG or JPEG and try again."
+_UNPACK = "Unpack the picture, or convert the volume to NIfTI, and try again."
 _DOWNLOAD = "Download or copy the scan itself again."
 _LOOKED_AT = 512
 _PRINTABLE = frozenset(range(32, 127)) | frozenset(b"\t\n\r\f")
@@ -12,7 +13,7 @@ _MARKS = {
     b"ObjectType": ("MetaImage volumes cannot be read.", _CONVERT),
     b"NDims": ("MetaImage volumes cannot be read.", _CONVERT),
     b"NRRD000": ("NRRD volumes cannot be read.", _CONVERT),
-    b"\x1f\x8b": ("Of files packed with gzip only NIfTI volumes can be read.", _EXPORT),
+    b"\x1f\x8b": ("Of files packed with gzip only NIfTI and FreeSurfer volumes can be read.", _UNPACK),
     b"%PDF-": ("This is a PDF document, not a picture.", _EXPORT),
     b"version https://git-lfs": (
         "This is a Git LFS pointer, a text that stands for the scan.",
@@ -24,13 +25,11 @@ _MARKS = {
 def refusal(data: bytes, name: str) -> tuple[str, str] | None:
     """Give the reason and the next step for a file of a known kind that cannot be read, None for any other file.
 
-    Content decides; FreeSurfer's volumes and bare voxels, which have no mark of their own, are known by ``name``.
+    Content decides; bare voxels, which have no mark of their own, are known by ``name``.
     """
     if _is_dicom(data):
         return "DICOM files cannot be read yet.", _EXPORT
     suffix = PurePosixPath(name).suffix.lower()
-    if suffix == ".mgz":
-        return "FreeSurfer volumes cannot be read.", _CONVERT
     for mark, said in _MARKS.items():
         if data.startswith(mark):
             return said

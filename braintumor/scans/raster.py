@@ -2,12 +2,16 @@
 
 import io
 import warnings
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
-from braintumor.scans.scan import Scan, ScanError
+from braintumor.scans.grayscale import depth, to_gray
+from braintumor.scans.limits import Limits, PixelBudget
+from braintumor.scans.scan import Scan, ScanError, fill_missing
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
@@ -15,25 +19,23 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", 
 warnings.filterwarnings("ignore", module="PIL")
 
 _SMALLEST_SIDE = 16
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 _EXPORT = "Export it again as PNG or JPEG and try once more."
 
 
-def read_raster(data: bytes, source: str, sha256: str, max_pixels: int, max_slices: int) -> Scan:
+def read_raster(data: bytes, source: str, sha256: str, limits: Limits, budget: PixelBudget) -> Scan:
     """Read a picture as a scan: one slice, or one for each page of a TIFF file and each frame of an animation.
 
-    Grey values keep the file's range (0 to 255, 0 to 65535, or floats); color turns to luminance (ITU-R BT.601);
-    transparent parts turn black; EXIF rotation is applied. Raises ``ScanError`` when the bytes are no such picture, are
-    damaged, or hold more than ``max_slices`` or, over all of them, ``max_pixels``.
+    Gray values keep the file's range (0 to 255, 0 to 65535, or floats); color turns to luminance (ITU-R BT.601);
+    transparent parts turn black; EXIF rotation is applied; what is no number becomes the lowest value there is. A
+    picture that an animation shows only where it cannot run is no slice of it. Raises ``ScanError`` when the bytes are
+    no such picture, are damaged, hold more than ``max_slices`` or, over all slices, ``max_pixels`` of ``limits``, or
+    more than is left of ``budget``.
     """
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-        _check_size(image.size, max_pixels, source)
-        image.load()
-        bits = 32 if image.mode in ("I", "F") else 16 if image.mode.startswith("I;16") else 8
-        color = _is_colored(image)
-        slices = _slices(image, max_pixels, max_slices, source)
-    except ScanError:
+        pixels, facts = _read(data, limits, budget)
+        return Scan(fill_missing(pixels), source, sha256, facts=facts)
+    except ScanError as error:
+        error.source = source
         raise
     except (Image.DecompressionBombError, MemoryError):
         raise _too_large(source) from None
@@ -42,70 +44,52 @@ def read_raster(data: bytes, source: str, sha256: str, max_pixels: int, max_slic
     # Decoders of six formats raise nearly every built-in exception on damaged input.
     except Exception:
         raise ScanError("This picture is damaged or cut short.", _EXPORT, source) from None
-    if not np.isfinite(slices).all():
-        raise ScanError("This picture holds values that are no numbers.", _EXPORT, source)
-    facts: dict[str, str | int | float | bool] = {"format": str(image.format), "bits": bits, "color": color}
-    return Scan(slices, source, sha256, facts=facts)
 
 
-def _slices(image: Image.Image, max_pixels: int, max_slices: int, source: str) -> NDArray[np.float32]:
-    pages: list[NDArray[np.float32]] = []
-    left = max_pixels
+def _read(
+    data: bytes, limits: Limits, budget: PixelBudget
+) -> tuple[NDArray[np.float32], dict[str, str | int | float | bool]]:
+    image = _open(data)
+    twin = cache(partial(_open, data))
+    facts: dict[str, str | int | float | bool] = {}
+    slices: list[NDArray[np.float32]] = []
+    left = limits.max_pixels
+    first = 1 if getattr(image, "default_image", False) else 0
     # How many there are is found by walking: a small file may claim thousands of pages, and to count is to visit all.
-    for page in range(max_slices + 1):
+    for page in range(first, first + limits.max_slices + 1):
         try:
             image.seek(page)
         except EOFError:
             break
-        if page == max_slices:
-            raise ScanError(
-                f"This file holds more than {max_slices} pictures.", "Save fewer of them in one file.", source
-            )
+        if len(slices) == limits.max_slices:
+            reason = f"This file holds more than {limits.max_slices} pictures."
+            raise ScanError(reason, "Save fewer of them in one file.")
+        _check_size(image.size, left)
         left -= image.width * image.height
-        if left < 0:
-            raise _too_large(source)
-        pages.append(_to_grey(ImageOps.exif_transpose(image)))
-    if len({page.shape for page in pages}) > 1:
-        raise ScanError("The pages of this file differ in size.", "Save each as a file of its own.", source)
-    return np.stack(pages)
+        budget.take(image.width * image.height)
+        bits = depth(image)
+        gray, color = to_gray(image, twin)
+        facts = facts or {"format": str(image.format), "bits": bits, "color": color}
+        slices.append(gray)
+    if len({gray.shape for gray in slices}) > 1:
+        raise ScanError("The pages of this file differ in size.", "Save each as a file of its own.")
+    return slices[0][np.newaxis] if len(slices) == 1 else np.stack(slices), facts
 
 
-def _check_size(size: tuple[int, int], max_pixels: int, source: str) -> None:
+def _open(data: bytes) -> ImageFile:
+    return Image.open(io.BytesIO(data), formats=FORMATS)
+
+
+def _check_size(size: tuple[int, int], max_pixels: int) -> None:
     width, height = size
     if width * height > max_pixels:
-        raise _too_large(source)
+        raise _too_large()
     if min(size) < _SMALLEST_SIDE:
         raise ScanError(
             f"This picture is {width} × {height} pixels, too small to show a brain.",
             f"Use one of at least {_SMALLEST_SIDE} pixels a side.",
-            source,
         )
 
 
-def _too_large(source: str) -> ScanError:
+def _too_large(source: str = "") -> ScanError:
     return ScanError("This picture has more pixels than are accepted.", "Make it smaller and try again.", source)
-
-
-def _to_grey(image: Image.Image) -> NDArray[np.float32]:
-    if image.mode.startswith("I") or image.mode == "F":
-        return np.asarray(image, dtype=np.float32)
-    if image.mode == "1":
-        image = image.convert("L")
-    if image.mode in ("L", "RGB") and not image.has_transparency_data:
-        values = np.asarray(image, dtype=np.float32)
-        return values if values.ndim == 2 else values @ _LUMA
-    if image.has_transparency_data:
-        rgba = np.asarray(image.convert("RGBA"), dtype=np.float32)
-        shown: NDArray[np.float32] = (rgba[..., :3] @ _LUMA) * (rgba[..., 3] / np.float32(255))
-        return shown
-    return np.asarray(image.convert("RGB"), dtype=np.float32) @ _LUMA
-
-
-def _is_colored(image: Image.Image) -> bool:
-    """Tell whether a noticeable part of the picture has a hue, as a photograph has and a grey scan has not."""
-    if image.mode not in ("RGB", "RGBA", "P", "CMYK", "YCbCr"):
-        return False
-    small = image.convert("RGB").resize((64, 64), Image.Resampling.NEAREST)
-    values = np.asarray(small, dtype=np.int16)
-    spread = values.max(axis=-1) - values.min(axis=-1)
-    return bool((spread > 40).mean() > 0.2)

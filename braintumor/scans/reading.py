@@ -2,37 +2,22 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from braintumor.scans import archive, foreign_formats, nifti, raster
+from braintumor.scans import archive, foreign_formats, raster, volumes
+from braintumor.scans.limits import DEFAULT_LIMITS, Limits, PixelBudget
 from braintumor.scans.scan import Scan, ScanError, safe_name
 
 _NOTES = frozenset({".csv", ".json", ".md", ".tsv", ".txt", ".xml", ".yaml"})
-SUFFIXES = raster.SUFFIXES | nifti.SUFFIXES | {".zip"}
+SUFFIXES = raster.SUFFIXES | volumes.SUFFIXES | {".zip"}
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What is accepted: bytes a file, files a ZIP archive, pixels a picture or slice, bytes an archive unpacks to.
+def read(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS, budget: PixelBudget | None = None) -> Scan:
+    """Read one file's bytes; raises ``ScanError`` with the reason and what to do next.
 
-    ``max_voxels`` bounds a volume, whatever its file was packed to; as float32 that many take 4 bytes each.
-    ``max_slices`` bounds the slices of a volume and the pages or frames of a picture.
+    ``budget`` is that of the upload to which the file belongs, the file's own where there is none.
     """
-
-    max_bytes: int = 50 * 2**20
-    max_files: int = 200
-    max_pixels: int = 25_000_000
-    max_archive_bytes: int = 500 * 2**20
-    max_voxels: int = 64_000_000
-    max_slices: int = 1024
-
-
-DEFAULT_LIMITS = Limits()
-
-
-def read(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS) -> Scan:
-    """Read one file's bytes; raises ``ScanError`` with the reason and what to do next."""
     name = safe_name(source)
     if not data:
         raise ScanError("This file is empty.", "Check that it was saved or copied in full.", name)
@@ -41,34 +26,41 @@ def read(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS) -> Scan:
             f"This file is larger than {limits.max_bytes // 2**20} MB.", "Make it smaller and try again.", name
         )
     sha256 = hashlib.sha256(data).hexdigest()
-    if nifti.is_nifti(data):
-        return nifti.read_nifti(data, name, sha256, limits.max_pixels, limits.max_voxels, limits.max_slices)
+    budget = budget or PixelBudget(limits.max_total_pixels)
+    if volumes.is_volume(data):
+        return volumes.read_volume(data, name, sha256, limits, budget)
     if refused := foreign_formats.refusal(data, name):
         raise ScanError(*refused, name)
-    return raster.read_raster(data, name, sha256, limits.max_pixels, limits.max_slices)
+    return raster.read_raster(data, name, sha256, limits, budget)
 
 
-def read_all(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS) -> Iterator[Scan | ScanError]:
-    """Read one file, or every file of a ZIP archive; a failure is yielded and never ends the others."""
+def read_all(
+    data: bytes, source: str, limits: Limits = DEFAULT_LIMITS, budget: PixelBudget | None = None
+) -> Iterator[Scan | ScanError]:
+    """Read one file, or every file of a ZIP archive; a failure is yielded and never ends the others.
+
+    Each is read when it is asked for, and nothing of it is kept here. ``budget`` is shared by the files of an upload;
+    without one it is that of this file or archive.
+    """
+    budget = budget or PixelBudget(limits.max_total_pixels)
+    members: Iterator[tuple[str, bytes] | ScanError] = iter([(source, data)])
     if archive.is_archive(data):
-        members: Iterable[tuple[str, bytes] | ScanError] = archive.expand(
+        members = archive.expand(
             data,
             safe_name(source),
             max_files=limits.max_files,
             max_bytes=limits.max_bytes,
             max_total_bytes=limits.max_archive_bytes,
         )
-    else:
-        members = [(source, data)]
-    for member in members:
-        if isinstance(member, ScanError):
-            yield member
-            continue
-        name, content = member
-        try:
-            yield read(content, name, limits)
-        except ScanError as error:
-            yield error
+    # A name bound here would keep a member and its scan while the next one is read.
+    return map(partial(_outcome, limits=limits, budget=budget), members)
+
+
+def _outcome(member: tuple[str, bytes] | ScanError, limits: Limits, budget: PixelBudget) -> Scan | ScanError:
+    try:
+        return member if isinstance(member, ScanError) else read(member[1], member[0], limits, budget)
+    except ScanError as error:
+        return error
 
 
 def survey(folder: Path) -> tuple[list[Path], list[Path]]:

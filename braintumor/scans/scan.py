@@ -22,6 +22,19 @@ class ScanError(Exception):
 
 
 @dataclass(frozen=True)
+class Placement:
+    """How a volume's file lays out its voxels, for a mask to be laid out alike.
+
+    ``header`` is a NIfTI header, of version 1 or 2, with the file's shape, voxel size and place in space, each as far
+    as the file gives it, and nothing else. ``turn`` is nibabel's orientation, (axis, direction) for each axis of the
+    file, that made (slice, row, column) of them.
+    """
+
+    header: bytes
+    turn: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
 class Scan:
     """One picture or volume as it was stored.
 
@@ -30,8 +43,8 @@ class Scan:
     the DICOM code ("MR") or None. ``facts`` holds what else the file tells (format, bits, color). ``source`` is a
     name safe to show; ``sha256`` identifies the bytes. ``affine`` is the 4 × 4 matrix, row by row, that takes
     (slice, row, column, 1) to the patient's space in millimeters (RAS+: to the right, to the front, up), or None where
-    the file does not place its pixels. ``turn`` is nibabel's orientation, (axis, direction) for each axis of the file,
-    that made (slice, row, column) of a file's own axes, or None where they are as they were. Raises ``ValueError`` for
+    the file does not place its pixels. ``placement`` is how a volume's file lays them out, None of pictures. Raises
+    ``ValueError`` for
     pixels of another shape, of another type or not finite, and for an affine that is no finite 4 × 4 matrix.
     """
 
@@ -42,14 +55,15 @@ class Scan:
     modality: str | None = None
     facts: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     affine: tuple[tuple[float, ...], ...] | None = None
-    turn: tuple[tuple[int, int], ...] | None = None
+    placement: Placement | None = None
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or 0 in self.pixels.shape:
             raise ValueError(f"pixels have shape {self.pixels.shape}; expected (slices, height, width)")
         if self.pixels.dtype != np.float32:
             raise ValueError(f"pixels are {self.pixels.dtype}; expected float32")
-        if not np.isfinite(self.pixels).all():
+        # Slice by slice, since a mask of all would add a quarter to the memory of a volume.
+        if not all(np.isfinite(layer).all() for layer in self.pixels):
             raise ValueError("pixels hold values that are not finite")
         if self.spacing is not None and not all(0 < value < np.inf for value in self.spacing):
             raise ValueError(f"spacing is {self.spacing}; every value must be above 0 mm")
@@ -63,6 +77,19 @@ class Scan:
         """Slices, height and width in pixels."""
         slices, height, width = self.pixels.shape
         return slices, height, width
+
+
+def fill_missing(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Put the lowest value there is where pixels, (slices, height, width), are not finite, in place; give them back.
+
+    Raises ``ScanError`` where none is finite.
+    """
+    lowest = min(float(np.min(layer, where=np.isfinite(layer), initial=np.inf)) for layer in pixels)
+    if lowest == np.inf:
+        raise ScanError("This file holds no values that are numbers.", "Export it again and try once more.")
+    for layer in pixels:
+        layer[~np.isfinite(layer)] = lowest
+    return pixels
 
 
 def safe_name(name: str) -> str:

@@ -1,15 +1,17 @@
 """From a map of tumor probabilities to a mask on the scan, and the mask as a file."""
+# mypy: allow-untyped-calls
+# nibabel annotates few of its functions.
 
 import gzip
 import io
+import math
 
 import numpy as np
-import numpy.typing as npt
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from braintumor.scans import Prepared, place_on_scan
+from braintumor.scans import Placement, Prepared, in_file_axes, place_on_scan
 
 # The square is about as long as the head, so this is a patch of some 4 mm a side: less than one cell of a map of
 # 44 x 44, and too little to tell a lesion from noise in the map.
@@ -18,6 +20,7 @@ _SMALLEST_REGION = 0.0005
 _LEAST_THRESHOLD, _HIGHEST_THRESHOLD = 0.1, 0.5
 _EIGHT_NEIGHBORS = np.ones((3, 3), dtype=bool)
 _LONGEST_NIFTI_AXIS = 32_767
+_NO_EXTENSION = bytes(4)
 
 
 def dice_threshold(tumor_map: NDArray[np.float32]) -> float:
@@ -65,43 +68,32 @@ def mask_png(mask: NDArray[np.bool_]) -> bytes:
     return file.getvalue()
 
 
-def mask_nifti(
-    mask: NDArray[np.bool_],
-    affine: npt.ArrayLike | None = None,
-    spacing: tuple[float, float, float] | None = None,
-    turn: npt.ArrayLike | None = None,
-) -> bytes:
-    """Write a mask, bool (slices, height, width), as a gzipped NIfTI-1 file (.nii.gz) of uint8, 1 inside.
+def mask_nifti(mask: NDArray[np.bool_], placement: Placement | None = None) -> bytes:
+    """Write a mask, bool (slices, height, width), as a gzipped NIfTI file (.nii.gz) of uint8, 1 inside.
 
-    The file's axes are slice, row and column, as in the array, or those of the volume that ``turn``, nibabel's
-    orientation (3, 2), made them of: then it has the volume's own shape and place, voxel by voxel. ``affine`` (4, 4)
-    takes an index of the array to millimeters, right, anterior and superior; without one ``spacing``, (slice, row,
-    column) in millimeters, is laid along the axes, or 1 mm where that is None too. The same mask gives the same bytes.
-    Raises ``ValueError`` for a mask of another shape or longer than 32767 along an axis, and for an affine that cannot
-    be inverted.
+    With the ``placement`` of its scan it is laid out as the scan's file, voxel by voxel: of the same shape, and with
+    the same voxel size, matrix, quaternion and codes, so that what the file leaves unknown stays unknown. Without one
+    its axes are slice, row and column, of no known size or place. The same mask gives the same bytes. Raises
+    ``ValueError`` for a mask of another shape than three axes, or than its placement's, or longer than 32767 along one.
     """
-    if mask.ndim != 3 or max(mask.shape) > _LONGEST_NIFTI_AXIS:
+    if mask.ndim != 3 or (placement is None and max(mask.shape) > _LONGEST_NIFTI_AXIS):
         raise ValueError(f"the mask has shape {mask.shape}; expected three axes of {_LONGEST_NIFTI_AXIS} at most")
-    to_space = np.diag([*(spacing or (1.0, 1.0, 1.0)), 1.0]) if affine is None else np.asarray(affine, np.float64)
-    _check_affine(to_space)
     # Only who downloads a mask waits for nibabel to load.
-    import nibabel
-    from nibabel.orientations import apply_orientation, inv_ornt_aff
+    from nibabel.nifti1 import Nifti1Header
+    from nibabel.nifti2 import Nifti2Header
 
-    voxels = mask.astype(np.uint8)
-    if turn is not None:
-        axes, directions = np.asarray(turn, int).T
-        back = np.stack([np.argsort(axes), directions[np.argsort(axes)]], axis=1)
-        to_space = to_space @ inv_ornt_aff(back, mask.shape)  # type: ignore[no-untyped-call]
-        voxels = apply_orientation(voxels, back)  # type: ignore[no-untyped-call]
-    image = nibabel.Nifti1Image(voxels, to_space)  # type: ignore[no-untyped-call]
-    image.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
+    voxels, header = mask, Nifti1Header()
+    if placement is None:
+        header.set_data_shape(mask.shape)
+    else:
+        voxels = in_file_axes(mask, placement.turn)
+        is_second = len(placement.header) == Nifti2Header.sizeof_hdr
+        header = (Nifti2Header if is_second else Nifti1Header)(placement.header, check=False)
+        if math.prod(header.get_data_shape()) != voxels.size:
+            raise ValueError(f"the mask has shape {mask.shape}, another than its scan's file")
+    header.set_data_dtype(np.uint8)
+    header["vox_offset"] = header.single_vox_offset
+    # Written by hand: nibabel would mend what the scan leaves unknown.
+    content = header.binaryblock + _NO_EXTENSION + voxels.astype(np.uint8).tobytes(order="F")
     # A time stamp would make every download differ.
-    return gzip.compress(image.to_bytes(), mtime=0)
-
-
-def _check_affine(affine: NDArray[np.float64]) -> None:
-    if affine.shape != (4, 4) or not np.isfinite(affine).all() or not np.array_equal(affine[3], (0, 0, 0, 1)):
-        raise ValueError("the affine must be 4 x 4 finite numbers with 0 0 0 1 below")
-    if np.linalg.matrix_rank(affine[:3, :3]) < 3:
-        raise ValueError("the affine cannot be inverted")
+    return gzip.compress(content, mtime=0)

@@ -1,13 +1,22 @@
 """Predictions made by hand, of a slice or of a volume."""
 
 import numpy as np
+from nibabel.nifti1 import Nifti1Header
 
 from braintumor.heatmaps import CellGrid
 from braintumor.inference import Prediction, SliceAnswer
-from braintumor.scans import phantom, prepare
+from braintumor.scans import Placement, phantom, prepare
 
 SPACING = (5.0, 0.5, 0.5)
-AFFINE = ((0.0, 0.0, -0.5, 9.0), (0.0, -0.5, 0.0, 8.0), (5.0, 0.0, 0.0, 7.0), (0.0, 0.0, 0.0, 1.0))
+AFFINE = ((-0.5, 0.0, 0.0, 9.0), (0.0, -0.5, 0.0, 8.0), (0.0, 0.0, 5.0, 7.0), (0.0, 0.0, 0.0, 1.0))
+
+
+def placement(shape):
+    """Give a NIfTI header for (slices, height, width), with columns, rows and slices along its axes."""
+    header = Nifti1Header()
+    header.set_data_shape(shape[::-1])
+    header.set_sform(AFFINE, 1)
+    return Placement(header.binaryblock, ((2, 1), (1, 1), (0, 1)))
 
 
 def answered(*arguments, **options):
@@ -36,8 +45,7 @@ def prediction(
         slices=tuple(SliceAnswer(p_tumor, shown, tumor_map if located else None) for p_tumor in p_tumors),
         shape=(len(p_tumors), 40, 40),
         spacing=SPACING if is_volume else None,
-        affine=AFFINE if is_volume else None,
-        turn=None,
+        placement=placement((len(p_tumors), 40, 40)) if is_volume else None,
         cam=np.zeros((2, 2, 4), np.float32),
         grid=CellGrid(8, 1.5, 4.0),
         threshold=0.5,

@@ -32,7 +32,7 @@ def test_the_mask_of_a_slice_is_a_picture_of_its_size():
 def test_the_mask_of_a_volume_lies_where_its_scan_does():
     made = prediction(p_tumors=(0.875, 0.1, 0.6))
     image = nibabel.Nifti1Image.from_bytes(gzip.decompress(mask_file(made)))
-    np.testing.assert_array_equal(np.asarray(image.dataobj) > 0, made.mask())
+    np.testing.assert_array_equal(np.asarray(image.dataobj).T > 0, made.mask())
     np.testing.assert_allclose(image.affine, AFFINE)
 
 

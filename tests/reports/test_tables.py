@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braintumor.reports import MEASURES, answers_csv, answers_table, guarded
+from braintumor.inference import ORIENTATION_ASSUMED, SIZE_UNKNOWN
+from braintumor.reports import MEASURES, NOTE_WORDS, answers_csv, answers_table, guarded
 from braintumor.reports.tables import COLUMNS, manifest_csv
-from braintumor.scans import ScanError
+from braintumor.scans import BACKGROUND, FRAME, INVERTED, ScanError
 from braintumor.segmentation import Measurements
 from tests.reports.made_predictions import answered, prediction
 
@@ -43,10 +44,29 @@ def test_columns_and_values_of_an_answer():
         "largest_diameter_mm": 24.5,
         "largest_diameter_head": 0.25,
         "reasons": "One reason. Another.",
+        "notes": "",
         "error": "",
         "seconds": 0.03125,
         "bundle": "squeezenet 1",
     }
+
+
+@pytest.mark.parametrize(
+    ("known", "notes"),
+    [
+        ({}, ()),
+        ({"oriented": False}, (ORIENTATION_ASSUMED,)),
+        ({"spacing": None}, (SIZE_UNKNOWN,)),
+        ({"oriented": False, "spacing": None}, (ORIENTATION_ASSUMED, SIZE_UNKNOWN)),
+        ({"undone": (FRAME, BACKGROUND, FRAME)}, (FRAME, BACKGROUND)),
+        ({"oriented": False, "undone": (INVERTED,)}, (ORIENTATION_ASSUMED, INVERTED)),
+    ],
+)
+def test_what_a_file_leaves_open_and_what_was_undone_is_said(known, notes):
+    made = replace(prediction(p_tumors=(0.875, 0.1)), **known)
+    assert made.notes == notes
+    row = answers_table([(made, None)]).iloc[0]
+    assert row["notes"] == " ".join(NOTE_WORDS[note] for note in notes)
 
 
 def test_what_is_no_brain_scan_has_no_numbers_that_could_pass_for_an_answer():

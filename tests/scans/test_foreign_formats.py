@@ -17,7 +17,7 @@ CONVERT, EXPORT, DOWNLOAD = "NIfTI", "PNG", "ownload"
         (b"ObjectType = Image\nNDims = 3\n" + bytes(40), "brain.mha", CONVERT),
         (b"NRRD0004\n# a comment\n" + bytes(40), "brain.nrrd", CONVERT),
         (gzip.compress(bytes(400), mtime=0), "brain.mgz", CONVERT),
-        (gzip.compress(bytes(400), mtime=0), "brain.gz", EXPORT),
+        (gzip.compress(bytes(400), mtime=0), "brain.gz", CONVERT),
         (bytes(range(256)) * 4, "brain.img", CONVERT),
         (b"%PDF-1.7\n", "report.png", EXPORT),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "brain.nii.gz", "git lfs pull"),

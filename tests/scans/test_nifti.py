@@ -30,7 +30,7 @@ ALL_WAYS = [
     for signs in itertools.product(*order)
 ]  # fmt: skip
 
-DAMAGED = "This NIfTI volume is damaged or cut short."
+DAMAGED = "This volume is damaged or cut short."
 TOO_LARGE = "This volume has more voxels than are accepted."
 NO_VOLUME = "This NIfTI file holds no volume."
 NOWHERE = "This volume does not say how it lies in space."
@@ -38,10 +38,10 @@ QUATERNION = "This volume's orientation is given by a quaternion that is not of 
 PAIR = "This is the header of a NIfTI or Analyze pair."
 COLORS = "This volume holds colors, not grey values."
 COMPLEX = "This volume holds complex numbers."
-NO_NUMBERS = "This volume holds no values that are numbers."
+NO_NUMBERS = "This file holds no values that are numbers."
 OTHER_TYPE = "The type of this volume's values cannot be read."
 NOT_A_PICTURE = "This file is not a picture that can be read."
-ONLY_NIFTI = "Of files packed with gzip only NIfTI volumes can be read."
+ONLY_NIFTI = "Of files packed with gzip only NIfTI and FreeSurfer volumes can be read."
 
 
 def _file(values=VALUES, affine=None, kind=nibabel.Nifti1Image, **fields):

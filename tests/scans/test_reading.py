@@ -1,13 +1,15 @@
 import gzip
 import io
+import weakref
 import zipfile
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
 
-from braintumor.scans import DEFAULT_LIMITS, Limits, Scan, ScanError, phantom, read, read_all, walk
+from braintumor.scans import DEFAULT_LIMITS, Limits, PixelBudget, Scan, ScanError, phantom, read, read_all, walk
 
 
 def _png(size=32, value=None):
@@ -29,6 +31,8 @@ PNG = _png()
 DICOM = bytes(128) + b"DICM" + bytes(100)
 MEBIBYTE = Limits(max_bytes=2**20)
 NOT_A_PICTURE = "This file is not a picture that can be read."
+ONLY_VOLUMES = "Of files packed with gzip only NIfTI and FreeSurfer volumes can be read."
+UNPACK = "Unpack the picture, or convert the volume to NIfTI, and try again."
 EXPORT_SLICE = "Export the slice as PNG or JPEG and try again."
 EXPORT = "Export it again as PNG or JPEG and try once more."
 
@@ -42,7 +46,7 @@ EXPORT = "Export it again as PNG or JPEG and try once more."
         (DICOM, DEFAULT_LIMITS, "DICOM files cannot be read yet.", EXPORT_SLICE),
         (b"%PDF-1.7\n", DEFAULT_LIMITS, "This is a PDF document, not a picture.", EXPORT_SLICE),
         (DICOM[:131], DEFAULT_LIMITS, NOT_A_PICTURE, EXPORT),
-        (gzip.compress(PNG), DEFAULT_LIMITS, "Of files packed with gzip only NIfTI volumes can be read.", EXPORT_SLICE),
+        (gzip.compress(PNG), DEFAULT_LIMITS, ONLY_VOLUMES, UNPACK),
         (_zip(a=PNG), DEFAULT_LIMITS, NOT_A_PICTURE, EXPORT),
         (
             PNG,
@@ -107,6 +111,53 @@ def test_an_archive_may_be_larger_than_one_file():
     data = _zip(**{"a.png": PNG, "b.png": PNG, "c.png": PNG})
     assert len(data) > limits.max_bytes
     assert all(isinstance(item, Scan) for item in read_all(data, "upload.zip", limits))
+
+
+def _nifti(shape):
+    return nibabel.Nifti1Image(np.ones(shape, np.uint8), np.diag([1, 1, 4, 1])).to_bytes()
+
+
+def _tiff(count):
+    stream = io.BytesIO()
+    pages = [Image.fromarray(phantom(32, seed=number)) for number in range(count)]
+    pages[0].save(stream, "TIFF", save_all=True, append_images=pages[1:])
+    return stream.getvalue()
+
+
+FILES = {"a.png": PNG, "b.nii": _nifti((32, 32, 3)), "c.tif": _tiff(2), "d.png": PNG}  # of 1, 3, 2 and 1 times 32 × 32
+
+
+@pytest.mark.parametrize(
+    ("most", "read_ones"),
+    # Of the TIFF file the first page is taken before the second is refused.
+    [(7, "abcd"), (6, "abc"), (5, "ab"), (4, "ab"), (3, "ac"), (2, "a"), (1, "a"), (0, "")],
+)
+def test_files_past_the_bound_of_an_upload_are_refused_and_the_others_read(most, read_ones):
+    outcomes = read_all(_zip(**FILES), "upload.zip", Limits(max_total_pixels=most * 32 * 32))
+    found = [(item.source.removeprefix("upload.zip/")[0], isinstance(item, Scan)) for item in outcomes]
+    assert found == [(name, name in read_ones) for name in "abcd"]
+
+
+def test_files_of_an_upload_share_its_budget():
+    budget = PixelBudget(2 * 32 * 32)
+    outcomes = [outcome for name in "abc" for outcome in read_all(PNG, f"{name}.png", budget=budget)]
+    assert [isinstance(outcome, Scan) for outcome in outcomes] == [True, True, False]
+
+
+def test_what_is_past_the_bound_is_never_decoded():
+    damaged = _png(size=64)[:200]
+    (refused,) = read_all(damaged, "x.png", Limits(max_total_pixels=64 * 64 - 1))
+    assert refused.hint == "Upload the rest on its own."
+
+
+def test_what_was_read_is_let_go_before_the_next_is():
+    found = read_all(_zip(**{"a.png": _png(value=1), "b.png": _png(value=2), "c.png": _png(value=3)}), "upload.zip")
+    before = None
+    for outcome in found:
+        assert before is None or before() is None
+        before = weakref.ref(outcome.pixels)
+        del outcome
+    assert before() is None
 
 
 def test_walk_takes_folders_in_order_and_files_at_their_word(tmp_path):

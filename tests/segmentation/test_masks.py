@@ -140,32 +140,20 @@ def test_png_holds_the_mask_and_nothing_else(shape):
 
 
 MASK = np.random.default_rng(1).random((3, 5, 7)) < 0.4
-# Slices to the head, rows to the back, columns to the patient's left, tilted a little.
-OBLIQUE = np.array([[0.0, 0.1, -0.9, 80.0], [0.2, -0.8, 0.1, 90.0], [4.9, 0.1, 0.0, -40.0], [0, 0, 0, 1]])
+# Columns to the patient's left, rows to the back, slices to the head, tilted a little.
+OBLIQUE = np.array([[-0.9, 0.1, 0.0, 80.0], [0.1, -0.8, 0.2, 90.0], [0.0, 0.1, 4.9, -40.0], [0, 0, 0, 1]])
+PLACE = [
+    *("pixdim", "xyzt_units", "qform_code", "sform_code", "srow_x", "srow_y", "srow_z"),
+    *("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
+]
 
 
-def test_nifti_keeps_voxels_and_where_they_lie():
-    image = loaded(mask_nifti(MASK, OBLIQUE))
+def test_nifti_without_a_placement_is_of_no_known_size_or_place():
+    image = loaded(mask_nifti(MASK))
+    np.testing.assert_array_equal(np.asarray(image.dataobj), MASK)
     assert image.get_data_dtype() == np.uint8
-    assert image.header.get_xyzt_units()[0] == "mm"
-    np.testing.assert_array_equal(np.asarray(image.dataobj), MASK.astype(np.uint8))
-    np.testing.assert_allclose(image.affine, OBLIQUE, atol=1e-5)
-    np.testing.assert_allclose(image.affine @ (2, 4, 6, 1), OBLIQUE @ (2, 4, 6, 1), atol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("affine", "spacing", "expected"),
-    [
-        (None, (5.0, 0.5, 0.25), (5, 0.5, 0.25)),
-        (None, None, (1, 1, 1)),
-        (np.diag([2.0, 3.0, 4.0, 1.0]), (9.0, 9.0, 9.0), (2, 3, 4)),
-    ],
-    ids=["spacing", "nothing", "affine before spacing"],
-)
-def test_nifti_without_an_affine_has_the_spacing_along_its_axes(affine, spacing, expected):
-    image = loaded(mask_nifti(MASK, affine, spacing))
-    np.testing.assert_allclose(image.affine, np.diag([*expected, 1]))
-    np.testing.assert_allclose(image.header.get_zooms(), expected)
+    header = image.header
+    assert (header["sform_code"], header["qform_code"], header.get_xyzt_units()) == (0, 0, ("unknown", "unknown"))
 
 
 @pytest.mark.parametrize("directions", ["RAS", "LPS", "SPL", "AIL", "PIR", "LAI"])
@@ -178,34 +166,67 @@ def test_the_mask_of_a_turned_volume_fits_it_voxel_by_voxel(directions):
     drawn = np.random.default_rng(2).random(shape) < 0.3
     stored = nibabel.Nifti1Image(drawn.astype(np.float32), affine)
     scan = read(gzip.compress(stored.to_bytes()), "volume.nii.gz")
-    image = loaded(mask_nifti(scan.pixels > 0.5, scan.affine, scan.spacing, scan.turn))
+    image = loaded(mask_nifti(scan.pixels > 0.5, scan.placement))
     np.testing.assert_array_equal(np.asarray(image.dataobj), drawn)
     np.testing.assert_allclose(image.affine, affine, atol=1e-4)
 
 
+def _with_header(shape=(20, 24, 18), kind=nibabel.Nifti1Image, **fields):
+    """A scan whose file has these fields in its header, and that header."""
+    image = kind(np.arange(np.prod(shape), dtype=np.int32).reshape(shape), OBLIQUE)
+    header = image.header.copy()
+    for name, value in {"descrip": b"Jane Doe", **fields}.items():
+        header[name] = value
+    header["vox_offset"] = header.single_vox_offset
+    data = header.binaryblock + bytes(4) + np.asarray(image.dataobj).tobytes(order="F")
+    return read(data, "head.nii"), header
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"sform_code": 1, "qform_code": 4},
+        {"sform_code": 0, "qform_code": 1},
+        {"sform_code": 3, "qform_code": 0},
+        {"sform_code": 0, "qform_code": 0},
+        {"sform_code": 0, "qform_code": 0, "pixdim": [1, 0, 0, 0, 0, 0, 0, 0]},
+        {"sform_code": 1, "qform_code": 1, "srow_x": 0, "srow_y": 0, "srow_z": 0},
+        {"xyzt_units": 3},
+        {"xyzt_units": 0},
+        {"kind": nibabel.Nifti2Image, "sform_code": 1, "qform_code": 2},
+        {"shape": (1, 20, 24, 18)},
+        {"shape": (20, 24, 18, 1)},
+        {"shape": (20, 24)},
+    ],
+)
+def test_a_mask_says_of_its_place_what_its_scan_says_and_no_more(fields):
+    scan, header = _with_header(**fields)
+    data = gzip.decompress(mask_nifti(scan.pixels > 5, scan.placement))
+    written = type(header)(data[: header.sizeof_hdr], check=False)
+    for name in PLACE:
+        np.testing.assert_array_equal(written[name], header[name], err_msg=name)
+    assert written.get_data_shape() == header.get_data_shape()
+    assert not bytes(written["descrip"]).strip(b"\0")
+    stored = np.frombuffer(data[header.single_vox_offset :], np.uint8)
+    np.testing.assert_array_equal(stored, np.ravel(np.arange(stored.size).reshape(header.get_data_shape()), "F") > 5)
+
+
 def test_nifti_is_read_from_a_file_by_its_suffix(tmp_path):
     path = tmp_path / "mask.nii.gz"
-    path.write_bytes(mask_nifti(MASK, OBLIQUE))
+    path.write_bytes(mask_nifti(MASK))
     np.testing.assert_array_equal(nibabel.load(path).get_fdata(), MASK)
 
 
 def test_nifti_bytes_do_not_depend_on_the_time(monkeypatch):
-    first = mask_nifti(MASK, OBLIQUE)
+    first = mask_nifti(MASK)
     monkeypatch.setattr("time.time", lambda: 2e9)
-    assert mask_nifti(MASK, OBLIQUE) == first
+    assert mask_nifti(MASK) == first
 
 
 @pytest.mark.parametrize(
-    ("shape", "affine", "words"),
-    [
-        ((5, 7), None, "three axes"),
-        ((1, 1, 32_768), None, "32767"),
-        ((3, 5, 7), np.eye(3), "4 x 4"),
-        ((3, 5, 7), np.full((4, 4), np.nan), "finite"),
-        ((3, 5, 7), np.ones((4, 4)), "0 0 0 1"),
-        ((3, 5, 7), np.diag([1.0, 0.0, 1.0, 1.0]), "inverted"),
-    ],
+    ("shape", "is_placed", "words"),
+    [((5, 7), False, "three axes"), ((1, 1, 32_768), False, "32767"), ((3, 5, 7), True, "file")],
 )
-def test_what_no_nifti_can_hold_is_refused(shape, affine, words):
+def test_what_no_nifti_can_hold_is_refused(shape, is_placed, words):
     with pytest.raises(ValueError, match=words):
-        mask_nifti(np.zeros(shape, bool), affine)
+        mask_nifti(np.zeros(shape, bool), _with_header()[0].placement if is_placed else None)

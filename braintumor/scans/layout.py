@@ -1,0 +1,47 @@
+"""What the header of a volume says, whatever its format."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from braintumor.scans.scan import ScanError
+
+EXPORT = "Export it again as NIfTI and try once more."
+_FLATTEST = 0.01  # volume of a voxel whose edges are made 1; below this it is flat, and no true scan
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a header says: where the voxels are, how to read them and where they lie in space (RAS+, millimeters).
+
+    ``oriented`` is False where the orientation is assumed, ``sized`` where the voxels' size is. ``placed`` is the
+    header of a ``Placement``.
+    """
+
+    format: str
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    offset: int
+    affine: NDArray[np.float64]
+    oriented: bool
+    sized: bool
+    placed: bytes
+    slope: float = 1.0
+    intercept: float = 0.0
+
+
+def checked(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give an affine, (4, 4), back; raises ``ScanError`` for one that takes a volume to no volume."""
+    with np.errstate(all="ignore"):
+        sizes = voxel_sizes(affine)
+        spread = abs(np.linalg.det(affine[:3, :3] / sizes))
+    if not np.isfinite([*affine.flat, *sizes, spread]).all() or spread < _FLATTEST:
+        raise ScanError("This volume does not say how it lies in space.", EXPORT)
+    return affine
+
+
+def voxel_sizes(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the lengths of a voxel's edges, (3,), in the affine's unit."""
+    return np.asarray(np.linalg.norm(affine[:3, :3], axis=0), dtype=np.float64)

@@ -1,0 +1,42 @@
+"""What is accepted of a file and of a whole upload."""
+
+from dataclasses import dataclass
+
+from braintumor.scans.scan import ScanError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is accepted: bytes a file, files a ZIP archive, pixels a picture or slice, bytes an archive unpacks to.
+
+    ``max_voxels`` bounds a volume, whatever its file was packed to; as float32 that many take 4 bytes each.
+    ``max_slices`` bounds the slices of a volume and the pages or frames of a picture. ``max_total_pixels`` bounds what
+    all files of one upload are decoded to: a core decodes and judges that many in a quarter of a minute.
+    """
+
+    max_bytes: int = 50 * 2**20
+    max_files: int = 200
+    max_pixels: int = 25_000_000
+    max_archive_bytes: int = 500 * 2**20
+    max_voxels: int = 64_000_000
+    max_slices: int = 1024
+    max_total_pixels: int = 200_000_000
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class PixelBudget:
+    """The pixels that one upload may still be decoded to, shared by all of its files.
+
+    Taken before decoding, and not given back by what turns out damaged: its decoding has cost the same.
+    """
+
+    def __init__(self, pixels: int) -> None:
+        self._left = pixels
+
+    def take(self, pixels: int) -> None:
+        """Take so many pixels; raises ``ScanError``, and takes none, where fewer are left."""
+        if pixels > self._left:
+            raise ScanError("This upload holds more pixels than are accepted at once.", "Upload the rest on its own.")
+        self._left -= pixels
