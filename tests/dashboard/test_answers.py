@@ -9,7 +9,7 @@ import streamlit as st
 from braintumor import settings
 from braintumor.dashboard import answers
 from braintumor.dashboard.answers import MOST_SLICES_KEPT, Answer, Progress
-from braintumor.scans import ScanError, phantom
+from braintumor.scans import Limits, ScanError, phantom
 from tests.conftest import png_bytes
 
 
@@ -161,3 +161,11 @@ def test_volumes_taken_away_make_room_for_the_slices_of_others(rooms):
     answers.answer_uploads([first])
     answers.answer_uploads([second])
     assert rooms == [MOST_SLICES_KEPT] * 2
+
+
+def test_all_files_of_an_upload_share_its_pixels(session, monkeypatch):
+    monkeypatch.setattr(answers, "limits", lambda: Limits(max_files=9, max_total_pixels=3 * 64 * 64))
+    outcomes = answers.answer_uploads([packed("a", 2), packed("b", 2)])
+    assert outcomes[:3] == ["a.zip/0.png", "a.zip/1.png", "b.zip/0.png"]
+    assert isinstance(outcomes[3], ScanError)
+    assert session == outcomes[:3]
