@@ -7,17 +7,15 @@ in our own table, so that logging out, disabling or deleting an account works at
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Literal
 
-import jwt
 import streamlit as st
 import streamlit_authenticator as stauth
-from streamlit_authenticator.models import AuthenticationModel, CookieModel
 
 from braintumor import settings
 from braintumor.dashboard import choices, server
+from braintumor.dashboard.login_cookie import TOKEN, SessionCookie, StoredCredentials
 from braintumor.records import SELF_CHOSEN, Account, AccountError, Accounts, BusyError, State, connect, signing_key
 from braintumor.records.passwords import LONGEST_TYPED, RULE
 
@@ -25,13 +23,10 @@ COOKIE = "braintumor_session"
 FRONT_PAGE = "start"
 """Inner name of the front page; not its file's, which Streamlit might run without ``Home.py``."""
 
-
-_TOKEN = "_session_token"  # noqa: S105 - the name of a slot
 GUEST = "_guest"
 """Slot of the session state that marks a guest; it counts in demo mode only."""
 
 _COOKIE_TASK = "_cookie_task"
-_COOKIE_EXPIRY = "_cookie_expiry"
 _NOTE = "_gate_note"
 _WIDTH = 480
 _Kind = Literal["error", "info", "success"]
@@ -72,7 +67,7 @@ def current() -> Session:
     It is a gate of its own: until ``Home.py`` has run once in a server, Streamlit answers a page's address by
     running that page alone.
     """
-    known = _TOKEN in st.session_state
+    known = TOKEN in st.session_state
     with unless_busy():
         session = _known_session()
         if (session is None or _must_change(session)) and not known:
@@ -117,74 +112,6 @@ def password_form() -> None:
         st.form_submit_button("Change password", type="primary", width="stretch", on_click=_change_password)
 
 
-class _StoredCredentials(AuthenticationModel):  # type: ignore[misc] # the library has no types
-    """Loads the one account that is asked for from the database instead of holding all of them."""
-
-    def __init__(self, accounts: Accounts) -> None:
-        super().__init__({"usernames": {}}, auto_hash=False)
-        self.accounts = accounts
-        self.account: Account | None = None
-        self.refusal = ""
-
-    def check_credentials(self, username: str, password: str) -> bool:
-        try:
-            self.admit(self.accounts.authenticate(username, password, st.context.ip_address))
-        except AccountError as error:
-            self.refusal = str(error)
-            return False
-        return True
-
-    def admit(self, account: Account) -> None:
-        """Put an account that has proved itself where the library looks for it."""
-        self.account = account
-        self.credentials["usernames"][account.username] = {
-            "name": account.display_name,
-            "email": account.email,
-            "roles": [account.role.value],
-        }
-
-    def _record_failed_login_attempts(self, username: str, reset: bool = False) -> None:
-        """Count nothing here: ``Accounts`` has done so already, where it holds across sessions."""
-
-
-class _SessionCookie(CookieModel):  # type: ignore[misc] # the library has no types
-    """The library's signed cookie with the server's session token inside."""
-
-    def __init__(self, plain: CookieModel) -> None:
-        # A second CookieModel would put a second component with the same key on the page.
-        self.__dict__.update(vars(plain))
-
-    def set_cookie(self) -> None:
-        # The same in every run, or the browser would load the component anew and set the cookie again.
-        expires: datetime = st.session_state.setdefault(
-            _COOKIE_EXPIRY, datetime.now(UTC) + timedelta(days=self.cookie_expiry_days)
-        )
-        self.exp_date = expires.timestamp()
-        # The zone matters: the browser would read a bare time as its own.
-        secure = True if (st.context.url or "").startswith("https:") else None
-        self.cookie_manager.set(self.cookie_name, self._token_encode(), expires_at=expires, secure=secure)
-
-    def delete_cookie(self) -> None:
-        # The library's own call fails where the component has not reported its cookies yet.
-        self.cookie_manager.cookies.setdefault(self.cookie_name, "")
-        super().delete_cookie()
-
-    def _token_decode(self) -> dict[str, Any] | Literal[False]:
-        try:
-            claims = jwt.decode(self.token, self.cookie_key, algorithms=["HS256"])
-        except jwt.PyJWTError:
-            return False
-        return claims if {"username", "session", "exp_date"} <= claims.keys() else False
-
-    def _token_encode(self) -> str:
-        claims = {
-            "username": st.session_state["username"],
-            "session": st.session_state[_TOKEN],
-            "exp_date": self.exp_date,
-        }
-        return jwt.encode(claims, self.cookie_key, algorithm="HS256")
-
-
 class _Authenticator(stauth.Authenticate):  # type: ignore[misc] # the library has no types
     """The library's authenticator over our accounts, with a form that password managers fill in."""
 
@@ -192,9 +119,9 @@ class _Authenticator(stauth.Authenticate):  # type: ignore[misc] # the library h
         super().__init__(
             {"usernames": {}}, COOKIE, key, cookie_expiry_days=hours / 24, auto_hash=False, login_sleep_time=0
         )
-        self.model = _StoredCredentials(accounts)
+        self.model = StoredCredentials(accounts)
         self.authentication_controller.authentication_model = self.model
-        self.cookie_controller.cookie_model = _SessionCookie(self.cookie_controller.cookie_model)
+        self.cookie_controller.cookie_model = SessionCookie(self.cookie_controller.cookie_model)
         self.accounts = accounts
 
     def resume(self) -> Account | None:
@@ -204,7 +131,7 @@ class _Authenticator(stauth.Authenticate):  # type: ignore[misc] # the library h
         if account is not None:
             self.model.admit(account)
             self.model.login("", "", token={"username": account.username})
-            st.session_state[_TOKEN] = claims["session"]
+            st.session_state[TOKEN] = claims["session"]
         return account
 
     def login(self) -> None:
@@ -267,7 +194,7 @@ def _enter() -> Session:
 
 
 def _known_account() -> Account | None:
-    token = st.session_state.get(_TOKEN)
+    token = st.session_state.get(TOKEN)
     return None if token is None else accounts().verify_session(token)
 
 
@@ -275,7 +202,7 @@ def _known_session() -> Session | None:
     account = _known_account()
     if account is not None:
         return _session(account)
-    if _TOKEN in st.session_state:
+    if TOKEN in st.session_state:
         _forget()
         _note("info", "Your session has ended; log in again.")
     if st.session_state.get(GUEST) and settings.load().demo:
@@ -419,7 +346,7 @@ def _change_password() -> None:
         if account is None:
             return
         current, new = state.get("own_current", ""), _new_password("own")
-        accounts().change_password(account, current, new, state[_TOKEN], st.context.ip_address)
+        accounts().change_password(account, current, new, state[TOKEN], st.context.ip_address)
     except AccountError as error:
         _note("error", str(error), "own")
         return
@@ -431,7 +358,7 @@ def _change_password() -> None:
 def _start_session(account: Account) -> None:
     token = accounts().start_session(account)
     _forget()
-    st.session_state[_TOKEN] = token
+    st.session_state[TOKEN] = token
     st.session_state["username"] = account.username
     st.session_state["authentication_status"] = True
     st.session_state[_COOKIE_TASK] = "set"
@@ -443,11 +370,11 @@ def _enter_as_guest() -> None:
 
 
 def _log_out() -> None:
-    if _TOKEN not in st.session_state:
+    if TOKEN not in st.session_state:
         _forget()
         return
     try:
-        accounts().end_session(st.session_state[_TOKEN])
+        accounts().end_session(st.session_state[TOKEN])
     except BusyError as error:
         # Still logged in on the server, so not told otherwise.
         _note("error", str(error), "sidebar")

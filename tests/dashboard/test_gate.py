@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from braintumor import settings
-from braintumor.dashboard import gate
+from braintumor.dashboard import gate, login_cookie
 from braintumor.records import AccountError, Accounts, BusyError
 from braintumor.records.audit import utc_now
 from braintumor.settings import ROOT
@@ -326,7 +326,7 @@ class TestCookie:
 
     @pytest.fixture
     def cookie(self):
-        cookie = object.__new__(gate._SessionCookie)
+        cookie = object.__new__(login_cookie.SessionCookie)
         cookie.cookie_key = "k" * 32
         return cookie
 
