@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from braintumor import settings
 from braintumor.bundles import BundleError
 from braintumor.dashboard import answers, choices, gate
 from braintumor.dashboard.answers import Answer, Progress
@@ -39,11 +40,13 @@ def main() -> None:
 
 
 def _outcomes() -> list[Answer | ScanError]:
+    configured = settings.load()
     uploads = st.file_uploader(
         "Scans",
         accept_multiple_files=True,
-        help="PNG, JPEG, BMP, GIF, TIFF or WebP, NIfTI volumes (.nii, .nii.gz), or a ZIP of them. "
-        "Remove names from scans before you upload them.",
+        help="PNG, JPEG, BMP, GIF, TIFF or WebP, volumes (.nii, .nii.gz, .mgz), or a ZIP of them: "
+        f"{configured.max_upload_mb} MB a file, {configured.max_session_mb} MB in all. A file marked in red did not fit; "
+        "remove some to make room. Remove names from scans before you upload them.",
     )
     if not uploads:
         st.toggle("No scan at hand? Try a synthetic sample", key="sample")
