@@ -45,8 +45,8 @@ def _outcomes() -> list[Answer | ScanError]:
         "Scans",
         accept_multiple_files=True,
         help="PNG, JPEG, BMP, GIF, TIFF or WebP, volumes (.nii, .nii.gz, .mgz), or a ZIP of them: "
-        f"{configured.max_upload_mb} MB a file, {configured.max_session_mb} MB in all. A file marked in red did not fit; "
-        "remove some to make room. Remove names from scans before you upload them.",
+        f"{configured.max_upload_mb} MB a file, {configured.max_session_mb} MB in all. A file marked in red did not "
+        "fit; remove some to make room. Remove names from scans before you upload them.",
     )
     if not uploads:
         st.toggle("No scan at hand? Try a synthetic sample", key="sample")
