@@ -4,6 +4,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from braintumor.dashboard import charts
+from braintumor.dashboard.charts import style
 from braintumor.evaluation import map_calibration, pixel_bins, reliability, risk_coverage
 from braintumor.taxonomy import CLASSES, LABELS
 
@@ -113,7 +114,7 @@ def test_every_chart_fits_both_themes_and_is_told_in_words(name, figure):
 
 
 def test_every_label_has_one_color_of_the_palette():
-    palette = {charts.ORANGE, charts.SKY, charts.GREEN, charts.BLUE, charts.VERMILION, charts.PURPLE}
+    palette = {style.ORANGE, style.SKY, style.GREEN, style.BLUE, style.VERMILION, style.PURPLE}
     assert set(charts.CLASS_COLORS) == set(charts.CURVE_TITLES) == set(charts.CLASS_SYMBOLS) == set(LABELS)
     assert len(set(charts.CLASS_COLORS.values())) == len(LABELS)
     assert set(charts.CLASS_COLORS.values()) <= palette
