@@ -2,6 +2,7 @@
 # mypy: allow-untyped-calls
 # nibabel annotates few of its functions.
 
+import math
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -57,7 +58,7 @@ def read_volume(data: bytes, source: str, sha256: str, limits: Limits, budget: P
         layout = next(known for known in _FORMATS if known.is_known(start)).layout(start)
         turn, plane = _turn(layout.affine, layout.shape)
         shape = _checked_shape(layout.shape, turn, limits)
-        budget.take(shape[0] * shape[1] * shape[2])
+        budget.take(math.prod(shape), shape[0])
         pixels = fill_missing(_pixels(unpacked(data), layout, turn, shape))
         return _scan(pixels, layout, turn, plane, source, sha256)
     except ScanError as error:

@@ -6,6 +6,7 @@ import pytest
 from nibabel.freesurfer.mghformat import MGHHeader
 
 from braintumor.scans import Limits, ScanError, phantom, read
+from braintumor.scans.limits import SMALLEST_SLICE
 from braintumor.segmentation import mask_nifti
 
 HEADER = MGHHeader._hdrdtype
@@ -66,7 +67,7 @@ def test_without_coordinates_orientation_is_assumed_and_size_unknown():
         (_mgh(Mdc=0), Limits()),
         (_mgh(), Limits(max_voxels=HEAD.size - 1)),
         (_mgh(), Limits(max_slices=19)),
-        (_mgh(), Limits(max_total_pixels=HEAD.size - 1)),
+        (_mgh(), Limits(max_total_pixels=20 * SMALLEST_SLICE - 1)),
     ],
 )
 def test_what_cannot_be_used_is_refused(data, limits):
