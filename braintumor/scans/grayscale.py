@@ -100,7 +100,8 @@ def _single(image: Image.Image) -> NDArray[np.float32]:
 def _luminance(image: Image.Image) -> NDArray[np.float32]:
     gray = np.empty(image.size[::-1], np.float32)
     for rows, strip in _strips(image):
-        if image.has_transparency_data:
+        # Of a strip, since a GIF's frame may have a palette that Pillow puts into copies only.
+        if strip.has_transparency_data:
             rgba = np.asarray(strip.convert("RGBA"), dtype=np.float32)
             gray[rows] = (rgba[..., :3] @ _LUMA) * (rgba[..., 3] / np.float32(255))
         elif image.mode in ("1", "L"):

@@ -4,14 +4,18 @@ from dataclasses import dataclass
 
 from braintumor.scans.scan import ScanError
 
+SMALLEST_SLICE = 260_000
+"""Pixels that a slice counts for at least: however small, it takes 15 ms to judge and its answer 130 KB to keep."""
+
 
 @dataclass(frozen=True)
 class Limits:
     """What is accepted: bytes a file, files a ZIP archive, pixels a picture or slice, bytes an archive unpacks to.
 
-    ``max_voxels`` bounds a volume, whatever its file was packed to; as float32 that many take 4 bytes each.
-    ``max_slices`` bounds the slices of a volume and the pages or frames of a picture. ``max_total_pixels`` bounds what
-    all files of one upload are decoded to: a core decodes and judges that many in a quarter of a minute.
+    Pixels of WebP count twice, since decoding them takes twice the memory of others. ``max_voxels`` bounds a volume,
+    whatever its file was packed to; as float32 that many take 4 bytes each. ``max_slices`` bounds the slices of a
+    volume and the pages or frames of a picture. ``max_total_pixels`` bounds what all files of one upload are decoded
+    to, see ``PixelBudget``: eight of the largest pictures, three of the largest volumes, or 769 slices.
     """
 
     max_bytes: int = 50 * 2**20
@@ -19,7 +23,7 @@ class Limits:
     max_pixels: int = 25_000_000
     max_archive_bytes: int = 500 * 2**20
     max_voxels: int = 64_000_000
-    max_slices: int = 1024
+    max_slices: int = 768
     max_total_pixels: int = 200_000_000
 
 
@@ -35,8 +39,12 @@ class PixelBudget:
     def __init__(self, pixels: int) -> None:
         self._left = pixels
 
-    def take(self, pixels: int) -> None:
-        """Take so many pixels; raises ``ScanError``, and takes none, where fewer are left."""
-        if pixels > self._left:
+    def take(self, pixels: int, slices: int = 1) -> None:
+        """Take the pixels of so many slices, at least ``SMALLEST_SLICE`` each.
+
+        Raises ``ScanError``, and takes none, where fewer are left.
+        """
+        taken = max(pixels, slices * SMALLEST_SLICE)
+        if taken > self._left:
             raise ScanError("This upload holds more pixels than are accepted at once.", "Upload the rest on its own.")
-        self._left -= pixels
+        self._left -= taken

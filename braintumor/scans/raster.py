@@ -6,7 +6,7 @@ from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from braintumor.scans.grayscale import depth, to_gray
@@ -19,6 +19,8 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", 
 warnings.filterwarnings("ignore", module="PIL")
 
 _SMALLEST_SIDE = 16
+_COPIES = {"WEBP": 2}
+"""How often a format's pixels count: libwebp draws frames on canvases of its own before Pillow has them."""
 _EXPORT = "Export it again as PNG or JPEG and try once more."
 
 
@@ -64,9 +66,12 @@ def _read(
         if len(slices) == limits.max_slices:
             reason = f"This file holds more than {limits.max_slices} pictures."
             raise ScanError(reason, "Save fewer of them in one file.")
-        _check_size(image.size, left)
-        left -= image.width * image.height
-        budget.take(image.width * image.height)
+        pixels = _pixels_held(image)
+        if pixels > left:
+            raise _too_large()
+        _check_size(image.size)
+        left -= pixels
+        budget.take(pixels)
         bits = depth(image)
         gray, color = to_gray(image, twin)
         facts = facts or {"format": str(image.format), "bits": bits, "color": color}
@@ -80,10 +85,15 @@ def _open(data: bytes) -> ImageFile:
     return Image.open(io.BytesIO(data), formats=FORMATS)
 
 
-def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+def _pixels_held(image: ImageFile) -> int:
+    """Give the pixels that decoding a frame takes memory for: a tile may be larger than its picture."""
+    tile = getattr(image, "tag_v2", {}).get
+    in_tile = tile(TiffImagePlugin.TILEWIDTH, 0) * tile(TiffImagePlugin.TILELENGTH, 0)
+    return max(image.width * image.height * _COPIES.get(str(image.format), 1), int(in_tile))
+
+
+def _check_size(size: tuple[int, int]) -> None:
     width, height = size
-    if width * height > max_pixels:
-        raise _too_large()
     if min(size) < _SMALLEST_SIDE:
         raise ScanError(
             f"This picture is {width} × {height} pixels, too small to show a brain.",

@@ -2,8 +2,11 @@
 # mypy: allow-untyped-calls
 # nibabel annotates few of its functions.
 
+import math
 import zlib
 from collections.abc import Iterator
+from importlib import import_module
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,7 @@ from braintumor.scans.unpacking import Stream, Unpacker, unpacked
 SUFFIXES = nifti.SUFFIXES | mgh.SUFFIXES
 
 _FORMATS = (nifti, mgh)
+_LOADING = Lock()
 _HEADER_READ = 544
 # Plane by the patient's axis across it (0 right, 1 anterior, 2 superior), and where slices, rows and columns lead:
 # radiological convention. Where spacings tie, the first plane here is taken.
@@ -52,12 +56,15 @@ def read_volume(data: bytes, source: str, sha256: str, limits: Limits, budget: P
     Raises ``ScanError`` for what is no single gray volume, is damaged, exceeds ``max_pixels`` a slice, ``max_voxels``
     or ``max_slices`` of ``limits``, or what is left of ``budget``.
     """
+    # Two threads that are the first to need nibabel would meet it half loaded.
+    with _LOADING:
+        import_module("nibabel")
     try:
         start = unpacked(data).read(_HEADER_READ)
         layout = next(known for known in _FORMATS if known.is_known(start)).layout(start)
         turn, plane = _turn(layout.affine, layout.shape)
         shape = _checked_shape(layout.shape, turn, limits)
-        budget.take(shape[0] * shape[1] * shape[2])
+        budget.take(math.prod(shape), shape[0])
         pixels = fill_missing(_pixels(unpacked(data), layout, turn, shape))
         return _scan(pixels, layout, turn, plane, source, sha256)
     except ScanError as error:

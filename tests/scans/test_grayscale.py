@@ -220,3 +220,10 @@ def test_a_large_picture_needs_little_more_than_its_floats(channels):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1.5 * scan.pixels.nbytes
+
+
+def test_every_frame_of_a_gif_with_a_palette_of_its_own_is_read():
+    frames = [Image.fromarray(np.roll(COLORS, turn, axis=1)).quantize(32 + turn) for turn in range(4)]
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], transparency=3, disposal=2)
+    assert read(file.getvalue(), "walk.gif").shape == (4, 64, 64)

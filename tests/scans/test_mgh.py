@@ -1,4 +1,6 @@
 import gzip
+import subprocess
+import sys
 
 import nibabel
 import numpy as np
@@ -6,6 +8,7 @@ import pytest
 from nibabel.freesurfer.mghformat import MGHHeader
 
 from braintumor.scans import Limits, ScanError, phantom, read
+from braintumor.scans.limits import SMALLEST_SLICE
 from braintumor.segmentation import mask_nifti
 
 HEADER = MGHHeader._hdrdtype
@@ -66,10 +69,26 @@ def test_without_coordinates_orientation_is_assumed_and_size_unknown():
         (_mgh(Mdc=0), Limits()),
         (_mgh(), Limits(max_voxels=HEAD.size - 1)),
         (_mgh(), Limits(max_slices=19)),
-        (_mgh(), Limits(max_total_pixels=HEAD.size - 1)),
+        (_mgh(), Limits(max_total_pixels=20 * SMALLEST_SLICE - 1)),
     ],
 )
 def test_what_cannot_be_used_is_refused(data, limits):
     with pytest.raises(ScanError) as refused:
         read(data, "brain.mgz", limits)
     assert refused.value.source == "brain.mgz"
+
+
+def test_two_threads_may_be_the_first_to_read_a_volume(tmp_path):
+    (tmp_path / "a.mgz").write_bytes(gzip.compress(_mgh()))
+    (tmp_path / "b.nii").write_bytes(nibabel.Nifti1Image(HEAD, CORONAL).to_bytes())
+    script = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from braintumor.scans import read
+with ThreadPoolExecutor(2) as pool:
+    print(*(scan.shape for scan in pool.map(lambda path: read(path.read_bytes(), path.name), map(Path, sys.argv[1:]))))
+"""
+    paths = [str(tmp_path / name) for name in ("a.mgz", "b.nii")]
+    done = subprocess.run([sys.executable, "-c", script, *paths], capture_output=True, text=True, check=False)
+    assert done.stdout.count("(") == 2, done.stderr

@@ -331,8 +331,8 @@ REFUSED = {
         "The slices of this volume are 40 × 5 pixels, too small to show a brain.",
     ),
     "too many slices": (
-        _file(np.zeros((16, 16, 1025), np.uint8)),
-        "This volume has 1025 slices, more than are accepted.",
+        _file(np.zeros((16, 16, 769), np.uint8)),
+        "This volume has 769 slices, more than are accepted.",
     ),
     "more voxels than there are": (_changed(FILE, dim=[3, 17, 18, 20, 1, 1, 1, 1]), DAMAGED),
     "more voxels than there are in gzip": (gzip.compress(_changed(FILE, dim=[3, 17, 18, 20, 1, 1, 1, 1])), DAMAGED),
@@ -419,7 +419,7 @@ SLAB = (20, 30, 40)
         (_file(np.zeros(SLAB, np.uint8)), Limits(max_voxels=20 * 30 * 40 - 1), TOO_LARGE),
         (_file(np.zeros(SLAB, np.uint8)), Limits(max_pixels=20 * 30), None),
         (_file(np.zeros(SLAB, np.uint8)), Limits(max_pixels=20 * 30 - 1), TOO_LARGE),
-        (_file(np.zeros((16, 16, 1024), np.uint8)), Limits(), None),
+        (_file(np.zeros((16, 16, 768), np.uint8)), Limits(), None),
         (FILE, Limits(max_bytes=len(FILE) - 1, max_voxels=10**9), "This file is larger than 0 MB."),
     ],
 )

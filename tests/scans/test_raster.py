@@ -3,11 +3,13 @@ import io
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from braintumor.scans import Limits, PixelBudget, ScanError, phantom, read
+from braintumor.scans.limits import SMALLEST_SLICE
 from braintumor.scans.raster import read_raster
 
 HEIGHT, WIDTH = 40, 56
@@ -239,14 +241,14 @@ def test_any_grey_picture_survives_a_lossless_file(width, height, seed, format_n
 )
 def test_what_cannot_be_used_is_refused_with_its_reason(data, max_pixels, reason):
     with pytest.raises(ScanError) as caught:
-        read_raster(data, "name", "0" * 64, Limits(max_pixels=max_pixels), PixelBudget(10**6))
+        read_raster(data, "name", "0" * 64, Limits(max_pixels=max_pixels), PixelBudget(SMALLEST_SLICE))
     assert (caught.value.reason, caught.value.source) == (reason, "name")
 
 
 @pytest.mark.parametrize("side", [16, 100])
 def test_the_bounds_themselves_are_accepted(side):
     data, limits = _file(Image.new("L", (side, side)), "PNG"), Limits(max_pixels=10_000, max_slices=1)
-    assert read_raster(data, "x", "", limits, PixelBudget(side**2)).shape == (1, side, side)
+    assert read_raster(data, "x", "", limits, PixelBudget(SMALLEST_SLICE)).shape == (1, side, side)
 
 
 def test_orientation_table_agrees_with_pillow():
@@ -286,10 +288,14 @@ def test_every_page_and_frame_is_a_slice(kind):
         ({"max_slices": 4}, False),
         ({"max_pixels": 5 * 64 * 48}, True),
         ({"max_pixels": 5 * 64 * 48 - 1}, False),
+        ({"max_total_pixels": 5 * SMALLEST_SLICE}, True),
+        ({"max_total_pixels": 5 * SMALLEST_SLICE - 1}, False),
     ],
 )
 def test_pages_and_frames_are_bounded(kind, bounds, is_read):
     data, _ = _walk_through(kind, 5)
+    if kind == "WEBP" and "max_pixels" in bounds:
+        bounds = {"max_pixels": 2 * bounds["max_pixels"]}
     limits = Limits(**bounds)
     if is_read:
         assert read(data, "walk", limits).shape[0] == 5
@@ -303,3 +309,11 @@ def test_pages_beyond_the_bound_are_never_visited():
     with pytest.raises(ScanError) as refused:
         read(data, "walk", Limits(max_slices=7))
     assert "7" in refused.value.reason
+
+
+def test_a_tile_larger_than_its_picture_counts():
+    file = io.BytesIO()
+    tifffile.imwrite(file, GREY, tile=(512, 512))
+    assert read(file.getvalue(), "tiled.tif", Limits(max_pixels=512 * 512)).shape == (1, HEIGHT, WIDTH)
+    with pytest.raises(ScanError):
+        read(file.getvalue(), "tiled.tif", Limits(max_pixels=512 * 512 - 1))

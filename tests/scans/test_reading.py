@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from braintumor.scans import DEFAULT_LIMITS, Limits, PixelBudget, Scan, ScanError, phantom, read, read_all, walk
+from braintumor.scans.limits import SMALLEST_SLICE
 
 
 def _png(size=32, value=None):
@@ -124,7 +125,7 @@ def _tiff(count):
     return stream.getvalue()
 
 
-FILES = {"a.png": PNG, "b.nii": _nifti((32, 32, 3)), "c.tif": _tiff(2), "d.png": PNG}  # of 1, 3, 2 and 1 times 32 × 32
+FILES = {"a.png": PNG, "b.nii": _nifti((32, 32, 3)), "c.tif": _tiff(2), "d.png": PNG}  # of 1, 3, 2 and 1 slices
 
 
 @pytest.mark.parametrize(
@@ -133,21 +134,27 @@ FILES = {"a.png": PNG, "b.nii": _nifti((32, 32, 3)), "c.tif": _tiff(2), "d.png":
     [(7, "abcd"), (6, "abc"), (5, "ab"), (4, "ab"), (3, "ac"), (2, "a"), (1, "a"), (0, "")],
 )
 def test_files_past_the_bound_of_an_upload_are_refused_and_the_others_read(most, read_ones):
-    outcomes = read_all(_zip(**FILES), "upload.zip", Limits(max_total_pixels=most * 32 * 32))
+    outcomes = read_all(_zip(**FILES), "upload.zip", Limits(max_total_pixels=most * SMALLEST_SLICE))
     found = [(item.source.removeprefix("upload.zip/")[0], isinstance(item, Scan)) for item in outcomes]
     assert found == [(name, name in read_ones) for name in "abcd"]
 
 
 def test_files_of_an_upload_share_its_budget():
-    budget = PixelBudget(2 * 32 * 32)
+    budget = PixelBudget(2 * SMALLEST_SLICE)
     outcomes = [outcome for name in "abc" for outcome in read_all(PNG, f"{name}.png", budget=budget)]
     assert [isinstance(outcome, Scan) for outcome in outcomes] == [True, True, False]
 
 
 def test_what_is_past_the_bound_is_never_decoded():
     damaged = _png(size=64)[:200]
-    (refused,) = read_all(damaged, "x.png", Limits(max_total_pixels=64 * 64 - 1))
+    (refused,) = read_all(damaged, "x.png", Limits(max_total_pixels=SMALLEST_SLICE - 1))
     assert refused.hint == "Upload the rest on its own."
+
+
+@pytest.mark.parametrize(("left", "is_read"), [(520 * 520, True), (520 * 520 - 1, False)])
+def test_a_large_slice_counts_for_its_pixels(left, is_read):
+    (outcome,) = read_all(_png(size=520), "x.png", Limits(max_total_pixels=left))
+    assert isinstance(outcome, Scan) == is_read
 
 
 def test_what_was_read_is_let_go_before_the_next_is():

@@ -3,7 +3,6 @@
 from braintumor.dashboard.charts.answer import probability_bars
 from braintumor.dashboard.charts.calibration import map_reliability_diagram, reliability_diagram, risk_coverage_curve
 from braintumor.dashboard.charts.classification import (
-    CURVE_TITLES,
     confusion_matrix,
     operating_curve,
     precision_recall_curves,
@@ -12,7 +11,14 @@ from braintumor.dashboard.charts.classification import (
 from braintumor.dashboard.charts.comparison import copies_matrix, headline_intervals, network_intervals, size_bars
 from braintumor.dashboard.charts.explanation import distance_boxes, erasing_curves
 from braintumor.dashboard.charts.segmentation import distance_curves, overlap_boxes, overlap_by_size
-from braintumor.dashboard.charts.style import CARD_PIXELS, CLASS_COLORS, CLASS_DASHES, CLASS_SYMBOLS, alt_text
+from braintumor.dashboard.charts.style import (
+    CARD_PIXELS,
+    CLASS_COLORS,
+    CLASS_DASHES,
+    CLASS_SYMBOLS,
+    CURVE_TITLES,
+    alt_text,
+)
 from braintumor.dashboard.charts.training import learning_curves
 
 __all__ = [

@@ -1,18 +1,24 @@
 """Charts of how well classes are told apart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
-from braintumor.dashboard.charts.style import BLUE, Bools, Floats, add_curve, add_diagonal, finish, unit_square
+from braintumor.dashboard.charts.style import (
+    BLUE,
+    CURVE_TITLES,
+    Bools,
+    Floats,
+    add_curve,
+    add_diagonal,
+    finish,
+    unit_square,
+)
 from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, TITLES
-
-CURVE_TITLES: Mapping[str, str] = {**TITLES, ANY_TUMOR: "Tumor or not"}
-"""Title of each curve: a class against the rest, or any tumor against none."""
 
 
 def confusion_matrix(counts: Sequence[Sequence[int]], shares: bool = False) -> go.Figure:

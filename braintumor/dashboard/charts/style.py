@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from braintumor.dashboard.charts.classification import CURVE_TITLES
-from braintumor.taxonomy import ANY_TUMOR, NO_TUMOR
+from braintumor.taxonomy import ANY_TUMOR, NO_TUMOR, TITLES
 
 Floats = npt.NDArray[np.float64]
 
@@ -47,6 +46,9 @@ CLASS_SYMBOLS: Mapping[str, str] = {
     ANY_TUMOR: "cross",
 }
 """The second mark of a dot."""
+
+CURVE_TITLES: Mapping[str, str] = {**TITLES, ANY_TUMOR: "Tumor or not"}
+"""Title of each curve: a class against the rest, or any tumor against none."""
 
 CARD_PIXELS = 165
 """Width of a card with one figure; two of them fit side by side on a phone."""
