@@ -222,8 +222,10 @@ def test_a_large_picture_needs_little_more_than_its_floats(channels):
     assert peak < 1.5 * scan.pixels.nbytes
 
 
-def test_every_frame_of_a_gif_with_a_palette_of_its_own_is_read():
-    frames = [Image.fromarray(np.roll(COLORS, turn, axis=1)).quantize(32 + turn) for turn in range(4)]
-    file = io.BytesIO()
-    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], transparency=3, disposal=2)
-    assert read(file.getvalue(), "walk.gif").shape == (4, 64, 64)
+def test_a_gif_whose_frames_have_no_palette_at_hand_is_read():
+    ramp = np.tile(np.arange(256, dtype=np.uint8), (64, 1))
+    frames = [Image.fromarray(values) for values in (ramp, np.where(ramp > 188, 0, ramp), ramp[:, ::-1].copy())]
+    scan = read(_saved(frames[0], "GIF", save_all=True, append_images=frames[1:]), "walk.gif")
+    assert scan.shape == (3, 64, 256)
+    for slice_, frame in zip(scan.pixels, frames, strict=True):
+        np.testing.assert_allclose(slice_, np.asarray(frame), atol=1e-3)
