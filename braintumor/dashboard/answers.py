@@ -84,6 +84,7 @@ def limits() -> Limits:
         max_files=configured.max_files,
         max_pixels=configured.max_megapixels * 1_000_000,
         max_archive_bytes=10 * size,
+        max_total_pixels=8 * configured.max_megapixels * 1_000_000,
     )
 
 
@@ -128,8 +129,8 @@ class _Turns(PixelBudget):
         self._now = Progress(0, 1, "")
         self._place: ExitStack | None = None
 
-    def take(self, pixels: int) -> None:
-        super().take(pixels)
+    def take(self, pixels: int, slices: int = 1) -> None:
+        super().take(pixels, slices)
         if self._place is None:
             # A picture may have more pages, which together have no more pixels than the largest picture.
             size = 4 * max(pixels, limits().max_pixels)
@@ -169,6 +170,8 @@ def _answer_file(upload: Any, most: int, room: int, progress: Progress, turns: _
             else:
                 left = room - _count_slices(outcomes)
                 outcomes.append(_answer(outcome, f"{upload.file_id}-{len(outcomes)}", left))
+            # Or its pixels would lie in memory while the next scan is decoded.
+            del outcome
 
 
 def _count_slices(outcomes: Iterable[Answer | ScanError]) -> int:
