@@ -59,10 +59,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class _Kept:
-    """What one upload gave; ``cut`` where there was no room for all of it."""
+    """What one upload gave and the pixels it took; ``cut`` where there was no room for all of it."""
 
     outcomes: Sequence[Answer | ScanError]
     cut: bool
+    pixels: int = 0
 
 
 _NOTHING = _Kept((), cut=True)
@@ -94,14 +95,15 @@ def answer_uploads(
     """Answer every uploaded file of this session, in order; files answered before are not read again.
 
     Each scan waits for its turn among all that the server answers. ``on_progress`` is called before each and while it
-    waits; what it raises ends the work. Over all files, ``max_files`` outcomes are given and then one ``ScanError`` for
+    waits; what it raises ends the work. All files together, those answered before included, are decoded to no more than
+    ``max_total_pixels`` of the limits. Over all files, ``max_files`` outcomes are given and then one ``ScanError`` for
     the rest, and pictures of ``MOST_SLICES_KEPT`` slices of volumes are kept. Answers to files that were taken away are
     forgotten.
     """
     before: dict[str, _Kept] = st.session_state.get(_KEPT, {})
     kept = {upload.file_id: before.get(upload.file_id, _NOTHING) for upload in uploads}
     most = left = limits().max_files
-    turns = _Turns(limits().max_total_pixels, on_progress)
+    turns = _Turns(limits().max_total_pixels - sum(found.pixels for found in kept.values()), on_progress)
     for number, upload in enumerate(uploads):
         found = kept[upload.file_id]
         if found.cut and left > len(found.outcomes):
@@ -160,11 +162,12 @@ def _answer_file(upload: Any, most: int, room: int, progress: Progress, turns: _
     """
     found = read_all(upload.getvalue(), upload.name, replace(limits(), max_files=most), turns)
     outcomes: list[Answer | ScanError] = []
+    before = turns.left
     while True:
         with turns.scan(replace(progress, answered=len(outcomes))):
             outcome = next(found, None)
             if outcome is None or len(outcomes) == most:
-                return _Kept(outcomes, cut=outcome is not None)
+                return _Kept(outcomes, outcome is not None, before - turns.left)
             if isinstance(outcome, ScanError):
                 outcomes.append(outcome)
             else:

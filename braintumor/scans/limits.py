@@ -31,13 +31,13 @@ DEFAULT_LIMITS = Limits()
 
 
 class PixelBudget:
-    """The pixels that one upload may still be decoded to, shared by all of its files.
+    """The pixels that one upload may still be decoded to, ``left`` of them, shared by all of its files.
 
     Taken before decoding, and not given back by what turns out damaged: its decoding has cost the same.
     """
 
     def __init__(self, pixels: int) -> None:
-        self._left = pixels
+        self.left = pixels
 
     def take(self, pixels: int, slices: int = 1) -> None:
         """Take the pixels of so many slices, at least ``SMALLEST_SLICE`` each.
@@ -45,6 +45,6 @@ class PixelBudget:
         Raises ``ScanError``, and takes none, where fewer are left.
         """
         taken = max(pixels, slices * SMALLEST_SLICE)
-        if taken > self._left:
+        if taken > self.left:
             raise ScanError("This upload holds more pixels than are accepted at once.", "Upload the rest on its own.")
-        self._left -= taken
+        self.left -= taken

@@ -10,6 +10,7 @@ from braintumor import settings
 from braintumor.dashboard import answers
 from braintumor.dashboard.answers import MOST_SLICES_KEPT, Answer, Progress
 from braintumor.scans import Limits, ScanError, phantom
+from braintumor.scans.limits import SMALLEST_SLICE
 from tests.conftest import png_bytes
 
 
@@ -163,9 +164,11 @@ def test_volumes_taken_away_make_room_for_the_slices_of_others(rooms):
     assert rooms == [MOST_SLICES_KEPT] * 2
 
 
-def test_all_files_of_an_upload_share_its_pixels(session, monkeypatch):
-    monkeypatch.setattr(answers, "limits", lambda: Limits(max_files=9, max_total_pixels=3 * 64 * 64))
-    outcomes = answers.answer_uploads([packed("a", 2), packed("b", 2)])
-    assert outcomes[:3] == ["a.zip/0.png", "a.zip/1.png", "b.zip/0.png"]
-    assert isinstance(outcomes[3], ScanError)
-    assert session == outcomes[:3]
+def test_all_files_that_a_session_holds_share_its_pixels(session, monkeypatch):
+    monkeypatch.setattr(answers, "limits", lambda: Limits(max_files=9, max_total_pixels=3 * SMALLEST_SLICE))
+    one, two = packed("a", 2), packed("b", 2)
+    assert answers.answer_uploads([one]) == ["a.zip/0.png", "a.zip/1.png"]
+    third, refused = answers.answer_uploads([one, two])[2:]
+    assert third == "b.zip/0.png"
+    assert isinstance(refused, ScanError)
+    assert answers.answer_uploads([packed("c", 2)]) == ["c.zip/0.png", "c.zip/1.png"]
