@@ -1,9 +1,11 @@
 """Bytes to scans, and scans to what a network sees."""
 
 from braintumor.scans.archive import expand
-from braintumor.scans.fitness import several_heads
+from braintumor.scans.color import COLORED, MARKED
+from braintumor.scans.fitness import drawn_ring, several_heads
 from braintumor.scans.preprocessing import (
     PREPROCESSING,
+    Box,
     CoarseHead,
     Prepared,
     coarse_head,
@@ -12,6 +14,8 @@ from braintumor.scans.preprocessing import (
     place_on_scan,
     prepare,
     prepare_outline,
+    prepare_within,
+    small_head,
 )
 from braintumor.scans.reading import DEFAULT_LIMITS, Limits, read, read_all, survey, walk
 from braintumor.scans.restoring import BACKGROUND, FRAME, INVERTED, OUTLIERS, Restored, restore
@@ -20,11 +24,14 @@ from braintumor.scans.scan import Scan, ScanError, safe_name
 
 __all__ = [
     "BACKGROUND",
+    "COLORED",
     "DEFAULT_LIMITS",
     "FRAME",
     "INVERTED",
+    "MARKED",
     "OUTLIERS",
     "PREPROCESSING",
+    "Box",
     "CoarseHead",
     "Limits",
     "Prepared",
@@ -32,6 +39,7 @@ __all__ = [
     "Scan",
     "ScanError",
     "coarse_head",
+    "drawn_ring",
     "expand",
     "in_window",
     "largest_region",
@@ -39,11 +47,13 @@ __all__ = [
     "place_on_scan",
     "prepare",
     "prepare_outline",
+    "prepare_within",
     "read",
     "read_all",
     "restore",
     "safe_name",
     "several_heads",
+    "small_head",
     "survey",
     "walk",
 ]

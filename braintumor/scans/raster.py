@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from braintumor.scans.color import GRAY, coloring
 from braintumor.scans.scan import Scan, ScanError
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
@@ -15,6 +16,7 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", 
 warnings.filterwarnings("ignore", module="PIL")
 
 _SMALLEST_SIDE = 16
+_SAMPLE_SIDE = 1024
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 _EXPORT = "Export it again as PNG or JPEG and try once more."
 
@@ -31,7 +33,8 @@ def read_raster(data: bytes, source: str, sha256: str, max_pixels: int, max_slic
         _check_size(image.size, max_pixels, source)
         image.load()
         bits = 32 if image.mode in ("I", "F") else 16 if image.mode.startswith("I;16") else 8
-        color = _is_colored(image)
+        sample = _sample(image)
+        color = GRAY if sample is None else coloring(sample)
         slices = _slices(image, max_pixels, max_slices, source)
     except ScanError:
         raise
@@ -101,11 +104,10 @@ def _to_grey(image: Image.Image) -> NDArray[np.float32]:
     return np.asarray(image.convert("RGB"), dtype=np.float32) @ _LUMA
 
 
-def _is_colored(image: Image.Image) -> bool:
-    """Tell whether a noticeable part of the picture has a hue, as a photograph has and a grey scan has not."""
+def _sample(image: Image.Image) -> NDArray[np.uint8] | None:
+    """Take enough pixels of a picture in color to see a thin line, (height, width, 3); None of one in gray."""
     if image.mode not in ("RGB", "RGBA", "P", "CMYK", "YCbCr"):
-        return False
-    small = image.convert("RGB").resize((64, 64), Image.Resampling.NEAREST)
-    values = np.asarray(small, dtype=np.int16)
-    spread = values.max(axis=-1) - values.min(axis=-1)
-    return bool((spread > 40).mean() > 0.2)
+        return None
+    factor = min(1.0, _SAMPLE_SIDE / max(image.size))
+    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+    return np.asarray(image.convert("RGB").resize(size, Image.Resampling.NEAREST))

@@ -28,8 +28,8 @@ _LEAST_BODY, _ONE_BODY = 0.02, 0.85
 """Share of the picture that a head covers at least, and of all that is not background: 0.89 or more of 723 published
 scans turned into negatives, 0.76 of one with a white frame."""
 _BOX_CORNER, _RECTANGLE = 1 / 16, 0.6
-"""Side of a rectangle's corners as a share of its own, and how much of each is filled. So 194 of 200 Cheng slices turned
-into negatives, with a square of noise around the head, are told from frames; published scans with a frame keep it."""
+"""Side of a rectangle's corners as a share of its own, and how much of each is filled. So 194 of 200 Cheng slices
+turned into negatives, with a square of noise around the head, are told from frames; those of published scans stay."""
 _OUTLIER_RATIO, _USUAL_HIGH = 4.0, 98.0
 _MOST_SAMPLED = 500_000
 _LAYERS = 2
