@@ -46,8 +46,8 @@ _BATCH = 16
 _LEAST_CHANCE = 1e-9
 _HALF = 0.5
 _FEWEST_PIXELS = 72
-"""Side of a head in pixels. Of 99 held-out scans that were answered, version 5.1 took 42 for no brain MRI once they were
-shrunk to 64 pixels, and one shrunk to 128."""
+"""Side of a head in pixels. Of 99 held-out scans that were answered, version 5.1 took 42 for no brain MRI once they
+were shrunk to 64 pixels, and one shrunk to 128."""
 
 
 @dataclass(frozen=True)
