@@ -11,6 +11,7 @@ from typing import Any
 from braintumor.errors import InputError
 from braintumor.evaluation.calibration import Calibration
 from braintumor.evaluation.faithfulness import MEASURES
+from braintumor.evaluation.marks import MarkDetector
 from braintumor.evaluation.operating_point import ReferralRule
 from braintumor.evaluation.typicality import Typicality
 from braintumor.heatmaps import CellGrid
@@ -26,6 +27,7 @@ PREDICTIONS_FILE = "predictions.csv"
 SEGMENTATION_FILE = "segmentation.csv"
 MAP_BINS_FILE = "map_bins.csv"
 FOREIGN_FILE = "foreign.csv"
+MARKS_FILE = "marks.npz"
 HEATMAPS_FILE = "heatmaps.csv"
 HEATMAP_FIGURES_FILE = "heatmaps.json"
 
@@ -116,6 +118,14 @@ class Bundle:
         return ReferralRule(**self.card["operating_point"]["referral"])
 
     @cached_property
+    def marks(self) -> MarkDetector | None:
+        """What tells marks drawn over the head; None where the bundle was not taught it."""
+        try:
+            return MarkDetector.load(self.folder / MARKS_FILE) if "marks" in self.card else None
+        except ValueError as error:
+            raise BundleError(f"{MARKS_FILE} of {self.folder.name} is of another version; fit it again.") from error
+
+    @cached_property
     def typicality(self) -> Typicality:
         """What the features of brain MRI slices look like."""
         try:
@@ -124,6 +134,14 @@ class Bundle:
             raise BundleError(
                 f"{TYPICALITY_FILE} of {self.folder.name} is of another version; train it again."
             ) from error
+
+
+def _checked_marks(bundle: Bundle) -> None:
+    """Refuse a detector of marks that was fitted on the features of another network."""
+    if bundle.marks is not None and bundle.marks.graph_sha256 != bundle.card["sha256"][GRAPH_FILE]:
+        raise BundleError(
+            f"{MARKS_FILE} of {bundle.folder.name} belongs to another network; run python -m braintumor marks again."
+        )
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -153,6 +171,7 @@ def load_bundle(folder: Path) -> Bundle:
         ) from error
     for name in _files(bundle.card):
         _check_hash(folder / name, bundle.card["sha256"].get(name))
+    _checked_marks(bundle)
     return bundle
 
 
@@ -207,7 +226,9 @@ def sha256_of(path: Path) -> str:
 def _files(card: Mapping[str, Any]) -> tuple[str, ...]:
     metrics = card.get("metrics")
     # Models made before the pictures that are no brain MRI were measured have no table of them.
-    measured = (FOREIGN_FILE,) if isinstance(metrics, dict) and "foreign" in metrics else ()
+    measured: tuple[str, ...] = (FOREIGN_FILE,) if isinstance(metrics, dict) and "foreign" in metrics else ()
+    # So have those that were not taught to notice marks.
+    measured += (MARKS_FILE,) if "marks" in card else ()
     return (_HASHED_WITH_MAP if card.get("map") else _HASHED) + measured
 
 

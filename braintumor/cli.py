@@ -149,6 +149,20 @@ def _parser() -> argparse.ArgumentParser:
     heatmaps.add_argument("--seed", type=int, default=0)
     heatmaps.set_defaults(run=_heatmaps)
 
+    changes = verbs.add_parser("changes", help="measure whether answers stay when held-out scans are changed")
+    changes.add_argument("--bundle", type=Path, required=True)
+    changes.add_argument("--data", type=Path, required=True, help="the data that the model was trained on")
+    changes.add_argument("--scans", type=int, default=60, help="how many tumor-free scans to take, and tumor scans")
+    changes.add_argument("--seed", type=int, default=0)
+    changes.add_argument("--out", type=Path, help="write the results there as JSON instead of printing them")
+    changes.set_defaults(run=_changes)
+
+    marks = verbs.add_parser("marks", help="teach a model to notice marks drawn over the head")
+    marks.add_argument("--bundle", type=Path, required=True, help="folder of the model; takes the result")
+    marks.add_argument("--data", type=Path, required=True, help="the data that the model was trained on")
+    marks.add_argument("--seed", type=int, default=0)
+    marks.set_defaults(run=_marks)
+
     train = verbs.add_parser("train", help="train a network and write its bundle; goes on after a stop")
     train.add_argument("--data", type=Path, required=True, help="folder with pictures in class folders or an index.csv")
     train.add_argument("--network", default=settings.DEFAULT_MODEL, help="see docs/model-bundles.md")
@@ -362,6 +376,27 @@ def _heatmaps(options: argparse.Namespace) -> int:
     report, table = question_bundle(bundle, options.data, options.images, options.seed)
     write_heatmap_figures(report, table, bundle.folder)
     _print_json({name: value for name, value in report.items() if name not in ("curves", "share")})
+    return OK
+
+
+def _changes(options: argparse.Namespace) -> int:
+    from braintumor.bundles import load_bundle
+    from braintumor.training.robustness import measure_changes
+    from braintumor.training.writing import write_whole
+
+    report = measure_changes(load_bundle(options.bundle), options.data, options.scans, options.seed).as_json()
+    if options.out:
+        write_whole(options.out, json.dumps(report, indent=2) + "\n")
+    else:
+        _print_json(report)
+    return OK
+
+
+def _marks(options: argparse.Namespace) -> int:
+    from braintumor.bundles import load_bundle
+    from braintumor.training.marks import teach_marks
+
+    _print_json(teach_marks(load_bundle(options.bundle), options.data, seed=options.seed))
     return OK
 
 

@@ -12,16 +12,45 @@ from scipy.special import expit, logit
 
 from braintumor.bundles import GRAPH_FILE, Bundle, load_bundle
 from braintumor.heatmaps import CellGrid, scaled_map
-from braintumor.scans import Placement, Prepared, Restored, Scan, place_on_scan, prepare, restore, several_heads
+from braintumor.scans import (
+    COLORED,
+    MARKED,
+    Box,
+    Placement,
+    Prepared,
+    Restored,
+    Scan,
+    drawn_ring,
+    place_on_scan,
+    prepare_within,
+    restore,
+    several_heads,
+    small_head,
+)
 from braintumor.segmentation import Measurements, dice_threshold, head_mask, measure, tumor_mask
 from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, TUMOR_CLASSES
 
 ORIENTATION_ASSUMED, SIZE_UNKNOWN = "orientation_assumed", "size_unknown"
-DECISIONS = ("tumor", "no_tumor", "refer")
+REFER = "refer"
+DECISIONS = ("tumor", "no_tumor", REFER)
+GROUNDS = {
+    "blank": "The picture is blank, so there is nothing to judge.",
+    "color": "The picture is in color; an MRI slice is gray. Export the slice without a color map.",
+    "marks": "Marks or letters are drawn over the head; export the slice without them.",
+    "several_heads": "The picture shows more than one head; save each slice as a picture of its own.",
+    "too_small": "The head is too few pixels wide to be judged; export the slice in its full size.",
+    "atypical": "The picture does not look like the brain MRI slices the model knows. Of a screen or film, export the "
+    "slice itself instead of a photo.",
+}
+"""Why a picture is not judged at all: codes, and what is said to the user."""
+
 _BATCH = 4
 """Slices a pass: each takes 15 MB for as long as the server lives, and more of them at once are answered no faster."""
 _LEAST_CHANCE = 1e-9
 _HALF = 0.5
+_FEWEST_PIXELS = 72
+"""Side of a head in pixels. Of 99 held-out scans that were answered, version 5.1 took 42 for no brain MRI once they
+were shrunk to 64 pixels, and one shrunk to 128."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +78,8 @@ class Prediction:
 
     ``probabilities`` maps each class to its calibrated probability, summing to 1, or "tumor" and "notumor" from a
     network that tells no kinds; ``p_tumor`` is 1 less that of "notumor". ``decision`` is one of ``DECISIONS``;
-    ``reasons`` holds a sentence for each ground of a referral and is empty otherwise. ``finding`` is the class
+    ``reasons`` holds a sentence for each ground of a referral and ``grounds`` its code (a key of ``GROUNDS``,
+    "tumor_uncertain" or "kind_uncertain"); both are empty otherwise. ``finding`` is the class
     answered, the kind (or "tumor") or "notumor"; of a referred scan it is the likeliest class, None when the scan does
     not look like a brain MRI. ``slices`` has an answer for each slice, in order; the rest is that of slice
     ``slice_number``. ``cam`` is Grad-CAM per class, float32 (h, w, classes), 0 or more, in the cells of the last
@@ -69,6 +99,7 @@ class Prediction:
     decision: str
     finding: str | None
     reasons: tuple[str, ...]
+    grounds: tuple[str, ...]
     seconds: float
     bundle: str
     slice_number: int
@@ -87,7 +118,7 @@ class Prediction:
     @property
     def unsure_of_kind_alone(self) -> bool:
         """Whether the scan is referred for the kind of a tumor that is itself in no doubt."""
-        return self.decision == "refer" and self.finding is not None and self.p_tumor >= self.sure_from
+        return self.decision == REFER and self.finding is not None and self.p_tumor >= self.sure_from
 
     @property
     def confidence(self) -> float:
@@ -228,6 +259,7 @@ class _Row:
 
     probabilities: NDArray[np.float64]
     distance: float
+    marked: bool
     cam: NDArray[np.float32] | None
     tumor_map: NDArray[np.float32] | None
     prepared: Prepared
@@ -264,26 +296,37 @@ class Predictor:
         ``_with_neighbors``. What viewers and exports did to the gray values is undone first: see ``restore``.
         """
         restored = [restore(scan.pixels) for scan in scans]
+        boxes = [small_head(found.pixels) for found in restored]
         slices = [(number, layer) for number, scan in enumerate(scans) for layer in range(scan.shape[0])]
         rows: list[list[_Row]] = [[] for _ in scans]
         for start in range(0, len(slices), _BATCH):
             chosen = slices[start : start + _BATCH]
-            found = self._run([restored[number].pixels[layer] for number, layer in chosen])
+            found = self._run([(restored[number].pixels[layer], boxes[number]) for number, layer in chosen])
             for (number, _), row in zip(chosen, found, strict=True):
                 rows[number].append(row)
         return [self._answer(*of_scan) for of_scan in zip(scans, restored, rows, strict=True)]
 
-    def _run(self, slices: Sequence[NDArray[np.float32]]) -> list["_Row"]:
+    def _run(self, slices: Sequence[tuple[NDArray[np.float32], Box | None]]) -> list["_Row"]:
         started = time.perf_counter()
-        prepared = [prepare(pixels, self.bundle.size) for pixels in slices]
+        prepared = [prepare_within(pixels, box, self.bundle.size) for pixels, box in slices]
         output = self._graph.run(np.stack([item.image for item in prepared]))
         probabilities = self._calibration.apply(output.logits)
         distances = self._typicality.distance(output.features)
+        marks = self.bundle.marks
+        marked = [False] * len(slices) if marks is None else marks.marked(output.features)
         seconds = (time.perf_counter() - started) / len(slices)
         maps = [None] * len(slices) if output.tumor_map is None else list(output.tumor_map)
         cams = [None] * len(slices) if output.cam is None else list(output.cam)
         return [
-            _Row(probabilities[row], float(distances[row]), cams[row], maps[row], prepared[row], seconds)
+            _Row(
+                probabilities[row],
+                float(distances[row]),
+                bool(marked[row]),
+                cams[row],
+                maps[row],
+                prepared[row],
+                seconds,
+            )
             for row in range(len(slices))
         ]
 
@@ -305,9 +348,10 @@ class Predictor:
             sha256=scan.sha256,
             probabilities=probabilities,
             p_tumor=best.p_tumor,
-            decision="refer" if reasons else "tumor" if is_tumor else "no_tumor",
+            decision=REFER if reasons else "tumor" if is_tumor else "no_tumor",
             finding=None if foreign else leaning if reasons else kind if is_tumor else NO_TUMOR,
-            reasons=reasons,
+            reasons=tuple(reasons.values()),
+            grounds=tuple(reasons),
             seconds=sum(row.seconds for row in rows),
             bundle=self.bundle.name,
             slice_number=number,
@@ -343,30 +387,37 @@ class Predictor:
         judged = np.column_stack([p_tumor[:, np.newaxis] * kinds, 1 - p_tumor])
         return [replace(row, probabilities=found) for row, found in zip(rows, judged, strict=True)]
 
-    def _foreign(self, scan: Scan, pixels: NDArray[np.float32], row: "_Row") -> tuple[str, ...]:
+    def _foreign(self, scan: Scan, pixels: NDArray[np.float32], row: "_Row") -> dict[str, str]:
+        """Give the ground on which a picture is not judged at all, by its code; none of most."""
+        found, color = None, scan.facts.get("color")
+        is_flat = scan.affine is None
         if row.is_empty:
-            return ("The picture is blank, so there is nothing to judge.",)
-        if scan.facts.get("color"):
-            return ("The picture is in color; an MRI slice is grey.",)
-        if self.bundle.referral.atypical(np.array([row.distance]))[0]:
-            return ("The picture does not look like the brain MRI slices the model knows.",)
-        if scan.affine is None and several_heads(pixels):
-            return ("The picture shows more than one head; save each slice as a picture of its own.",)
-        return ()
+            found = "blank"
+        elif color == COLORED:
+            found = "color"
+        elif color == MARKED:
+            found = "marks"
+        elif is_flat and several_heads(pixels):
+            found = "several_heads"
+        elif self.bundle.referral.atypical(np.array([row.distance]))[0]:
+            found = "too_small" if is_flat and row.prepared.side < _FEWEST_PIXELS else "atypical"
+        elif is_flat and (row.marked or drawn_ring(pixels)):
+            found = "marks"
+        return {found: GROUNDS[found]} if found else {}
 
-    def _doubts(self, row: NDArray[np.float64], kind: str) -> tuple[str, ...]:
+    def _doubts(self, row: NDArray[np.float64], kind: str) -> dict[str, str]:
         rule = self.bundle.referral
         found = rule.reasons(row[np.newaxis])
-        reasons = []
+        reasons = {}
         if found["tumor_uncertain"][0]:
-            reasons.append(
+            reasons["tumor_uncertain"] = (
                 f"The probability of a tumor, {1 - row[-1]:.1%}, neither rules one out nor is high enough to answer "
                 f"(referred from {rule.tumor_low:.1%} to {rule.tumor_high:.1%})."
             )
         if found["kind_uncertain"][0] and self.bundle.kinds:
             share = row[CLASSES.index(kind)] / max(1 - row[-1], 1e-12)
-            reasons.append(
+            reasons["kind_uncertain"] = (
                 f"The kind of tumor is unsure: {kind} is likeliest, but with only {share:.1%} among the three kinds "
                 f"(at least {rule.kind_confidence:.1%} is asked for)."
             )
-        return tuple(reasons)
+        return reasons

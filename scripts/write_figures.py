@@ -20,6 +20,7 @@ from braintumor.dashboard.bundle_tables import (
 from braintumor.dashboard.comparison_tables import FIGURES, cut_short
 from braintumor.evaluation.comparison import BR35H_TO_NAVONEEL, BR35H_TO_NAVONEEL_LEAK_FREE, LEAK_FREE, PUBLISHED
 from braintumor.reports import HEADLINES, SPLITS, TEST, bounds, in_words, model_card
+from braintumor.reports.changes import changes_block, changes_plot
 from braintumor.reports.numbers import spread
 from braintumor.settings import DEFAULT_MODEL
 from braintumor.taxonomy import CLASSES, TITLES
@@ -32,6 +33,8 @@ AUDIT = ROOT / "docs" / "audit.json"
 BENCHMARKS = ROOT / "docs" / "benchmarks.json"
 IDEAS = ROOT / "docs" / "ideas.json"
 OTHER_HOSPITAL = ROOT / "docs" / "other-hospital.json"
+CHANGES = ROOT / "docs" / "changes.json"
+CHANGES_PLOT = ROOT / "docs" / "changes.svg"
 COMPARISON = ROOT / "models" / "comparison" / "comparison.json"
 START, END = "<!-- figures:start -->", "<!-- figures:end -->"
 
@@ -86,6 +89,9 @@ def main() -> None:
     for document, figures in documents().items():
         document.write_text(filled(document.read_text(encoding="utf-8"), figures), encoding="utf-8")
         sys.stdout.write(f"{document.relative_to(ROOT)}\n")
+    if CHANGES.is_file():
+        CHANGES_PLOT.write_text(changes_plot(json.loads(CHANGES.read_text(encoding="utf-8"))), encoding="utf-8")
+        sys.stdout.write(f"{CHANGES_PLOT.relative_to(ROOT)}\n")
 
 
 def documents() -> dict[Path, str]:
@@ -429,6 +435,7 @@ _REPORTED: Mapping[Path, tuple[Path, Callable[[Mapping[str, Any]], str]]] = {
     ROOT / "docs" / "benchmarks.md": (BENCHMARKS, benchmark_block),
     ROOT / "docs" / "ideas.md": (IDEAS, ideas_block),
     ROOT / "docs" / "networks.md": (COMPARISON, networks_block),
+    ROOT / "docs" / "changes.md": (CHANGES, changes_block),
     ROOT / "docs" / "other-hospital.md": (OTHER_HOSPITAL, hospital_block),
 }
 """Documents with the report that each takes its figures from, and how it is put in words."""

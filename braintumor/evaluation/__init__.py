@@ -11,6 +11,7 @@ from braintumor.evaluation.calibration import (
     reliability,
 )
 from braintumor.evaluation.faithfulness import faithfulness_figures
+from braintumor.evaluation.marks import MarkDetector
 from braintumor.evaluation.metrics import by_dataset_and_class, check, figures
 from braintumor.evaluation.operating_point import (
     MOST_REFERRED,
@@ -21,14 +22,19 @@ from braintumor.evaluation.operating_point import (
     risk_coverage,
     wrong_answers,
 )
+from braintumor.evaluation.robustness import Flips, Pair, Share
 from braintumor.evaluation.segmentation import map_calibration, pixel_bins, score_masks, segmentation_figures
 from braintumor.evaluation.typicality import Typicality, foreign_figures
 
 __all__ = [
     "MOST_REFERRED",
     "Calibration",
+    "Flips",
     "GroupBootstrap",
+    "MarkDetector",
+    "Pair",
     "ReferralRule",
+    "Share",
     "Typicality",
     "apply_temperature",
     "by_dataset_and_class",

@@ -1,10 +1,12 @@
 """Bytes to scans, and scans to what a network sees."""
 
 from braintumor.scans.archive import expand
-from braintumor.scans.fitness import several_heads
+from braintumor.scans.color import COLORED, MARKED
+from braintumor.scans.fitness import drawn_ring, several_heads
 from braintumor.scans.limits import DEFAULT_LIMITS, Limits, PixelBudget
 from braintumor.scans.preprocessing import (
     PREPROCESSING,
+    Box,
     CoarseHead,
     Prepared,
     coarse_head,
@@ -13,6 +15,8 @@ from braintumor.scans.preprocessing import (
     place_on_scan,
     prepare,
     prepare_outline,
+    prepare_within,
+    small_head,
 )
 from braintumor.scans.reading import read, read_all, survey, walk
 from braintumor.scans.restoring import BACKGROUND, FRAME, INVERTED, OUTLIERS, Restored, restore
@@ -22,11 +26,14 @@ from braintumor.scans.volumes import in_file_axes
 
 __all__ = [
     "BACKGROUND",
+    "COLORED",
     "DEFAULT_LIMITS",
     "FRAME",
     "INVERTED",
+    "MARKED",
     "OUTLIERS",
     "PREPROCESSING",
+    "Box",
     "CoarseHead",
     "Limits",
     "PixelBudget",
@@ -36,6 +43,7 @@ __all__ = [
     "Scan",
     "ScanError",
     "coarse_head",
+    "drawn_ring",
     "expand",
     "in_file_axes",
     "in_window",
@@ -44,11 +52,13 @@ __all__ = [
     "place_on_scan",
     "prepare",
     "prepare_outline",
+    "prepare_within",
     "read",
     "read_all",
     "restore",
     "safe_name",
     "several_heads",
+    "small_head",
     "survey",
     "walk",
 ]

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +11,11 @@ from PIL.ImageFile import ImageFile
 
 from braintumor.scans.scan import ScanError
 
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+"""Share of red, green and blue in luminance. Source: ITU-R BT.601."""
 _STRIP = 2**16
 """Pixels a strip: their floats, 1 MB of a picture in four channels, stay in a core's cache."""
-_SAMPLE_SIDE = 64
-_HUE, _COLORED = 40, 0.2
+_SAMPLE_SIDE = 1024
 _BYTE = 8
 _COLORED_MODES = ("RGB", "RGBA", "P", "CMYK", "YCbCr")
 _DEEP = ("RGB;16", "RGBA;16", "RGBa;16", "RGBX;16", "LA;16")
@@ -37,7 +36,7 @@ _TURNS: dict[int, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
     8: lambda gray: gray.T[::-1],
 }
 """How stored rows and columns are shown, by the orientation in EXIF (CIPA DC-008, tag 274)."""
-_Gray = tuple[NDArray[np.float32], NDArray[np.integer[Any]] | None]
+_Gray = tuple[NDArray[np.float32], NDArray[np.uint8] | None]
 
 # Pillow knows 16 and 32 bits of gray as min-is-black; as min-is-white it refuses most of them, and inverts none.
 for _key, _modes in list(TiffImagePlugin.OPEN_INFO.items()):
@@ -52,13 +51,15 @@ def depth(image: ImageFile) -> int:
     return 16 if image.mode.startswith("I;16") or _rawmode(image).startswith(_DEEP) else 8
 
 
-def to_gray(image: ImageFile, twin: Callable[[], ImageFile]) -> tuple[NDArray[np.float32], bool]:
-    """Give the current frame of a picture in gray, float32 (height, width), and whether the frame is in color.
+def to_gray(image: ImageFile, twin: Callable[[], ImageFile]) -> _Gray:
+    """Give the current frame of a picture in gray, float32 (height, width), and what tells of its color.
 
-    Values keep the file's range; color turns to luminance (ITU-R BT.601), and what is transparent to black, as far as
-    it is. EXIF's orientation is applied. What is no number stays. ``twin`` opens the same file a second time, since of
-    16-bit color Pillow reads one byte at a time. Raises ``ScanError`` for 16-bit color in separate planes or in frames
-    drawn over each other, and Pillow's many errors for damage.
+    That is a sample in red, green and blue, uint8 (h, w, 3), at most 1024 pixels a side, None where the frame is stored
+    in gray; EXIF's orientation is not applied to it. Gray values keep the file's range; color turns to luminance (ITU-R
+    BT.601), and what is transparent to black, as far as it is. EXIF's orientation is applied. What is no number stays.
+    ``twin`` opens the same file a second time, since of 16-bit color Pillow reads one byte at a time. Raises
+    ``ScanError`` for 16-bit color in separate planes or in frames drawn over each other, and Pillow's many errors for
+    damage.
     """
     rawmode = _rawmode(image)
     _check_readable(image)
@@ -71,7 +72,7 @@ def to_gray(image: ImageFile, twin: Callable[[], ImageFile]) -> tuple[NDArray[np
         gray = _single(image) if image.mode in _SINGLE else _luminance(image)
         sample = _sample(image) if image.mode in _COLORED_MODES else None
     turn = _TURNS.get(image.getexif().get(Base.Orientation, 1))
-    return (np.ascontiguousarray(turn(gray)) if turn else gray), sample is not None and _is_colored(sample)
+    return (np.ascontiguousarray(turn(gray)) if turn else gray), sample
 
 
 def _strips(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
@@ -103,11 +104,11 @@ def _luminance(image: Image.Image) -> NDArray[np.float32]:
         # Of a strip, since a GIF's frame may have a palette that Pillow puts into copies only.
         if strip.has_transparency_data:
             rgba = np.asarray(strip.convert("RGBA"), dtype=np.float32)
-            gray[rows] = (rgba[..., :3] @ _LUMA) * (rgba[..., 3] / np.float32(255))
+            gray[rows] = (rgba[..., :3] @ LUMA) * (rgba[..., 3] / np.float32(255))
         elif image.mode in ("1", "L"):
             gray[rows] = np.asarray(strip.convert("L"))
         else:
-            gray[rows] = np.asarray(strip.convert("RGB"), dtype=np.float32) @ _LUMA
+            gray[rows] = np.asarray(strip.convert("RGB"), dtype=np.float32) @ LUMA
     return gray
 
 
@@ -149,23 +150,24 @@ def _deep_gray(image: ImageFile, rawmode: str, twin: Callable[[], ImageFile]) ->
     alpha = np.zeros(gray.shape, np.uint16) if channels == "RGBA" else None
     key = np.asarray(image.info.get("transparency", ()), int)
     keyed = np.full(gray.shape, len(key) > 0)
-    sample = np.zeros((_SAMPLE_SIDE, _SAMPLE_SIDE, 3), np.int32)
+    samples: list[NDArray[np.int32]] = []
     for half, shift, its_order in ((image, _BYTE, order), (other, 0, _OTHER_ORDER[order])):
         _load_as(half, f"{channels.upper()};16{its_order}")
         for rows, strip in _strips(half):
             values = np.asarray(strip)
-            gray[rows] += (values[..., :3].astype(np.float32) @ _LUMA) * np.float32(1 << shift)
+            gray[rows] += (values[..., :3].astype(np.float32) @ LUMA) * np.float32(1 << shift)
             if alpha is not None:
                 alpha[rows] |= values[..., 3].astype(np.uint16) << shift
             if len(key):
                 keyed[rows] &= np.equal(values, key >> shift & 255).all(axis=-1)
-        sample |= _sample(half).astype(np.int32) << shift
+        samples.append(_sample(half).astype(np.int32) << shift)
         # Half of a large picture need not lie beside the other half.
         half.im = Image.new(half.mode, (1, 1)).im
     if alpha is not None:
         _shade(gray, alpha)
     gray[keyed] = 0
-    return gray, sample >> max(0, int(sample.max()).bit_length() - _BYTE)
+    sample = samples[0] | samples[1]
+    return gray, (sample >> max(0, int(sample.max()).bit_length() - _BYTE)).astype(np.uint8)
 
 
 def _deep_gray_with_alpha(image: ImageFile) -> _Gray:
@@ -194,12 +196,7 @@ def _load_as(image: ImageFile, rawmode: str) -> None:
 
 
 def _sample(image: Image.Image) -> NDArray[np.uint8]:
-    """Take 64 by 64 pixels of a picture in color, (64, 64, 3)."""
-    small = image.resize((_SAMPLE_SIDE, _SAMPLE_SIDE), Image.Resampling.NEAREST)
-    return np.asarray(small.convert("RGB"))
-
-
-def _is_colored(sample: NDArray[np.integer[Any]]) -> bool:
-    """Tell whether a noticeable part of a sample has a hue, as a photograph has and a gray scan has not."""
-    values = sample.astype(np.int32)
-    return bool((values.max(axis=-1) - values.min(axis=-1) > _HUE).mean() > _COLORED)
+    """Take enough pixels of a picture in color to see a thin line, (height, width, 3)."""
+    factor = min(1.0, _SAMPLE_SIDE / max(image.size))
+    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+    return np.asarray(image.resize(size, Image.Resampling.NEAREST).convert("RGB"))

@@ -14,7 +14,9 @@ _SEARCH_SIDE = 96
 _HEAD_LEVEL = 0.12
 _MARGIN = 0.02
 _DARKEST, _BRIGHTEST = 0.5, 99.5
-_SMALLEST_HEAD = 0.05
+_SMALLEST_HEAD, _LOST_HEAD = 0.05, 0.005
+Box = tuple[slice, slice]
+"""Rows and columns of a slice."""
 _LARGEST_VALUE = 1e30
 _LARGEST_SIDE = 4096
 
@@ -66,23 +68,52 @@ def prepare(pixels: NDArray[np.float32], size: int) -> Prepared:
     return Prepared(in_window(resized, inside), top, left, side)
 
 
+def small_head(pixels: NDArray[np.float32]) -> Box | None:
+    """Find a head that is lost in an empty plane, over all slices of a scan (slices, height, width).
+
+    Gives rows and columns, with as much around the head as it is large, where the box around it covers less than 5 % of
+    the plane but 0.5 % or more; None otherwise. A slice that ``prepare`` cuts from these is the head's.
+    """
+    head = _brightest_region(pixels.max(axis=0))
+    if not head.region.any():
+        return None
+    top, left, bottom, right = _box(head, pixels.shape[1:])
+    height, width = bottom - top, right - left
+    if not _LOST_HEAD <= height * width / (pixels.shape[1] * pixels.shape[2]) < _SMALLEST_HEAD:
+        return None
+    rows = slice(max(0, top - height // 2), bottom + height // 2)
+    return rows, slice(max(0, left - width // 2), right + width // 2)
+
+
+def prepare_within(pixels: NDArray[np.float32], box: Box | None, size: int) -> Prepared:
+    """Prepare what of a slice lies in a box, see ``small_head``; without one, the slice."""
+    if box is None:
+        return prepare(pixels, size)
+    prepared = prepare(pixels[box], size)
+    return replace(prepared, top=prepared.top + box[0].start, left=prepared.left + box[1].start)
+
+
 def coarse_head(pixels: NDArray[np.float32]) -> CoarseHead:
     """Find the head on a slice, ``pixels`` (height, width): the largest connected region that is bright enough.
 
     Its region is empty where the box around it covers less than 5 % of the slice.
     """
+    head = _brightest_region(pixels)
+    if not head.region.any():
+        return head
+    top, left, bottom, right = _box(head, pixels.shape)
+    covered = (bottom - top) * (right - left) / pixels.size
+    return head if covered >= _SMALLEST_HEAD else replace(head, region=np.zeros_like(head.region))
+
+
+def _brightest_region(pixels: NDArray[np.float32]) -> CoarseHead:
     height, width = pixels.shape
     step = max(1, max(height, width) // _SEARCH_SIDE)
     coarse = ndimage.uniform_filter(pixels[::step, ::step], 3)
     darkest, brightest = np.percentile(coarse, (_DARKEST, _BRIGHTEST))
     level = darkest + _HEAD_LEVEL * (brightest - darkest)
     bright = coarse > level
-    head = CoarseHead(largest_region(bright), step, float(level), bright)
-    if not head.region.any():
-        return head
-    top, left, bottom, right = _box(head, pixels.shape)
-    covered = (bottom - top) * (right - left) / (height * width)
-    return head if covered >= _SMALLEST_HEAD else replace(head, region=np.zeros_like(head.region))
+    return CoarseHead(largest_region(bright), step, float(level), bright)
 
 
 def largest_region(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
+from braintumor.scans.color import GRAY, coloring
 from braintumor.scans.grayscale import depth, to_gray
 from braintumor.scans.limits import Limits, PixelBudget
 from braintumor.scans.scan import Scan, ScanError, fill_missing
@@ -73,8 +74,9 @@ def _read(
         left -= pixels
         budget.take(pixels)
         bits = depth(image)
-        gray, color = to_gray(image, twin)
-        facts = facts or {"format": str(image.format), "bits": bits, "color": color}
+        gray, sample = to_gray(image, twin)
+        if not facts:
+            facts = {"format": str(image.format), "bits": bits, "color": GRAY if sample is None else coloring(sample)}
         slices.append(gray)
     if len({gray.shape for gray in slices}) > 1:
         raise ScanError("The pages of this file differ in size.", "Save each as a file of its own.")

@@ -24,11 +24,16 @@ _GAP = 0.5
 _GRAY_FROM, _BRIGHT_FROM, _WHITE_FROM = 0.12, 0.5, 0.9
 _FEW = 0.1
 _CORNERS_ALIKE = 3
-_LEAST_BODY = 0.02
-_RECTANGLE = 0.93
+_LEAST_BODY, _ONE_BODY = 0.02, 0.85
+"""Share of the picture that a head covers at least, and of all that is not background: 0.89 or more of 723 published
+scans turned into negatives, 0.76 of one with a white frame."""
+_BOX_CORNER, _RECTANGLE = 1 / 16, 0.6
+"""Side of a rectangle's corners as a share of its own, and how much of each is filled. So 194 of 200 Cheng slices
+turned into negatives, with a square of noise around the head, are told from frames; those of published scans stay."""
 _OUTLIER_RATIO, _USUAL_HIGH = 4.0, 98.0
 _MOST_SAMPLED = 500_000
 _LAYERS = 2
+"""Frames around one another: a film on a light box, in a window."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +62,8 @@ def restore(pixels: NDArray[np.float32]) -> Restored:
     The levels that decide were set on made-up scans and so that the public training sets stay as they are.
     """
     without = _without_outliers(pixels)
-    pixels, undone = without.pixels, list(without.undone)
-    # A film on a light box has one background around another.
-    for _ in range(_LAYERS):
-        found = _with_dark_background(pixels)
-        if not found.undone:
-            break
-        pixels = found.pixels
-        undone += found.undone
-    return Restored(pixels, tuple(undone))
+    found = _with_dark_background(without.pixels, _LAYERS)
+    return Restored(found.pixels, (*without.undone, *found.undone))
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ class _Levels:
         return _reached_from_border(np.abs(pixels - np.float32(self.value)) <= self.tolerance)
 
 
-def _with_dark_background(pixels: NDArray[np.float32]) -> Restored:
+def _with_dark_background(pixels: NDArray[np.float32], layers: int) -> Restored:
     sample = _sample(pixels)
     low, high = _range(sample)
     tolerance = _TOLERANCE * (high - low)
@@ -113,13 +111,24 @@ def _with_dark_background(pixels: NDArray[np.float32]) -> Restored:
         return Restored(pixels)
     box = _rectangle(outside)
     if box is not None:
-        return Restored(_only(pixels, box, darkest), (FRAME,))
+        return _unframed(pixels, box, darkest, layers - 1)
     if not _is_solid(outside):
         return Restored(pixels)
     if levels.above < _FEW and (levels.level >= _BRIGHT_FROM if corner is not None else levels.is_white(corners)):
         top = np.float32(max(levels.value, levels.brightest))
         return Restored(top - np.minimum(pixels, top), (INVERTED,))
     return Restored(np.where(outside, darkest, pixels), (BACKGROUND,)) if corner is not None else Restored(pixels)
+
+
+def _unframed(pixels: NDArray[np.float32], box: tuple[slice, slice], darkest: np.float32, layers: int) -> Restored:
+    """Darken all outside a rectangle, after its content, which may be a negative or have a frame of its own."""
+    content = Restored(pixels[:, box[0], box[1]])
+    within = _with_dark_background(content.pixels, layers) if layers else content
+    if {FRAME, INVERTED} & set(within.undone):
+        content, darkest = within, np.float32(_range(_sample(within.pixels))[0])
+    kept = np.full_like(pixels, darkest)
+    kept[:, box[0], box[1]] = content.pixels
+    return Restored(kept, (FRAME, *content.undone))
 
 
 def _levels(sample: NDArray[np.float32], value: float, tolerance: float) -> _Levels | None:
@@ -174,29 +183,38 @@ def _reached_from_border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _rectangle(outside: NDArray[np.bool_]) -> tuple[slice, slice] | None:
-    """Give rows and columns of the rectangle that a frame surrounds, the same on all slices; None without one."""
-    largest = _largest_body(~np.asarray(outside.all(axis=0)))
+    """Give rows and columns of the rectangle that a frame surrounds, the same on all slices; None without one.
+
+    Its corners tell it from a head, whose box has none: between them a white scalp may run into a white frame.
+    """
+    largest = largest_region(_without_lines(~np.asarray(outside.all(axis=0))))
     if not largest.any():
         return None
     box = ndimage.find_objects(largest.view(np.uint8))[0]
     filled = ndimage.binary_fill_holes(largest[box])
-    return (box[0], box[1]) if filled.mean() >= _RECTANGLE else None
+    down, across = (max(1, round(side * _BOX_CORNER)) for side in filled.shape)
+    corners = [
+        filled[rows, columns].mean() >= _RECTANGLE
+        for rows in (slice(None, down), slice(-down, None))
+        for columns in (slice(None, across), slice(-across, None))
+    ]
+    return (box[0], box[1]) if sum(corners) >= _CORNERS_ALIKE else None
 
 
 def _is_solid(outside: NDArray[np.bool_]) -> bool:
-    """Tell whether a background surrounds one body, as it does a head, rather than the letters on a page."""
-    return bool(_largest_body(~outside[len(outside) // 2]).mean() >= _LEAST_BODY)
+    """Tell whether a background surrounds one body, as it does a head.
+
+    Of letters on a page none is large enough, and where a white scalp runs into a white frame the black corners between
+    them are bodies of their own.
+    """
+    bodies = _without_lines(~outside[len(outside) // 2])
+    body = largest_region(bodies)
+    return bool(body.mean() >= _LEAST_BODY and body.sum() >= _ONE_BODY * bodies.sum())
 
 
-def _largest_body(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Keep the largest connected region of a mask (height, width), lines and letters left out."""
-    return largest_region(ndimage.binary_opening(inside, np.ones((3, 3))))
-
-
-def _only(pixels: NDArray[np.float32], box: tuple[slice, slice], value: np.float32) -> NDArray[np.float32]:
-    kept = np.full_like(pixels, value)
-    kept[:, box[0], box[1]] = pixels[:, box[0], box[1]]
-    return kept
+def _without_lines(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Leave lines and letters out of a mask (height, width)."""
+    return np.asarray(ndimage.binary_opening(inside, np.ones((3, 3))), dtype=np.bool_)
 
 
 def _without_outliers(pixels: NDArray[np.float32]) -> Restored:

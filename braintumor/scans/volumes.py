@@ -14,6 +14,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 
 from braintumor.scans import mgh, nifti
+from braintumor.scans.color import GRAY
 from braintumor.scans.layout import EXPORT, Layout, voxel_sizes
 from braintumor.scans.limits import Limits, PixelBudget
 from braintumor.scans.scan import Placement, Scan, ScanError, fill_missing
@@ -166,7 +167,7 @@ def _scan(
         facts={
             "format": layout.format,
             "bits": layout.dtype.itemsize * 8,
-            "color": False,
+            "color": GRAY,
             "plane": plane,
             "oriented": layout.oriented,
         },

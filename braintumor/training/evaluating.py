@@ -50,6 +50,21 @@ def split_as_trained(index: pd.DataFrame, bundle: Bundle) -> tuple[pd.DataFrame,
     return (again, True) if known else (index.assign(split="external"), False)
 
 
+def held_out(bundle: Bundle, root: Path) -> pd.DataFrame:
+    """List the pictures under a folder that a bundle's own split held out for the test.
+
+    Raises ``DatasetError`` where the folder holds other data than the training run's, of which nobody knows what was
+    held out.
+    """
+    index, known = split_as_trained(labelled_index(root), bundle)
+    if not known:
+        raise DatasetError(
+            f"{root} holds other data than {bundle.name} was trained on, so none of it is known to be held out; "
+            "name the folder of its training run."
+        )
+    return index[index["split"] == "test"]
+
+
 def _rounded(figure: Any) -> Any:
     if isinstance(figure, dict):
         return {str(name): _rounded(value) for name, value in figure.items()}

@@ -24,8 +24,8 @@ from braintumor.networks.registry import CLASSIFIER_LAYER
 from braintumor.scans import Prepared, place_on_scan
 from braintumor.segmentation import head_mask
 from braintumor.taxonomy import ANY_TUMOR, CLASSES, TUMOR_CLASSES
-from braintumor.training.evaluating import split_as_trained
-from braintumor.training.experiment import ExperimentData, labelled_index, prepare_pictures
+from braintumor.training.evaluating import held_out
+from braintumor.training.experiment import ExperimentData, prepare_pictures
 from braintumor.training.measuring import DIGITS
 from braintumor.training.writing import write_whole
 
@@ -40,16 +40,10 @@ def question_bundle(bundle: Bundle, root: Path, images: int = 60, seed: int = 0)
     Takes ``sampled`` of the outlined ones. Raises ``DatasetError`` where the folder holds other data than the training
     run's, of which nobody knows what was held out, or no held-out picture has an outline.
     """
-    index, known = split_as_trained(labelled_index(root), bundle)
-    if not known:
-        raise DatasetError(
-            f"{root} holds other data than {bundle.name} was trained on, so none of it is known to be held out; "
-            "name the folder of its training run."
-        )
-    held_out = index[(index["split"] == "test") & (index["mask"] != "")].drop_duplicates(["picture", "dataset"])
-    if not len(held_out):
+    outlined = held_out(bundle, root).query("mask != ''").drop_duplicates(["picture", "dataset"])
+    if not len(outlined):
         raise DatasetError(f"No held-out picture under {root} has an outline; heatmaps cannot be measured without.")
-    return question_heatmaps(bundle, prepare_pictures(root, sampled(held_out, images, seed), bundle.size), seed)
+    return question_heatmaps(bundle, prepare_pictures(root, sampled(outlined, images, seed), bundle.size), seed)
 
 
 def sampled(index: pd.DataFrame, images: int, seed: int = 0) -> pd.DataFrame:

@@ -44,6 +44,7 @@ def answer(decision="tumor", finding="glioma", sha256="0" * 64, pixels=None, p_t
         p_tumor=max(p_tumors),
         decision=decision,
         finding=finding,
+        grounds=(),
         reasons=(),
         seconds=0.01,
         bundle="net 1",

@@ -9,6 +9,7 @@ import tifffile
 from PIL import Image
 
 from braintumor.scans import ScanError, phantom, read
+from braintumor.scans.color import COLORED, GRAY
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 HEAD = phantom(64, seed=3)
@@ -102,13 +103,13 @@ def test_color_of_16_bits_is_read_in_full(bits, channels, kind):
     values = _deep(bits, channels)
     scan = read(DEEP_FILES[kind](values), "slice")
     np.testing.assert_allclose(scan.pixels[0], _shown(values), rtol=1e-5, atol=0.01)
-    assert (scan.facts["bits"], scan.facts["color"]) == (16, True)
+    assert (scan.facts["bits"], scan.facts["color"]) == (16, COLORED)
 
 
 @pytest.mark.parametrize("bits", DEPTHS)
 def test_a_gray_scan_stored_as_16_bit_color_is_not_in_color(bits):
     values = np.repeat(_deep(bits)[..., :1], 3, axis=-1)
-    assert read(_png16(values), "slice").facts["color"] is False
+    assert read(_png16(values), "slice").facts["color"] == GRAY
 
 
 def test_gray_of_16_bits_with_transparency_is_read_in_full():

@@ -8,7 +8,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from braintumor.scans import PREPROCESSING, Prepared, phantom, place_on_scan, prepare, prepare_outline
+from braintumor.scans import (
+    PREPROCESSING,
+    Prepared,
+    phantom,
+    place_on_scan,
+    prepare,
+    prepare_outline,
+    prepare_within,
+    small_head,
+)
 
 
 def _head(height, width, center, radii, background=0.0, brightness=180.0):
@@ -359,3 +368,16 @@ def test_a_large_square_is_cut_in_steps_as_its_picture_is():
     outline = prepare_outline(mask, Prepared(np.zeros((50, 50), np.uint8), 0, 0, 5000), 50)
     assert (outline[10:30, 20:40] > 200).mean() > 0.85
     assert (outline > 127).sum() == pytest.approx(400, rel=0.1)
+
+
+@pytest.mark.parametrize(("pad", "lost"), [(0, False), (60, False), (300, True), (3000, False)])
+def test_a_head_lost_in_an_empty_plane_is_found(pad, lost):
+    head = phantom(96).astype(np.float32)
+    pixels = np.stack([np.pad(head, pad), np.zeros((96 + 2 * pad, 96 + 2 * pad), np.float32)])
+    box = small_head(pixels)
+    assert (box is not None) is lost
+    if box is not None:
+        found, alone = prepare_within(pixels[0], box, 64), prepare(head, 64)
+        assert np.corrcoef(found.image.ravel(), alone.image.ravel())[0, 1] > 0.8
+        assert abs(found.top - pad) <= 12
+        assert abs(found.side - alone.side) <= 24

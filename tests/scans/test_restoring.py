@@ -24,10 +24,23 @@ def _with_block():
     return pixels
 
 
+def _touched_frame():
+    """A white frame that a scalp as white touches on all four sides, with black corners between."""
+    y, x = np.mgrid[-1:1:200j, -1:1:200j]
+    radius = np.hypot(x, y)
+    head = np.where(radius < 0.85, 90 + 40 * np.sin(9 * x) * np.cos(7 * y), np.where(radius < 1.04, 255, 0))
+    return np.pad(head.astype(np.float32), 6, constant_values=255)[np.newaxis]
+
+
 CHANGED = {
     "white frame": (_framed(255), (FRAME,)),
     "gray frame": (_framed(90), (FRAME,)),
     "negative": (255 - HEAD, (INVERTED,)),
+    "negative in a white frame": (
+        np.pad(250 - 0.98 * HEAD, ((0, 0), (24, 24), (24, 24)), constant_values=255),
+        (FRAME, INVERTED),
+    ),
+    "frame in a frame": (np.pad(_framed(90), ((0, 0), (16, 16), (16, 16)), constant_values=255), (FRAME, FRAME)),
     "z-score, 0 outside": (_on(0), (BACKGROUND,)),
     "z-score, -9 outside": (_on(-9), (BACKGROUND,)),
     "z-score, -9999 outside": (_on(-9999), (BACKGROUND,)),
@@ -65,6 +78,11 @@ def test_what_lies_on_a_dark_background_stays_as_it_is(pixels):
     restored = restore(pixels)
     assert restored.undone == ()
     assert restored.pixels is pixels
+
+
+def test_a_white_frame_that_the_scalp_touches_makes_no_negative():
+    pixels = _touched_frame()
+    assert INVERTED not in restore(pixels).undone
 
 
 def test_an_inverted_head_comes_back():
