@@ -173,6 +173,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--bfloat16", action="store_true", help="compute in bfloat16: faster on processors that can")
     train.add_argument("--sensitivity", type=float, default=0.95, help="share of tumors the operating point must find")
+    train.add_argument(
+        "--validation-hospitals",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="hospitals to hold out and choose on; the institutions, or datasets, of the index",
+    )
+    train.add_argument(
+        "--test-hospitals", nargs="+", default=[], metavar="NAME", help="hospitals to hold out and only measure"
+    )
     train.add_argument("--runs", type=Path, default=settings.ROOT / "runs", help="folder for checkpoints")
     train.set_defaults(run=_train)
 
@@ -361,6 +371,7 @@ def _heatmaps(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
+    from braintumor.datasets import Hospitals
     from braintumor.training.run import RunOptions, run
 
     wanted = RunOptions(
@@ -383,6 +394,7 @@ def _train(options: argparse.Namespace) -> int:
         loss=options.loss,
         runs=options.runs,
         models=settings.load().models_dir,
+        hospitals=Hospitals(tuple(options.validation_hospitals), tuple(options.test_hospitals)),
     )
     card = run(wanted)
     _print_json(card["metrics"]["test"])

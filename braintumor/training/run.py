@@ -1,7 +1,7 @@
 """``python -m braintumor train``: from a folder of pictures to a bundle."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -10,6 +10,7 @@ import keras
 import pandas as pd
 
 from braintumor.bundles import CARD_FILE, HISTORY_FILE, read_card, sha256_of
+from braintumor.datasets import Hospitals, at_home
 from braintumor.errors import InputError
 from braintumor.networks import Network, registered
 from braintumor.networks.ensemble import joined
@@ -40,6 +41,20 @@ _STILL = Augmentation(**dict.fromkeys((field.name for field in fields(Augmentati
 SCANNERS = Augmentation(bias_field=0.5, gamma=0.8, coarseness=1.0, jpeg=0.25)
 """Changes by which scanner and kind of file stop being clues."""
 
+_VARIED = Augmentation(
+    scaling=0.25,
+    warp=0.08,
+    brightness=0.16,
+    contrast=0.5,
+    gamma=1.0,
+    bias_field=0.8,
+    noise=10.0,
+    blur=1.5,
+    coarseness=1.5,
+    jpeg=0.25,
+    upside_down=0.1,
+    quarter_turn=0.05,
+)
 _REGRAFTED = Counterfactuals(
     mirror_half=0.25, mirror_patch=0.1, erase=0.3, patch=0.03, patchwork=0.3, graft=0.05, regraft=0.5
 )
@@ -65,24 +80,8 @@ RECIPES: dict[str, Sampling] = {
         _REGRAFTED,
         by_source=False,
     ),
-    "varied": Sampling(
-        Augmentation(
-            scaling=0.25,
-            warp=0.08,
-            brightness=0.16,
-            contrast=0.5,
-            gamma=1.0,
-            bias_field=0.8,
-            noise=10.0,
-            blur=1.5,
-            coarseness=1.5,
-            jpeg=0.25,
-            upside_down=0.1,
-            quarter_turn=0.05,
-        ),
-        _REGRAFTED,
-        by_source=False,
-    ),
+    "varied": Sampling(_VARIED, _REGRAFTED, by_source=False),
+    "hospitals": Sampling(replace(_VARIED, remap=0.15, strip=0.08, marks=0.12), _REGRAFTED, by_source=False),
     # As the plain networks were published.
     "unchanged": _drawn_plainly(_STILL),
     "turned_cropped": _drawn_plainly(replace(_STILL, rotation=15.0, scaling=0.15, crop=0.15, flip=0.5)),
@@ -120,6 +119,7 @@ class RunOptions:
     task: str = FOUR_CLASS
     loss: str | None = None
     unfreeze: bool = False
+    hospitals: Hospitals = field(default_factory=Hospitals)
 
     @property
     def command(self) -> str:
@@ -132,6 +132,8 @@ class RunOptions:
         given += [f"--{key} {getattr(self, key)}" for key in keys if getattr(self, key) is not None]
         given += [f"--learning-rate {self.learning_rate:g}"] if self.learning_rate is not None else []
         given += ["--unfreeze"] if self.unfreeze else []
+        given += [f"--validation-hospitals {' '.join(self.hospitals.validation)}"] if self.hospitals.validation else []
+        given += [f"--test-hospitals {' '.join(self.hospitals.test)}"] if self.hospitals.test else []
         given += ["--bfloat16"] if self.bfloat16 else []
         given += [] if self.sensitivity == SENSITIVITY else [f"--sensitivity {self.sensitivity:g}"]
         return " ".join(["python -m braintumor train --data DIR", *given])
@@ -180,8 +182,14 @@ def run(options: RunOptions) -> dict[str, Any]:
         # What cannot be drawn or built is refused before the pictures are read.
         _fit_options(part)
         start(part)
-    index = split_index(labelled_index(options.data), folds=options.folds, fold=options.fold, seed=options.seed)
-    _refuse_other_split(options.weights, index_digest(index))
+    index = split_index(
+        labelled_index(options.data),
+        folds=options.folds,
+        fold=options.fold,
+        seed=options.seed,
+        hospitals=options.hospitals,
+    )
+    _refuse_other_split(options.weights, index)
     folder = options.runs / options.name
     data = prepare_pictures(options.data, index, size, folder)
     data = data.without_kinds() if options.task == BINARY else data
@@ -234,7 +242,8 @@ def card_facts(
             "folds": options.folds,
             "fold": options.fold,
             "groups": {str(name): int(count) for name, count in groups.items()},
-            "index_sha256": index_digest(index),
+            "index_sha256": index_digest(index[at_home(index)]),
+            **_hospitals(options.hospitals, index),
         },
         "kept_epochs": [earlier.get("epochs", 0) + epoch for epoch in kept],
         "training": _training(options, devices, versions),
@@ -242,6 +251,16 @@ def card_facts(
         "heatmap": network.heatmap,
         **({"kinds": False} if options.task == BINARY else {}),
     }
+
+
+def _hospitals(held_out: Hospitals, index: pd.DataFrame) -> dict[str, Any]:
+    """Tell which hospitals a split trained on and held out; nothing where no row names an institution."""
+    away = index[~at_home(index)]
+    if away.empty and held_out == Hospitals():
+        return {}
+    trained = sorted(set(away["hospital"]) - {*held_out.validation, *held_out.test})
+    told = {"train": trained, "validation": list(held_out.validation), "test": list(held_out.test)}
+    return {"hospitals": told, "hospitals_sha256": index_digest(away)}
 
 
 def versions_of(folders: Sequence[Path]) -> dict[str, str]:
@@ -323,13 +342,13 @@ def _bundle_of(weights: Path | str | None) -> Path | None:
     return None
 
 
-def _refuse_other_split(weights: Path | str | None, digest: str) -> None:
+def _refuse_other_split(weights: Path | str | None, index: pd.DataFrame) -> None:
     """Refuse the network of a bundle whose training pictures may be among the pictures to be tested on now."""
     bundle = _bundle_of(weights)
     if bundle is None:
         return
     split = read_card(bundle).get("split") or {}
-    if split.get("index_sha256") != digest:
+    if split.get("index_sha256") != index_digest(index[at_home(index)]):
         raise InputError(
             f"{bundle.name} was trained on other data or another split, so it may have seen the test pictures; "
             "give the folds, fold and seed of its card, or leave --weights away."
@@ -403,13 +422,14 @@ def join_histories(histories: Sequence[pd.DataFrame], path: Path) -> Path:
 
 def _trained(options: RunOptions, data: ExperimentData, folder: Path, identity: str) -> keras.Model:
     fitting, model = _fit_options(options), start(options)
-    train, validation = data.part("train"), data.distinct("validation")
+    train, validation = data.part("train"), data.to_choose_on()
     if options.network == LOGISTIC:
         return fit_logistic(model, data.distinct("train"), validation, folder)
     what = f"{options.network} {options.size} {identity}"
     what += "" if options.task == FOUR_CLASS else f" {options.task}"
     what += " unfrozen" if options.unfreeze else ""
-    return fit(model, train, validation, folder, fitting, what)
+    trained_before = isinstance(options.weights, Path) and options.weights.suffix == KERAS_SUFFIX
+    return fit(model, train, validation, folder, fitting, what, keep_start=trained_before)
 
 
 def _fit_options(options: RunOptions) -> FitOptions:
