@@ -13,6 +13,7 @@ from braintumor.evaluation.calibration import Calibration
 from braintumor.evaluation.faithfulness import MEASURES
 from braintumor.evaluation.operating_point import ReferralRule
 from braintumor.evaluation.typicality import Typicality
+from braintumor.evaluation.volume_rule import VolumeRule
 from braintumor.heatmaps import CellGrid
 from braintumor.scans import PREPROCESSING
 from braintumor.taxonomy import CLASSES
@@ -26,6 +27,7 @@ PREDICTIONS_FILE = "predictions.csv"
 SEGMENTATION_FILE = "segmentation.csv"
 MAP_BINS_FILE = "map_bins.csv"
 FOREIGN_FILE = "foreign.csv"
+STACKS_FILE = "stacks.csv"
 HEATMAPS_FILE = "heatmaps.csv"
 HEATMAP_FIGURES_FILE = "heatmaps.json"
 
@@ -115,6 +117,14 @@ class Bundle:
         """When an answer is withheld."""
         return ReferralRule(**self.card["operating_point"]["referral"])
 
+    @property
+    def volume_rule(self) -> VolumeRule | None:
+        """What judges a volume by all of its slices; None in models made before there was one."""
+        given = self.card.get("volume_rule")
+        return (
+            None if given is None else VolumeRule(**{one.name: _tuple(given[one.name]) for one in fields(VolumeRule)})
+        )
+
     @cached_property
     def typicality(self) -> Typicality:
         """What the features of brain MRI slices look like."""
@@ -146,7 +156,7 @@ def load_bundle(folder: Path) -> Bundle:
             "train it again."
         )
     try:
-        _ = bundle.size, bundle.grid, bundle.calibration, bundle.threshold, bundle.referral
+        _ = bundle.size, bundle.grid, bundle.calibration, bundle.threshold, bundle.referral, bundle.volume_rule
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(
             f"The card of {folder.name} holds a value that cannot be used ({error}); restore it."
@@ -154,6 +164,10 @@ def load_bundle(folder: Path) -> Bundle:
     for name in _files(bundle.card):
         _check_hash(folder / name, bundle.card["sha256"].get(name))
     return bundle
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -207,7 +221,8 @@ def sha256_of(path: Path) -> str:
 def _files(card: Mapping[str, Any]) -> tuple[str, ...]:
     metrics = card.get("metrics")
     # Models made before the pictures that are no brain MRI were measured have no table of them.
-    measured = (FOREIGN_FILE,) if isinstance(metrics, dict) and "foreign" in metrics else ()
+    measured: tuple[str, ...] = (FOREIGN_FILE,) if isinstance(metrics, dict) and "foreign" in metrics else ()
+    measured += (STACKS_FILE,) if card.get("volume_rule") else ()
     return (_HASHED_WITH_MAP if card.get("map") else _HASHED) + measured
 
 

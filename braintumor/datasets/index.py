@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from braintumor.datasets import figshare, via, volumes
+from braintumor.datasets import figshare, lgg, via, volumes
 from braintumor.datasets.catalogue import folder_facts, known_or_any
 from braintumor.datasets.volumes import VOLUME_GROUP
 from braintumor.errors import InputError
@@ -27,15 +27,17 @@ def build_index(root: Path) -> pd.DataFrame:
 
     An ``index.csv`` at the top (columns ``path`` and ``label`` at least) is taken at its word. Otherwise the label
     comes from the folders' names, the dataset from the first folder when the catalogue knows it (else from
-    the root's own name). First, figshare ``.mat`` files and volumes with a mask are turned into pictures, and Br35H's
-    listed outlines into masks; what MATLAB and JSON files say an ``index.csv`` then keeps, together with all else that
-    was found. A first folder with an ``index.csv`` of its own is a dataset of its own, listed there. ``hospital`` is
-    the column of that name or ``institution`` of a list, else the dataset; rows that name an institution come last.
+    the root's own name). First, figshare ``.mat`` files and volumes with a mask are turned into pictures, Br35H's
+    listed outlines into masks, and the slices of a folder ``lgg`` into pictures with a list there; what MATLAB and
+    JSON files say an ``index.csv`` then keeps, together with all else that was found. A first folder with an
+    ``index.csv`` of its own is a dataset of its own, listed there. ``hospital`` is the column of that name or
+    ``institution`` of a list, else the dataset; rows that name an institution come last.
     ``label`` and ``group`` may be empty. Raises ``DatasetError`` when there is nothing to list or a label is
     unknown.
     """
     if not root.is_dir():
         raise DatasetError(f"{root} is not a folder; name one that holds pictures.")
+    _convert_lgg(root)
     own = sorted(path.parent.name for path in root.glob(f"*/{INDEX_FILE}"))
     rows = _listed(root) if (root / INDEX_FILE).is_file() else _from_folders(root, own)
     rows = _completed(rows)
@@ -79,6 +81,15 @@ def _listed(folder: Path) -> pd.DataFrame:
         stacked = (rows["institution"] != "") & (rows["group"] != "")
         rows["group"] = (VOLUME_GROUP + rows["group"]).where(stacked, rows["group"])
     return rows
+
+
+def _convert_lgg(root: Path) -> None:
+    """Write the list of lower-grade gliomas, as Kaggle has them, in a folder ``lgg`` that has none yet."""
+    folder = root / "lgg"
+    if folder.is_dir() and not (folder / INDEX_FILE).is_file():
+        rows = lgg.convert(folder)
+        if len(rows):
+            write_index(rows, folder / INDEX_FILE)
 
 
 def _nested(root: Path, name: str) -> pd.DataFrame:

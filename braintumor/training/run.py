@@ -1,6 +1,6 @@
 """``python -m braintumor train``: from a folder of pictures to a bundle."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -31,6 +31,7 @@ from braintumor.training.logistic import fit_logistic
 from braintumor.training.losses import chosen_loss
 from braintumor.training.profiling import device, software
 from braintumor.training.sampling import Sampling
+from braintumor.training.stacks import StackSource
 
 KERAS_SUFFIX = ".keras"
 LOGISTIC = "logistic"
@@ -120,6 +121,7 @@ class RunOptions:
     loss: str | None = None
     unfreeze: bool = False
     hospitals: Hospitals = field(default_factory=Hospitals)
+    tumor_free: Path | None = None
 
     @property
     def command(self) -> str:
@@ -134,6 +136,7 @@ class RunOptions:
         given += ["--unfreeze"] if self.unfreeze else []
         given += [f"--validation-hospitals {' '.join(self.hospitals.validation)}"] if self.hospitals.validation else []
         given += [f"--test-hospitals {' '.join(self.hospitals.test)}"] if self.hospitals.test else []
+        given += ["--tumor-free DIR"] if self.tumor_free else []
         given += ["--bfloat16"] if self.bfloat16 else []
         given += [] if self.sensitivity == SENSITIVITY else [f"--sensitivity {self.sensitivity:g}"]
         return " ".join(["python -m braintumor train --data DIR", *given])
@@ -209,7 +212,8 @@ def run(options: RunOptions) -> dict[str, Any]:
         earlier=earlier,
     )
     history = join_histories([*past, pd.read_csv(folder / HISTORY_FILE)], folder / WHOLE_HISTORY_FILE)
-    return write_bundle(best, data, history, options.models / options.name, facts, options.sensitivity)
+    stacks = StackSource(options.data, options.tumor_free)
+    return write_bundle(best, data, history, options.models / options.name, facts, options.sensitivity, stacks)
 
 
 def card_facts(
@@ -228,7 +232,7 @@ def card_facts(
     ``initial`` is what ``weights_identity`` gave before it began, and ``earlier`` tells of a training that it goes on
     from.
     """
-    network, groups = registered(options.network), index.groupby("split")["group"].nunique()
+    network = registered(options.network)
     return {
         "name": options.name,
         "version": options.version,
@@ -237,14 +241,12 @@ def card_facts(
         "initial_weights": options.initial_weights,
         "initial_weights_sha256": initial if isinstance(options.weights, Path) else None,
         "command": options.command,
-        "split": {
-            "seed": options.seed,
-            "folds": options.folds,
-            "fold": options.fold,
-            "groups": {str(name): int(count) for name, count in groups.items()},
-            "index_sha256": index_digest(index[at_home(index)]),
-            **_hospitals(options.hospitals, index),
-        },
+        "split": split_facts(
+            index,
+            {"seed": options.seed, "folds": options.folds, "fold": options.fold},
+            options.hospitals,
+            set(index.loc[index["split"] == "train", "hospital"]),
+        ),
         "kept_epochs": [earlier.get("epochs", 0) + epoch for epoch in kept],
         "training": _training(options, devices, versions),
         **({"started_from": earlier} if earlier else {}),
@@ -253,14 +255,24 @@ def card_facts(
     }
 
 
-def _hospitals(held_out: Hospitals, index: pd.DataFrame) -> dict[str, Any]:
-    """Tell which hospitals a split trained on and held out; nothing where no row names an institution."""
-    away = index[~at_home(index)]
-    if away.empty and held_out == Hospitals():
-        return {}
-    trained = sorted(set(away["hospital"]) - {*held_out.validation, *held_out.test})
-    told = {"train": trained, "validation": list(held_out.validation), "test": list(held_out.test)}
-    return {"hospitals": told, "hospitals_sha256": index_digest(away)}
+def split_facts(
+    index: pd.DataFrame, folds: Mapping[str, int], held_out: Hospitals, trained: Collection[str]
+) -> dict[str, Any]:
+    """Tell how an index was split, for a card: ``folds`` has seed, folds and fold.
+
+    Which hospitals were ``trained`` on and held out is told where a row names an institution or one is held out.
+    """
+    home = at_home(index)
+    facts = {
+        **{key: folds[key] for key in ("seed", "folds", "fold")},
+        "groups": {str(name): int(count) for name, count in index.groupby("split")["group"].nunique().items()},
+        "index_sha256": index_digest(index[home]),
+    }
+    if home.all() and held_out == Hospitals():
+        return facts
+    institutions = sorted(set(trained) & set(index.loc[~home, "hospital"]))
+    told = {"train": institutions, "validation": list(held_out.validation), "test": list(held_out.test)}
+    return {**facts, "hospitals": told, "hospitals_sha256": index_digest(index[~home])}
 
 
 def versions_of(folders: Sequence[Path]) -> dict[str, str]:
