@@ -57,12 +57,13 @@ class Augmentation:
         self, picture: NDArray[np.uint8], random: np.random.Generator, outline: NDArray[np.uint8] | None = None
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
         """Change one picture, uint8 (size, size), and move its outline, of the same shape, along with it."""
-        if random.random() < self.strip:
+        # What is never done draws nothing, so that recipes without it give the pictures that they gave before.
+        if self.strip and random.random() < self.strip:
             picture, outline = stripped(picture, outline, random)
         moved, drawn = self._move(picture, outline, random)
-        if random.random() < self.remap:
+        if self.remap and random.random() < self.remap:
             moved = remapped(moved, random)
-        if random.random() < self.marks:
+        if self.marks and random.random() < self.marks:
             moved = mark(moved, random)
         return self._recolor(moved, random), drawn
 

@@ -18,7 +18,10 @@ from braintumor.training.outputs import run_graph
 from tests.conftest import flat
 from tests.training.glass import ROWS, glass_data, glass_graph
 
-COLUMNS = ["split", "dataset", "group", "label", "in_training", "referred", "distance", *PROBABILITIES]
+COLUMNS = [
+    *("split", "dataset", "hospital", "sequence", "group", "label", "in_training", "referred", "distance"),
+    *PROBABILITIES,
+]
 
 
 @pytest.fixture(scope="module")
