@@ -80,6 +80,16 @@ def hospital_stacks(card: Mapping[str, Any], split: str) -> list[list[str]]:
     return table
 
 
+def hospital_sentence(found: Mapping[str, Any]) -> str:
+    """Say what a bundle reaches where it learned nothing from, given the figures of such a split, as Markdown."""
+    area = in_words(*spread(found["detection"]["roc_auc"]), is_share=False)
+    answered, right = (in_words(*spread(found["answered"][name])) for name in ("share", "accuracy"))
+    return (
+        "**Elsewhere**: at a [hospital that was held out](docs/hospitals.md), tumor or not has a ROC AUC of "
+        f"{area} slice by slice; {answered} is answered, and of that {right} is right. What follows is at home."
+    )
+
+
 def hospitals_markdown(card: Mapping[str, Any], predictions: pd.DataFrame) -> str:
     """Put all hospitals that a bundle held out in tables; a sentence where it held out none."""
     lines = [f"`{card['name']}` {card['version']}."]

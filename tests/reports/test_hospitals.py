@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from braintumor.reports.hospitals import hospital_slices, hospital_stacks, hospitals_markdown
+from braintumor.reports.hospitals import hospital_sentence, hospital_slices, hospital_stacks, hospitals_markdown
 
 CARD = {
     "name": "net",
@@ -72,3 +72,11 @@ def test_what_was_only_measured_comes_first():
     text = hospitals_markdown(CARD, ROWS)
     assert text.index("Only measured") < text.index("Chosen on")
     assert text.count("| Hospital |") == 3
+
+
+def test_the_sentence_holds_the_figures_of_the_split():
+    figure = {"value": 0.7, "low": 0.6, "high": 0.8}
+    answered = {"share": {"value": 0.5, "low": None, "high": None}, "accuracy": figure}
+    said = hospital_sentence({"detection": {"roc_auc": figure}, "answered": answered})
+    for part in ("0.700 (0.600 to 0.800)", "50.0% is answered", "70.0% (60.0 to 80.0) is right"):
+        assert part in said
