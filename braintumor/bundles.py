@@ -14,6 +14,7 @@ from braintumor.evaluation.faithfulness import MEASURES
 from braintumor.evaluation.marks import MarkDetector
 from braintumor.evaluation.operating_point import ReferralRule
 from braintumor.evaluation.typicality import Typicality
+from braintumor.evaluation.volume_rule import VolumeRule
 from braintumor.heatmaps import CellGrid
 from braintumor.scans import PREPROCESSING
 from braintumor.taxonomy import CLASSES
@@ -28,6 +29,7 @@ SEGMENTATION_FILE = "segmentation.csv"
 MAP_BINS_FILE = "map_bins.csv"
 FOREIGN_FILE = "foreign.csv"
 MARKS_FILE = "marks.npz"
+STACKS_FILE = "stacks.csv"
 HEATMAPS_FILE = "heatmaps.csv"
 HEATMAP_FIGURES_FILE = "heatmaps.json"
 
@@ -117,6 +119,14 @@ class Bundle:
         """When an answer is withheld."""
         return ReferralRule(**self.card["operating_point"]["referral"])
 
+    @property
+    def volume_rule(self) -> VolumeRule | None:
+        """What judges a volume by all of its slices; None in models made before there was one."""
+        given = self.card.get("volume_rule")
+        return (
+            None if given is None else VolumeRule(**{one.name: _tuple(given[one.name]) for one in fields(VolumeRule)})
+        )
+
     @cached_property
     def marks(self) -> MarkDetector | None:
         """What tells marks drawn over the head; None where the bundle was not taught it."""
@@ -164,7 +174,7 @@ def load_bundle(folder: Path) -> Bundle:
             "train it again."
         )
     try:
-        _ = bundle.size, bundle.grid, bundle.calibration, bundle.threshold, bundle.referral
+        _ = bundle.size, bundle.grid, bundle.calibration, bundle.threshold, bundle.referral, bundle.volume_rule
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(
             f"The card of {folder.name} holds a value that cannot be used ({error}); restore it."
@@ -173,6 +183,10 @@ def load_bundle(folder: Path) -> Bundle:
         _check_hash(folder / name, bundle.card["sha256"].get(name))
     _checked_marks(bundle)
     return bundle
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -229,6 +243,7 @@ def _files(card: Mapping[str, Any]) -> tuple[str, ...]:
     measured: tuple[str, ...] = (FOREIGN_FILE,) if isinstance(metrics, dict) and "foreign" in metrics else ()
     # So have those that were not taught to notice marks.
     measured += (MARKS_FILE,) if "marks" in card else ()
+    measured += (STACKS_FILE,) if card.get("volume_rule") else ()
     return (_HASHED_WITH_MAP if card.get("map") else _HASHED) + measured
 
 

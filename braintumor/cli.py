@@ -60,6 +60,7 @@ def prediction_row(prediction: "Prediction", *, outlined: bool = True) -> dict[s
         "decision": prediction.decision,
         "finding": prediction.finding,
         "slice": prediction.slice_number,
+        "rests_on": list(prediction.rests_on),
         "outline": None if measured is None else asdict(measured),
         "mask": None,
         "reasons": list(prediction.reasons),
@@ -71,7 +72,7 @@ def prediction_row(prediction: "Prediction", *, outlined: bool = True) -> dict[s
 
 def error_row(error: ScanError, bundle: str) -> dict[str, Any]:
     """Give a file that could not be read as a JSON object with the same keys."""
-    empty = dict.fromkeys(("p_tumor", "probabilities", "decision", "finding", "slice", "outline", "mask"))
+    empty = dict.fromkeys(("p_tumor", "probabilities", "decision", "finding", "slice", "rests_on", "outline", "mask"))
     return {
         "source": error.source,
         "status": "error",
@@ -189,8 +190,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--bfloat16", action="store_true", help="compute in bfloat16: faster on processors that can")
     train.add_argument("--sensitivity", type=float, default=0.95, help="share of tumors the operating point must find")
+    _add_hospitals(train)
     train.add_argument("--runs", type=Path, default=settings.ROOT / "runs", help="folder for checkpoints")
     train.set_defaults(run=_train)
+
+    refit = verbs.add_parser("refit", help="decide anew, on hospitals it never saw, what a model answers when")
+    refit.add_argument("--bundle", type=Path, required=True, help="folder of the model, which is written anew")
+    refit.add_argument("--data", type=Path, required=True, help="the data it was trained on, with hospitals besides")
+    refit.add_argument("--version", required=True, help="of the new model")
+    _add_hospitals(refit)
+    refit.add_argument("--runs", type=Path, default=settings.ROOT / "runs", help="folder for prepared pictures")
+    refit.set_defaults(run=_refit)
 
     compare = verbs.add_parser("compare", help="train networks on the same folds and write one results file")
     compare.add_argument("--data", type=Path, required=True, help="as for train")
@@ -341,6 +351,13 @@ def _named(outcome: Scan | ScanError, path: Path) -> Scan | ScanError:
     return replace(outcome, source=f"{path}{inside}")
 
 
+def _add_hospitals(verb: argparse.ArgumentParser) -> None:
+    for part, purpose in (("validation", "choose on"), ("test", "only measure")):
+        said = f"hospitals or datasets to hold out and {purpose}"
+        verb.add_argument(f"--{part}-hospitals", nargs="+", default=[], metavar="NAME", help=said)
+    verb.add_argument("--tumor-free", type=Path, metavar="DIR", help="folder of volumes of heads without a tumor")
+
+
 def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
@@ -401,6 +418,7 @@ def _marks(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
+    from braintumor.datasets import Hospitals
     from braintumor.training.run import RunOptions, run
 
     wanted = RunOptions(
@@ -423,9 +441,23 @@ def _train(options: argparse.Namespace) -> int:
         loss=options.loss,
         runs=options.runs,
         models=settings.load().models_dir,
+        hospitals=Hospitals(tuple(options.validation_hospitals), tuple(options.test_hospitals)),
+        tumor_free=options.tumor_free,
     )
     card = run(wanted)
     _print_json(card["metrics"]["test"])
+    return OK
+
+
+def _refit(options: argparse.Namespace) -> int:
+    from braintumor.bundles import load_bundle
+    from braintumor.datasets import Hospitals
+    from braintumor.training.refitting import RefitOptions, refit
+
+    hospitals = Hospitals(tuple(options.validation_hospitals), tuple(options.test_hospitals))
+    wanted = RefitOptions(options.data, options.version, hospitals, options.tumor_free, options.runs)
+    card = refit(load_bundle(options.bundle), wanted)
+    _print_json(card.get("stacks", {}))
     return OK
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from braintumor.bundles import GRAPH_FILE, Bundle, load_bundle
+from braintumor.evaluation import ReferralRule
 from braintumor.heatmaps import CellGrid, scaled_map
 from braintumor.scans import (
     COLORED,
@@ -27,7 +28,17 @@ from braintumor.scans import (
     several_heads,
     small_head,
 )
-from braintumor.segmentation import Measurements, dice_threshold, head_mask, measure, tumor_mask
+from braintumor.segmentation import (
+    Evidence,
+    Measurements,
+    dice_threshold,
+    evidence,
+    head_mask,
+    head_share,
+    measure,
+    on_grid,
+    tumor_mask,
+)
 from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, TUMOR_CLASSES
 
 ORIENTATION_ASSUMED, SIZE_UNKNOWN = "orientation_assumed", "size_unknown"
@@ -51,6 +62,9 @@ _HALF = 0.5
 _FEWEST_PIXELS = 72
 """Side of a head in pixels. Of 99 held-out scans that were answered, version 5.1 took 42 for no brain MRI once they
 were shrunk to 64 pixels, and one shrunk to 128."""
+
+FEWEST_SLICES = 5
+"""Slices that show anything, below which a volume is judged by its most suspicious slice."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +103,9 @@ class Prediction:
     and version, ``threshold`` the P(tumor) from which a scan counts as showing a tumor, ``doubt_from`` that from which
     one is not ruled out and ``sure_from`` that from which one is in no doubt. ``undone`` names what was changed in the
     gray values before they were judged, see ``restore``. ``oriented`` is False where the file does not say how its axes
-    lie in space and the usual orientation is assumed.
+    lie in space and the usual orientation is assumed. Of a volume that is judged as a whole ``rests_on`` are the slices
+    that the answer rests on, by number, and ``slice_limits`` threshold and doubt for single slices; the others are then
+    the volume's.
     """
 
     source: str
@@ -114,6 +130,8 @@ class Prediction:
     sure_from: float
     undone: tuple[str, ...] = ()
     oriented: bool = True
+    rests_on: tuple[int, ...] = ()
+    slice_limits: tuple[float, float] | None = None
 
     @property
     def unsure_of_kind_alone(self) -> bool:
@@ -149,10 +167,16 @@ class Prediction:
         """Whether the network says where a tumor is."""
         return self.tumor_map is not None
 
-    @property
-    def outlined_from(self) -> float:
-        """P(tumor) from which a slice has an outline: the threshold, or where the scan stays below it, the doubt."""
-        return self.threshold if self.p_tumor >= self.threshold else self.doubt_from
+    def outlines(self, number: int) -> bool:
+        """Tell whether a slice has an outline.
+
+        Its P(tumor) must reach the threshold or, where the scan stays below its own, the doubt; or the finding of a
+        tumor must rest on it.
+        """
+        called, doubted = self.slice_limits or (self.threshold, self.doubt_from)
+        is_tumor = self.p_tumor >= self.threshold
+        alone = self.slices[number].p_tumor >= (called if is_tumor else doubted)
+        return alone or (is_tumor and number in self.rests_on)
 
     def explains(self, name: str) -> bool:
         """Tell whether there is a Grad-CAM of this class."""
@@ -178,7 +202,7 @@ class Prediction:
             return None
         mask = np.zeros(self.shape, dtype=bool)
         for number, answer in enumerate(self.slices):
-            if self.finding and answer.p_tumor >= self.outlined_from:
+            if self.finding and self.outlines(number):
                 mask[number] = answer.outlined(answer.prepared, self.shape[1:])
         return mask
 
@@ -269,9 +293,43 @@ class _Row:
     def p_tumor(self) -> float:
         return float(1 - self.probabilities[-1])
 
+    def restated(self, p_tumor: float) -> NDArray[np.float64]:
+        """Give the probabilities (4,) with another P(tumor), which the kinds share as they did the old."""
+        kinds = self.probabilities[:-1] / max(float(self.probabilities[:-1].sum()), _LEAST_CHANCE)
+        return np.append(p_tumor * kinds, 1 - p_tumor)
+
     @property
     def is_empty(self) -> bool:
         return not self.prepared.image.any()
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """P(tumor) of a scan, the slice that shows it, the rule it is held against, and whether it is of a whole volume."""
+
+    p_tumor: float
+    number: int
+    threshold: float
+    rule: ReferralRule
+    rests_on: tuple[int, ...] = ()
+    whole: bool = False
+
+
+def stack_evidence(
+    p_tumor: Sequence[float],
+    maps: Sequence[NDArray[np.float32] | None],
+    squares: Sequence[Prepared],
+    shape: tuple[int, int],
+) -> Evidence:
+    """Gather the evidence in a stack: ``p_tumor`` and tumor maps of its slices, each judged by itself, in order.
+
+    ``squares`` are what the network was shown of them, ``shape`` is a slice's (height, width). Raises ``ValueError``
+    when every slice is empty.
+    """
+    odds = logit(np.clip(p_tumor, _LEAST_CHANCE, 1 - _LEAST_CHANCE))
+    placed = [on_grid(found, square, shape) for found, square in zip(maps, squares, strict=True) if found is not None]
+    heads = [head_share(square, shape) for square in squares]
+    return evidence(odds, np.stack(placed) if placed else None, heads, [bool(item.image.any()) for item in squares])
 
 
 class Predictor:
@@ -292,8 +350,9 @@ class Predictor:
         """Answer for every scan, in order.
 
         Of a scan with several slices the answer is that of the slice with the highest P(tumor), empty ones left out.
-        In a volume that lies in space the slices before and after it have a say in each one's P(tumor): see
-        ``_with_neighbors``. What viewers and exports did to the gray values is undone first: see ``restore``.
+        In a volume that lies in space the slices before and after it have a say in each one's P(tumor), see
+        ``_with_neighbors``, and where the bundle has a rule for volumes, P(tumor) and decision come from it. What
+        viewers and exports did to the gray values is undone first: see ``restore``.
         """
         restored = [restore(scan.pixels) for scan in scans]
         boxes = [small_head(found.pixels) for found in restored]
@@ -331,42 +390,63 @@ class Predictor:
         ]
 
     def _answer(self, scan: Scan, restored: Restored, rows: Sequence["_Row"]) -> Prediction:
-        rows = self._with_neighbors(rows) if scan.affine is not None else rows
-        # An empty slice has no say; the score of nothing may well be above that of a healthy head.
-        number = int(np.argmax([-1.0 if row.is_empty else row.p_tumor for row in rows]))
-        best = rows[number]
-        probabilities = {name: float(value) for name, value in zip(CLASSES, best.probabilities, strict=True)}
+        alone, rows = rows, self._with_neighbors(rows) if scan.affine is not None else rows
+        judged = self._as_volume(scan, alone) or self._as_slices(rows)
+        best = rows[judged.number]
+        chances = best.restated(judged.p_tumor)
+        probabilities = {name: float(value) for name, value in zip(CLASSES, chances, strict=True)}
         kind = max(TUMOR_CLASSES, key=probabilities.__getitem__)
         if not self.bundle.kinds:
-            probabilities, kind = {ANY_TUMOR: best.p_tumor, NO_TUMOR: probabilities[NO_TUMOR]}, ANY_TUMOR
-        is_tumor = best.p_tumor >= self.bundle.threshold
-        foreign = self._foreign(scan, restored.pixels[number], best)
+            probabilities, kind = {ANY_TUMOR: judged.p_tumor, NO_TUMOR: probabilities[NO_TUMOR]}, ANY_TUMOR
+        is_tumor = judged.p_tumor >= judged.threshold
+        distance = (
+            float(np.median([row.distance for row in rows if not row.is_empty])) if judged.whole else best.distance
+        )
+        foreign = self._foreign(scan, restored.pixels[judged.number], best, distance)
         leaning = max(probabilities, key=probabilities.__getitem__)
-        reasons = foreign or self._doubts(best.probabilities, kind)
+        reasons = foreign or self._doubts(chances, kind, judged.rule)
         return Prediction(
             source=scan.source,
             sha256=scan.sha256,
             probabilities=probabilities,
-            p_tumor=best.p_tumor,
+            p_tumor=judged.p_tumor,
             decision=REFER if reasons else "tumor" if is_tumor else "no_tumor",
             finding=None if foreign else leaning if reasons else kind if is_tumor else NO_TUMOR,
             reasons=tuple(reasons.values()),
             grounds=tuple(reasons),
             seconds=sum(row.seconds for row in rows),
             bundle=self.bundle.name,
-            slice_number=number,
+            slice_number=judged.number,
             slices=tuple(SliceAnswer(row.p_tumor, row.prepared, row.tumor_map) for row in rows),
             shape=scan.shape,
             spacing=scan.spacing,
             placement=scan.placement,
             cam=best.cam,
             grid=self.bundle.grid,
-            threshold=self.bundle.threshold,
-            doubt_from=self.bundle.doubt_from,
-            sure_from=self.bundle.sure_from,
+            threshold=judged.threshold,
+            doubt_from=min(judged.rule.tumor_low, judged.threshold),
+            sure_from=max(judged.rule.tumor_high, judged.threshold),
             undone=restored.undone,
             oriented=bool(scan.facts.get("oriented", True)),
+            rests_on=judged.rests_on,
+            slice_limits=(self.bundle.threshold, self.bundle.doubt_from) if judged.whole else None,
         )
+
+    def _as_slices(self, rows: Sequence["_Row"]) -> "_Judged":
+        """Let the most suspicious slice answer; an empty one has no say, whose score may be above a healthy head's."""
+        number = int(np.argmax([-1.0 if row.is_empty else row.p_tumor for row in rows]))
+        return _Judged(rows[number].p_tumor, number, self.bundle.threshold, self.bundle.referral)
+
+    def _as_volume(self, scan: Scan, rows: Sequence["_Row"]) -> "_Judged | None":
+        """Judge a volume by all of its slices; None without a rule for that, and of too few slices."""
+        rule = self.bundle.volume_rule
+        if rule is None or scan.affine is None or sum(not row.is_empty for row in rows) < FEWEST_SLICES:
+            return None
+        maps = [row.tumor_map for row in rows]
+        found = stack_evidence([row.p_tumor for row in rows], maps, [row.prepared for row in rows], scan.shape[1:])
+        p_tumor = float(rule.p_tumor(found.figures[np.newaxis])[0])
+        band = replace(self.bundle.referral, tumor_low=rule.tumor_low, tumor_high=rule.tumor_high)
+        return _Judged(p_tumor, found.key, rule.tumor_high, band, found.slices, whole=True)
 
     def _with_neighbors(self, rows: Sequence["_Row"]) -> list["_Row"]:
         """Average each slice's log-odds of a tumor with those of the slices beside it, which count half.
@@ -387,7 +467,7 @@ class Predictor:
         judged = np.column_stack([p_tumor[:, np.newaxis] * kinds, 1 - p_tumor])
         return [replace(row, probabilities=found) for row, found in zip(rows, judged, strict=True)]
 
-    def _foreign(self, scan: Scan, pixels: NDArray[np.float32], row: "_Row") -> dict[str, str]:
+    def _foreign(self, scan: Scan, pixels: NDArray[np.float32], row: "_Row", distance: float) -> dict[str, str]:
         """Give the ground on which a picture is not judged at all, by its code; none of most."""
         found, color = None, scan.facts.get("color")
         is_flat = scan.affine is None
@@ -399,14 +479,13 @@ class Predictor:
             found = "marks"
         elif is_flat and several_heads(pixels):
             found = "several_heads"
-        elif self.bundle.referral.atypical(np.array([row.distance]))[0]:
+        elif self.bundle.referral.atypical(np.array([distance]))[0]:
             found = "too_small" if is_flat and row.prepared.side < _FEWEST_PIXELS else "atypical"
         elif is_flat and (row.marked or drawn_ring(pixels)):
             found = "marks"
         return {found: GROUNDS[found]} if found else {}
 
-    def _doubts(self, row: NDArray[np.float64], kind: str) -> dict[str, str]:
-        rule = self.bundle.referral
+    def _doubts(self, row: NDArray[np.float64], kind: str, rule: ReferralRule) -> dict[str, str]:
         found = rule.reasons(row[np.newaxis])
         reasons = {}
         if found["tumor_uncertain"][0]:

@@ -7,20 +7,18 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import pandas as pd
+
 # Called by its path, Python would look for modules beside this file only.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from braintumor.bundles import CARD_FILE
-from braintumor.dashboard.bundle_tables import (
-    BundleTables,
-    bundle_tables,
-    kept_figures,
-    training_overlap,
-)
+from braintumor.bundles import CARD_FILE, PREDICTIONS_FILE
+from braintumor.dashboard.bundle_tables import BundleTables, bundle_tables, kept_figures, training_overlap
 from braintumor.dashboard.comparison_tables import FIGURES, cut_short
 from braintumor.evaluation.comparison import BR35H_TO_NAVONEEL, BR35H_TO_NAVONEEL_LEAK_FREE, LEAK_FREE, PUBLISHED
-from braintumor.reports import HEADLINES, SPLITS, TEST, bounds, in_words, model_card
+from braintumor.reports import HEADLINES, SPLITS, TEST, bounds, hospital_sentence, in_words, model_card
 from braintumor.reports.changes import changes_block, changes_plot
+from braintumor.reports.hospitals import hospitals_markdown
 from braintumor.reports.numbers import spread
 from braintumor.settings import DEFAULT_MODEL
 from braintumor.taxonomy import CLASSES, TITLES
@@ -28,6 +26,7 @@ from braintumor.taxonomy import CLASSES, TITLES
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 MODEL_CARD = ROOT / "docs" / "model-card.md"
+HOSPITALS = ROOT / "docs" / "hospitals.md"
 BUNDLE = ROOT / "models" / DEFAULT_MODEL
 AUDIT = ROOT / "docs" / "audit.json"
 BENCHMARKS = ROOT / "docs" / "benchmarks.json"
@@ -96,7 +95,7 @@ def main() -> None:
 
 def documents() -> dict[Path, str]:
     """Give what belongs between the marks of each document that has them and whose source is at hand."""
-    found = {README: block(BUNDLE), MODEL_CARD: card_block(BUNDLE)}
+    found = {README: block(BUNDLE), MODEL_CARD: card_block(BUNDLE), HOSPITALS: hospitals_block(BUNDLE)}
     for document, (source, write) in _REPORTED.items():
         if source.is_file():
             found[document] = write(json.loads(source.read_text(encoding="utf-8")))
@@ -120,7 +119,9 @@ def block(folder: Path) -> str:
     clean, leaking = kept_figures(tables.card, TEST), kept_figures(tables.card, "published_test")
     if clean is None:
         return NOT_YET
-    return "\n".join([_introduction(tables, clean, leaking), "", *_table(clean, leaking)])
+    elsewhere = kept_figures(tables.card, "hospital_test")
+    first = [hospital_sentence(elsewhere), ""] if elsewhere else []
+    return "\n".join([*first, _introduction(tables, clean, leaking), "", *_table(clean, leaking)])
 
 
 def card_block(folder: Path) -> str:
@@ -335,6 +336,12 @@ def hospital_block(report: Mapping[str, Any]) -> str:
     ]
     told = f"`{report['bundle']}` on {found['images']} slices of {found['groups']} volumes, each judged by itself."
     return "\n".join([told, "", *_markdown(["Figure", "Measured"], rows)])
+
+
+def hospitals_block(folder: Path) -> str:
+    """Say how a bundle answers at hospitals that it held out, as Markdown."""
+    tables = bundle_tables(folder)
+    return hospitals_markdown(tables.card, pd.read_csv(folder / PREDICTIONS_FILE, keep_default_na=False))
 
 
 def _told(figure: Mapping[str, Any] | None, is_share: bool) -> str:

@@ -24,6 +24,7 @@ KEYS = {
     "finding",
     "slice",
     "outline",
+    "rests_on",
     "mask",
     "reasons",
     "notes",

@@ -98,6 +98,7 @@ def test_commands_of_the_readme_are_understood(arguments):
     [
         "README.md",
         "docs/model-card.md",
+        "docs/hospitals.md",
         "docs/leakage.md",
         "docs/benchmarks.md",
         "docs/ideas.md",

@@ -383,3 +383,59 @@ def test_a_tiny_bundle_of_another_size_works_too(tiny_bundle):
     output = graph.run(np.zeros((3, size, size), np.uint8))
     assert output.logits.shape == (3, len(CLASSES))
     assert output.tumor_map.shape == (3, size // 2, size // 2)
+
+
+RULE = {
+    "names": ["highest", "lasting", "above", "volume", "extent"],
+    **{"mean": [0.0] * 5, "spread": [1.0] * 5, "weights": [0.0, 1.0, 0.0, 0.0, 0.0], "intercept": 0.0},
+    **{"tumor_low": 0.2, "tumor_high": 0.9},
+}
+
+
+@pytest.fixture(scope="module")
+def judging(predictor):
+    """The shipped model with a rule for volumes that looks at the lowest of three neighbors alone."""
+    return Predictor(replace(predictor.bundle, card={**predictor.bundle.card, "volume_rule": RULE}))
+
+
+def _odds_of(predictor, pixels):
+    alone = predictor.predict([Scan(layer[np.newaxis], str(number), "0" * 64) for number, layer in enumerate(pixels)])
+    return logit([item.p_tumor for item in alone])
+
+
+def test_a_volume_is_judged_by_all_of_its_slices(judging, scans):
+    pixels = np.concatenate([scan.pixels for scan in scans[:8]])
+    (whole,) = judging.predict([Scan(pixels, "a", "0" * 64, affine=IDENTITY)])
+    odds = _odds_of(judging, pixels)
+    lasting = max(odds[start : start + 3].min() for start in range(6))
+    assert whole.p_tumor == pytest.approx(expit(lasting), abs=1e-4)
+    assert sum(whole.probabilities.values()) == pytest.approx(1)
+    assert (whole.threshold, whole.doubt_from, whole.sure_from) == (0.9, 0.2, 0.9)
+    assert whole.slice_limits == (judging.bundle.threshold, judging.bundle.doubt_from)
+    assert set(whole.rests_on) <= set(range(8))
+    if whole.rests_on:
+        assert whole.slice_number in whole.rests_on
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "decision"), [(0.0, 0.0, "tumor"), (1.0, 1.0, "no_tumor"), (0.0, 1.0, "refer")]
+)
+def test_limits_of_the_rule_decide_and_a_called_volume_is_outlined_where_it_rests(judging, scans, low, high, decision):
+    card = {**judging.bundle.card, "volume_rule": {**RULE, "tumor_low": low, "tumor_high": high}}
+    card["operating_point"] = {**card["operating_point"], "referral": {"tumor_low": 0.3, "tumor_high": 0.9}}
+    pixels = np.concatenate([scans[1].pixels] * 3 + [scans[0].pixels] * 3)
+    (found,) = Predictor(replace(judging.bundle, card=card)).predict([Scan(pixels, "a", "0" * 64, affine=IDENTITY)])
+    assert found.decision == decision
+    if decision == "tumor":
+        assert found.rests_on
+        assert all(found.outlines(number) for number in found.rests_on)
+        assert found.mask()[list(found.rests_on)].any(axis=(1, 2)).all()
+
+
+def test_pictures_without_a_place_in_space_and_short_volumes_are_judged_by_slices(judging, predictor, scans):
+    pixels = np.concatenate([scan.pixels for scan in scans[:6]])
+    for scan in (Scan(pixels, "a", "0" * 64), Scan(pixels[:4], "b", "0" * 64, affine=IDENTITY)):
+        (with_rule,), (without,) = judging.predict([scan]), predictor.predict([scan])
+        assert with_rule.p_tumor == pytest.approx(without.p_tumor, abs=1e-6)
+        assert with_rule.slice_limits is None
+        assert with_rule.rests_on == ()

@@ -14,8 +14,9 @@ from plotly.colors import get_colorscale, sample_colorscale, unlabel_rgb
 
 from braintumor.bundles import read_heatmap_figures
 from braintumor.dashboard import charts, choices, gate
-from braintumor.dashboard.answers import MOST_SLICES_KEPT, Answer, predictor
+from braintumor.dashboard.answers import Answer, predictor
 from braintumor.dashboard.escaping import plain
+from braintumor.dashboard.volume_words import slice_words
 from braintumor.explanation import METHODS, ExplanationError, explain_apart, methods_for
 from braintumor.inference import Prediction
 from braintumor.reports import DECISION_WORDS, NOTE_WORDS, mask_file, mask_name, percent, stated
@@ -82,6 +83,8 @@ def answer_sentence(prediction: Prediction) -> str:
         best = "no tumor" if prediction.finding == NO_TUMOR else title
         return f"The model leans towards {best}, but not surely enough to answer."
     if prediction.decision == "no_tumor":
+        if prediction.slice_limits is not None:
+            return "The model sees no tumor in this volume."
         return f"The model sees no tumor on {'this' if len(prediction.slices) == 1 else 'any'} slice."
     if prediction.finding == ANY_TUMOR:
         return "The model sees a tumor; it does not tell which kind."
@@ -119,7 +122,7 @@ def outline_words(prediction: Prediction, number: int, drawn: bool) -> str:
         return "Outline, unsure: where the model would place a tumor. The answer is withheld."
     if drawn:
         return "Outline: where the model places the tumor."
-    if prediction.slices[number].p_tumor >= prediction.outlined_from:
+    if prediction.outlines(number):
         return "No outline: the model suspects a tumor on this slice but cannot place it."
     return "No outline: the model sees no tumor on this slice."
 
@@ -146,26 +149,6 @@ def method_words(method: str, figures: Mapping[str, Any] | None) -> str:
         f"Measured on held-out scans with a tumor, the hottest point of {METHODS[method]} lay inside it in "
         f"{percent(found)}; the middle of the picture does in {percent(middle)}."
     )
-
-
-def slice_words(answer: Answer, number: int) -> str:
-    """Say which slice of a volume is shown, and which others can be."""
-    prediction = answer.prediction
-    count, own = len(prediction.slices), prediction.slice_number
-    said = f"Slice {number + 1} of {count}, "
-    if number == own:
-        said += "the most suspicious: the answer is that of this slice."
-    else:
-        p_tumor = stated(prediction.slices[number].p_tumor)
-        said += f"P(tumor) {p_tumor}. The answer is that of slice {own + 1}, the most suspicious."
-    if not answer.slices:
-        said += (
-            f" The others cannot be looked through: pictures of {MOST_SLICES_KEPT} slices are held at a time. "
-            "Take other volumes away and upload this one again."
-        )
-    elif len(answer.slices) < count:
-        said += f" Pictures of {len(answer.slices)} slices are held; the mask and the measurements are of all."
-    return said
 
 
 def measured_words(measured: Measurements, slices: int) -> str:
@@ -377,7 +360,7 @@ def _outlined(answer: Answer, number: int) -> NDArray[np.bool_] | None:
     if not prediction.locates:
         return None
     shape = _view_shape(answer, number)
-    if found.p_tumor < prediction.outlined_from:
+    if not prediction.outlines(number):
         return np.zeros(shape, dtype=bool)
     return _once(
         _OUTLINES,

@@ -1,6 +1,7 @@
 """The public datasets this project knows, where they come from and how their folders are laid out."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from braintumor.taxonomy import ANY_TUMOR, NO_TUMOR
@@ -11,7 +12,9 @@ class Dataset:
     """One public dataset.
 
     ``slug`` is its Kaggle handle. ``labels`` maps a folder's name (lower case) to a label and ``splits`` to a
-    published split. ``masks`` names the folders that hold outlines, not scans.
+    published split. ``masks`` names the folders that hold outlines, not scans. ``outline_weights`` is for a set whose
+    outlines were drawn on one sequence and stand for all: how much the outline of a tumor counts in each sequence, from
+    0 to 1. Such outlines do not say where the tumor shows in the picture itself.
     """
 
     name: str
@@ -23,6 +26,7 @@ class Dataset:
     labels: dict[str, str]
     splits: dict[str, str]
     masks: tuple[str, ...] = ("masks",)
+    outline_weights: Mapping[str, float] = field(default_factory=dict)
 
 
 _KINDS = {
@@ -82,6 +86,19 @@ CATALOGUE: dict[str, Dataset] = {
             "https://www.kaggle.com/datasets/navoneel/brain-mri-images-for-brain-tumor-detection",
             _YES_NO,
             {},
+        ),
+        # The outline is the abnormality on FLAIR: after contrast agent larger than what enhances, before it often
+        # invisible. A map that must find what a picture does not show learns to guess.
+        Dataset(
+            "lgg",
+            "Lower-grade gliomas of The Cancer Genome Atlas",
+            "Mateusz Buda, from TCGA-LGG of The Cancer Imaging Archive",
+            "mateuszbuda/lgg-mri-segmentation",
+            "CC BY-NC-SA 4.0; the scans CC BY 3.0",
+            "https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation",
+            {},
+            {},
+            outline_weights={"flair": 1.0, "post": 0.5, "pre": 0.25},
         ),
     )
 }

@@ -1,16 +1,18 @@
 """A table with one row a picture: where it lies, what it shows, and what it must not be parted from."""
 
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from braintumor.datasets import figshare, via, volumes
+from braintumor.datasets import figshare, lgg, via, volumes
 from braintumor.datasets.catalogue import folder_facts, known_or_any
+from braintumor.datasets.volumes import VOLUME_GROUP
 from braintumor.errors import InputError
 from braintumor.scans import walk
 from braintumor.taxonomy import LABELS
 
-INDEX_COLUMNS = ("path", "dataset", "published_split", "label", "group", "mask")
+INDEX_COLUMNS = ("path", "dataset", "published_split", "label", "group", "mask", "hospital", "sequence")
 INDEX_FILE = "index.csv"
 # A row is one picture; ``walk`` lists archives and volumes as well.
 _NO_PICTURES = frozenset({".zip", ".nii", ".gz"})
@@ -25,29 +27,36 @@ def build_index(root: Path) -> pd.DataFrame:
 
     An ``index.csv`` at the top (columns ``path`` and ``label`` at least) is taken at its word. Otherwise the label
     comes from the folders' names, the dataset from the first folder when the catalogue knows it (else from
-    the root's own name). First, figshare ``.mat`` files and volumes with a mask are turned into pictures, and Br35H's
-    listed outlines into masks; what MATLAB and JSON files say an ``index.csv`` then keeps, together with all else that
-    was found. ``label`` and ``group`` may be empty. Raises ``DatasetError`` when there is nothing to list or a label is
+    the root's own name). First, figshare ``.mat`` files and volumes with a mask are turned into pictures, Br35H's
+    listed outlines into masks, and the slices of a folder ``lgg`` into pictures with a list there; what MATLAB and
+    JSON files say an ``index.csv`` then keeps, together with all else that was found. A first folder with an
+    ``index.csv`` of its own is a dataset of its own, listed there. ``hospital`` is the column of that name or
+    ``institution`` of a list, else the dataset; rows that name an institution come last.
+    ``label`` and ``group`` may be empty. Raises ``DatasetError`` when there is nothing to list or a label is
     unknown.
     """
     if not root.is_dir():
         raise DatasetError(f"{root} is not a folder; name one that holds pictures.")
-    listed = root / INDEX_FILE
-    rows = _read_listed(listed) if listed.is_file() else _from_folders(root)
-    if listed.is_file() and not {"path", "label"} <= set(rows.columns):
-        raise DatasetError(f"{listed} lacks the column path or label; add it or take the file away.")
+    _convert_lgg(root)
+    own = sorted(path.parent.name for path in root.glob(f"*/{INDEX_FILE}"))
+    rows = _listed(root) if (root / INDEX_FILE).is_file() else _from_folders(root, own)
+    rows = _completed(rows)
+    for name in own:
+        nested = _completed(_nested(root, name))
+        rows = pd.concat([rows, nested[~nested["path"].isin(rows["path"])]], ignore_index=True)
     if rows.empty:
         raise DatasetError(
             f"{root} holds no pictures in class folders and no {INDEX_FILE}; see the README's data part."
         )
-    unknown = sorted(set(rows["label"]) - {*LABELS, ""})
-    if unknown:
-        raise DatasetError(f"{listed} has the label {unknown[0]!r}; use one of {', '.join(LABELS)}.")
-    for column in INDEX_COLUMNS:
-        if column not in rows:
-            rows[column] = ""
     rows["mask"] = [mask or _mask_beside(root, path) for path, mask in zip(rows["path"], rows["mask"], strict=True)]
-    return rows[list(INDEX_COLUMNS)].sort_values("path", ignore_index=True)
+    # Numbers of groups follow the order, and those of other sets must not depend on whether this one is there.
+    order = pd.DataFrame({"named": ~at_home(rows), "path": rows["path"]}).sort_values(["named", "path"]).index
+    return rows.loc[order, list(INDEX_COLUMNS)].reset_index(drop=True)
+
+
+def at_home(index: pd.DataFrame) -> "pd.Series[bool]":
+    """Mark the rows of an index that name no institution, so that their dataset stands for a hospital."""
+    return index["hospital"] == index["dataset"]
 
 
 def write_index(index: pd.DataFrame, path: Path) -> None:
@@ -56,20 +65,58 @@ def write_index(index: pd.DataFrame, path: Path) -> None:
     index.to_csv(path, index=False)
 
 
-def _read_listed(path: Path) -> pd.DataFrame:
+def _listed(folder: Path) -> pd.DataFrame:
+    path = folder / INDEX_FILE
     try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
     except ValueError as error:
         raise DatasetError(f"{path} is no table that can be read ({error}); save it as CSV in UTF-8.") from None
+    if not {"path", "label"} <= set(rows.columns):
+        raise DatasetError(f"{path} lacks the column path or label; add it or take the file away.")
+    unknown = sorted(set(rows["label"]) - {*LABELS, ""})
+    if unknown:
+        raise DatasetError(f"{path} has the label {unknown[0]!r}; use one of {', '.join(LABELS)}.")
+    if {"institution", "group"} <= set(rows.columns):
+        # A hospital's slices come from stacks, where neighbors are alike and no copies.
+        stacked = (rows["institution"] != "") & (rows["group"] != "")
+        rows["group"] = (VOLUME_GROUP + rows["group"]).where(stacked, rows["group"])
+    return rows
 
 
-def _from_folders(root: Path) -> pd.DataFrame:
+def _convert_lgg(root: Path) -> None:
+    """Write the list of lower-grade gliomas, as Kaggle has them, in a folder ``lgg`` that has none yet."""
+    folder = root / "lgg"
+    if folder.is_dir() and not (folder / INDEX_FILE).is_file():
+        rows = lgg.convert(folder)
+        if len(rows):
+            write_index(rows, folder / INDEX_FILE)
+
+
+def _nested(root: Path, name: str) -> pd.DataFrame:
+    """Read the list of a dataset in a folder of its own; its paths start there."""
+    rows = _listed(root / name).assign(dataset=name)
+    for column in ("path", "mask"):
+        if column in rows:
+            rows[column] = (f"{name}/" + rows[column]).where(rows[column] != "", "")
+    return rows
+
+
+def _completed(rows: pd.DataFrame) -> pd.DataFrame:
+    rows = rows.reindex(columns=[*rows.columns, *({*INDEX_COLUMNS, "institution"} - set(rows.columns))], fill_value="")
+    hospital = rows["hospital"].where(rows["hospital"] != "", rows["institution"])
+    return rows.assign(hospital=hospital.where(hospital != "", rows["dataset"]))
+
+
+def _from_folders(root: Path, listed: Collection[str] = ()) -> pd.DataFrame:
+    """Find pictures in all folders except those ``listed``, which have a list of their own."""
     kept = figshare.convert(root) + via.convert(root)
     converted = kept + volumes.convert(root)
     known = {row["path"] for row in converted}
     rows = []
     for path in walk([root]):
         inside = PurePosixPath(path.relative_to(root).as_posix())
+        if inside.parts[0] in listed:
+            continue
         name = inside.parts[0].lower() if len(inside.parts) > 1 else ""
         dataset = known_or_any(name)
         if path.suffix.lower() in _NO_PICTURES or {part.lower() for part in inside.parts[:-1]} & set(dataset.masks):

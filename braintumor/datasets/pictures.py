@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from braintumor.scans import Scan, ScanError, prepare, prepare_outline, read
+from braintumor.scans import Prepared, Scan, ScanError, prepare, prepare_outline, read, restore
 
 _WORKERS = 4
 
@@ -17,9 +17,10 @@ _WORKERS = 4
 def load_pictures(root: Path, paths: Sequence[str], size: int) -> tuple[NDArray[np.uint8], dict[str, str]]:
     """Read and prepare pictures: uint8 (n, size, size) in the order given, and {path: reason} for those that failed.
 
-    A picture that cannot be read is all black in the array.
+    What viewers did to the gray values is undone as where scans are answered. A picture that cannot be read is all
+    black in the array.
     """
-    return map_pictures(root, paths, lambda scan, _: prepare(scan.pixels[0], size).image, (size, size), np.uint8)
+    return map_pictures(root, paths, lambda scan, _: _prepared(scan, size).image, (size, size), np.uint8)
 
 
 def load_outlines(
@@ -36,7 +37,7 @@ def load_outlines(
             raise ScanError(
                 f"The mask {masks[row]} has another size than its picture.", "Draw it on the picture itself."
             )
-        return prepare_outline(mask.pixels[0], prepare(scan.pixels[0], size), size)
+        return prepare_outline(mask.pixels[0], _prepared(scan, size), size)
 
     return map_pictures(root, paths, cut, (size, size), np.uint8)
 
@@ -61,6 +62,10 @@ def map_pictures(
         for _ in tqdm(pool.map(one, range(len(paths))), total=len(paths), desc="Reading pictures", unit=""):
             pass
     return out, failed
+
+
+def _prepared(scan: Scan, size: int) -> Prepared:
+    return prepare(restore(scan.pixels).pixels[0], size)
 
 
 def _read(root: Path, path: str) -> Scan:

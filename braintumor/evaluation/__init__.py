@@ -14,10 +14,13 @@ from braintumor.evaluation.faithfulness import faithfulness_figures
 from braintumor.evaluation.marks import MarkDetector
 from braintumor.evaluation.metrics import by_dataset_and_class, check, figures
 from braintumor.evaluation.operating_point import (
+    LEAST_NPV,
+    LEAST_PPV,
     MOST_REFERRED,
     ReferralRule,
     choose_threshold,
     fit_referral,
+    predictive_limits,
     rates_at,
     risk_coverage,
     wrong_answers,
@@ -25,8 +28,11 @@ from braintumor.evaluation.operating_point import (
 from braintumor.evaluation.robustness import Flips, Pair, Share
 from braintumor.evaluation.segmentation import map_calibration, pixel_bins, score_masks, segmentation_figures
 from braintumor.evaluation.typicality import Typicality, foreign_figures
+from braintumor.evaluation.volume_rule import VolumeRule, left_out_p_tumor
 
 __all__ = [
+    "LEAST_NPV",
+    "LEAST_PPV",
     "MOST_REFERRED",
     "Calibration",
     "Flips",
@@ -36,6 +42,7 @@ __all__ = [
     "ReferralRule",
     "Share",
     "Typicality",
+    "VolumeRule",
     "apply_temperature",
     "by_dataset_and_class",
     "check",
@@ -50,9 +57,11 @@ __all__ = [
     "fit_temperature",
     "foreign_figures",
     "interval",
+    "left_out_p_tumor",
     "map_calibration",
     "mean_by_groups",
     "pixel_bins",
+    "predictive_limits",
     "rates_at",
     "reliability",
     "risk_coverage",

@@ -17,6 +17,9 @@ Bools = npt.NDArray[np.bool_]
 MOST_REFERRED = 0.05
 """Share of validation rows that may be referred beyond those that are in any case."""
 
+LEAST_NPV, LEAST_PPV = 0.98, 0.95
+"""How often "no tumor" and "tumor" must be right on hospitals that were left out, were half of their scans tumors."""
+
 _KINDS = len(TUMOR_CLASSES)
 _STEPS = 41
 
@@ -36,6 +39,29 @@ def choose_threshold(p_tumor: npt.ArrayLike, is_tumor: npt.ArrayLike, sensitivit
     # Without the small margin 0.95 * 20 may round up to 20 of 20.
     needed = math.ceil(sensitivity * len(tumors) - 1e-9)
     return float(tumors[needed - 1])
+
+
+def predictive_limits(
+    p_tumor: npt.ArrayLike, is_tumor: npt.ArrayLike, npv: float = LEAST_NPV, ppv: float = LEAST_PPV
+) -> tuple[float, float]:
+    """Give (low, high): below ``low`` "no tumor" is right in the share ``npv``, from ``high`` on "tumor" in ``ppv``.
+
+    ``p_tumor`` is (n,) in [0, 1], ``is_tumor`` (n,) bool. Both sides count alike, as though half of the rows showed a
+    tumor, so that the limits do not depend on how many of each were gathered. ``low`` is the highest such value and
+    ``high`` the lowest, at least ``low``; 0 and 1 where there is none. Raises ``ValueError`` where one side is missing.
+    """
+    chances, truth = np.asarray(p_tumor, dtype=np.float64), np.asarray(is_tumor, dtype=bool)
+    if truth.all() or not truth.any():
+        raise ValueError("limits need rows with a tumor and rows without")
+    values = np.unique(chances)
+    tumors, clear = np.sort(chances[truth]), np.sort(chances[~truth])
+    missed = np.searchsorted(tumors, values, "left") / len(tumors)
+    cleared = np.searchsorted(clear, values, "left") / len(clear)
+    lows = values[(cleared > 0) & (cleared >= npv * (missed + cleared))]
+    called, alarms = 1 - missed, 1 - cleared
+    highs = values[(called > 0) & (called >= ppv * (called + alarms))]
+    low = float(lows.max()) if len(lows) else 0.0
+    return low, max(low, float(highs.min()) if len(highs) else 1.0)
 
 
 def rates_at(p_tumor: npt.ArrayLike, is_tumor: npt.ArrayLike, threshold: float) -> dict[str, float]:

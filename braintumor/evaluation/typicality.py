@@ -1,7 +1,8 @@
 """Does a picture look like the scans the model learned from."""
 
 import zipfile
-from dataclasses import MISSING, dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ import pandas as pd
 
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
+
+PENALTY = 1e3
+_MOST_STEPS = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +28,14 @@ class Typicality:
     their size to the ``power``, above 0, and keep their sign: below 1 the long tails of rectified layers (Tukey's
     ladder) no longer pass for distance, and small features, of which foreign pictures change many, count for more.
 
-    The distance joins the Mahalanobis distance inside the axes (Lee et al., A Simple Unified Framework for Detecting
-    Out-of-Distribution Samples, NeurIPS 2018) with the distance from them (Moghaddam and Pentland, Probabilistic Visual
-    Learning, TPAMI 1997), each divided by its root mean square on the training scans: about 1 is usual.
+    Where it was shown other pictures too (``told_from``), ``weights`` (d,) and ``intercept`` give the log-odds that
+    features are of such a picture, above the most that scans may have, and the distance is the larger of two: that from
+    the scans over ``far``, and 1 where these log-odds are 0, growing with them. ``weights`` are empty otherwise.
+
+    The distance from the scans joins the Mahalanobis distance inside the axes (Lee et al., A Simple Unified Framework
+    for Detecting Out-of-Distribution Samples, NeurIPS 2018) with the distance from them (Moghaddam and Pentland,
+    Probabilistic Visual Learning, TPAMI 1997), each divided by its root mean square on the training scans: about 1 is
+    usual.
     """
 
     mean: Singles
@@ -37,6 +46,9 @@ class Typicality:
     limit: float
     quantile: float
     power: float = 1.0
+    weights: Singles = field(default_factory=lambda: np.zeros(0, np.float32))
+    intercept: float = 0.0
+    far: float = 1.0
 
     @classmethod
     def fit(
@@ -87,16 +99,54 @@ class Typicality:
 
         Raises ``ValueError`` when d is not that of the training features.
         """
+        distance = self.from_scans(features)
+        if not len(self.weights):
+            return distance
+        usable = np.isfinite(distance)
+        odds = self.foreign_odds(np.where(usable[:, np.newaxis], np.asarray(features, dtype=np.float64), 0.0))
+        return np.where(usable, np.maximum(distance / self.far, np.logaddexp(0, odds) / np.log(2)), np.inf)
+
+    def foreign_odds(self, features: npt.ArrayLike) -> Floats:
+        """Give the log-odds that features (n, d) are no scan's, (n,), above the most that scans may have."""
+        return np.asarray(self._standardized(np.asarray(features, dtype=np.float64)) @ self.weights + self.intercept)
+
+    def from_scans(self, features: npt.ArrayLike) -> Floats:
+        """Measure how far features (n, d) lie from the training scans' alone: (n,), about 1 where that is usual."""
         rows = np.asarray(features, dtype=np.float64)
         if rows.ndim != 2 or rows.shape[1] != len(self.mean):
             raise ValueError(f"features are {rows.shape}; they must be (n, {len(self.mean)})")
         usable = np.asarray(np.isfinite(rows).all(axis=1))
-        centered = (_raised(np.where(usable[:, None], rows, 0.0), self.power) - self.mean) / self.spread
+        centered = self._standardized(np.where(usable[:, None], rows, 0.0))
         inside = centered @ self.axes.T
         outside = centered - inside @ self.axes
         mahalanobis = ((inside / self.scale) ** 2).mean(axis=1)
         residual = (outside**2).sum(axis=1) / self.residual_scale**2
         return np.where(usable, np.sqrt((mahalanobis + residual) / 2), np.inf)
+
+    def _standardized(self, rows: Floats) -> Floats:
+        return np.asarray((_raised(rows, self.power) - self.mean) / self.spread)
+
+    def told_from(
+        self, others: npt.ArrayLike, scans: npt.ArrayLike, sources: Sequence[str], penalty: float = PENALTY
+    ) -> "Typicality":
+        """Learn to tell the features of scans (n, d) from those of other pictures (m, d), by logistic regression.
+
+        ``sources`` (n,) name where each scan came from; each source counts alike, and all of them as much as the other
+        pictures. ``penalty`` weighs the squared weights. Limits come from ``with_margins``.
+        """
+        from sklearn.linear_model import LogisticRegression
+
+        known, foreign = (self._standardized(np.asarray(rows, dtype=np.float64)) for rows in (scans, others))
+        names, where = np.unique(np.asarray(sources), return_inverse=True)
+        share = 1 / np.bincount(where)[where] / len(names)
+        weights = np.concatenate([share, np.full(len(foreign), 1 / len(foreign))]) * (len(known) + len(foreign)) / 2
+        model = LogisticRegression(C=1 / penalty, max_iter=_MOST_STEPS)
+        model.fit(np.concatenate([known, foreign]), np.arange(len(weights)) >= len(known), weights)
+        return replace(self, weights=model.coef_[0].astype(np.float32), intercept=float(model.intercept_[0]))
+
+    def with_margins(self, odds: float, far: float) -> "Typicality":
+        """Set the most log-odds and the largest distance that a scan may have; the limit is 1 then."""
+        return replace(self, intercept=self.intercept - odds, far=far, limit=1.0)
 
     def typical(self, features: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Tell which rows of ``features`` (n, d) lie within the limit: (n,) bool."""
@@ -120,22 +170,26 @@ class Typicality:
     def save(self, path: str | Path) -> None:
         """Write everything to ``path`` as plain arrays (``.npz``)."""
         with Path(path).open("wb") as file:
-            np.savez_compressed(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+            np.savez_compressed(file, **{one.name: getattr(self, one.name) for one in fields(self)})
 
     @classmethod
     def load(cls, path: str | Path) -> "Typicality":
-        """Read what ``save`` wrote, also before there was a ``power``; never unpickles.
+        """Read what ``save`` wrote, also before there were ``power`` and ``weights``; never unpickles.
 
         Raises ``ValueError`` for a file that is not such an archive, ``FileNotFoundError`` for none.
         """
         try:
             with np.load(Path(path), allow_pickle=False) as stored:
-                needed = [field.name for field in fields(cls) if field.name in stored or field.default is MISSING]
+                needed = [one.name for one in fields(cls) if one.name in stored or _is_needed(one)]
                 values = {name: stored[name] for name in needed}
         except (KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as problem:
             raise ValueError(f"{Path(path).name} does not hold a typicality model") from problem
         numbers = {name: float(value) for name, value in values.items() if not value.ndim}
         return cls(**{**values, **numbers})
+
+
+def _is_needed(one: "Field[Any]") -> bool:
+    return one.default is MISSING and one.default_factory is MISSING
 
 
 def foreign_figures(real: pd.DataFrame, foreign: pd.DataFrame, limit: float | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from braintumor.reports.failures import referral_reasons
 from braintumor.reports.headlines import HEADLINES, MIRRORED, PUBLISHED, SPLITS, TEST, Headline, bounds
+from braintumor.reports.hospitals import hospital_sentence
 from braintumor.reports.masks import has_mask, mask_ending, mask_file, mask_name, masks_zip
 from braintumor.reports.model_card import model_card
 from braintumor.reports.names import source
@@ -33,6 +34,7 @@ __all__ = [
     "figure",
     "guarded",
     "has_mask",
+    "hospital_sentence",
     "in_words",
     "interval",
     "listed",

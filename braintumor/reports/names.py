@@ -2,7 +2,13 @@
 
 from collections.abc import Mapping
 
-SOURCES: Mapping[str, str] = {"br35h": "Br35H", "cheng": "Cheng", "masoud": "Masoud", "navoneel": "Navoneel"}
+SOURCES: Mapping[str, str] = {
+    "br35h": "Br35H",
+    "cheng": "Cheng",
+    "lgg": "TCGA-LGG",
+    "masoud": "Masoud",
+    "navoneel": "Navoneel",
+}
 
 
 def source(dataset: str) -> str:

@@ -1,17 +1,23 @@
 """Where the tumor lies on a scan: its mask, how large it is, and its outline on the picture."""
 
 from braintumor.segmentation.drawing import draw_outline, outline
+from braintumor.segmentation.evidence import EVIDENCE, Evidence, evidence, head_share, on_grid
 from braintumor.segmentation.masks import dice_threshold, mask_nifti, mask_png, tumor_mask
 from braintumor.segmentation.measurements import Measurements, head_mask, measure
 
 __all__ = [
+    "EVIDENCE",
+    "Evidence",
     "Measurements",
     "dice_threshold",
     "draw_outline",
+    "evidence",
     "head_mask",
+    "head_share",
     "mask_nifti",
     "mask_png",
     "measure",
+    "on_grid",
     "outline",
     "tumor_mask",
 ]

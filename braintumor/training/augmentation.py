@@ -8,9 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
+from scipy.interpolate import PchipInterpolator
+
+from braintumor.datasets import draw_marks
 
 _FIELD_CELLS = 4
 _WARP_CELLS = 4
+_CURVE_KNOTS = 7
+_HEAD_LEVEL = 30
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,10 @@ class Augmentation:
     section 2); ``brightness`` as a share of 255; ``contrast``, ``gamma`` and ``bias_field`` (a smooth change of
     brightness across the picture) as exponents of two; ``noise`` as a standard deviation in grey values; ``blur`` as a
     Gaussian's sigma in pixels; ``coarseness`` as the exponent of two by which pixels are made larger. Flips, quarter
-    turns and JPEG compression happen with the probabilities given.
+    turns and JPEG compression happen with the probabilities given; so do ``remap``, a smooth random curve through the
+    gray values that keeps black black (as the random contrasts of SynthSeg, Billot et al., Medical Image Analysis
+    2023), ``strip``, by which only what lies deep in the head stays, as where the skull was removed, and ``marks``, see
+    ``marks.mark``.
     """
 
     rotation: float = 20.0
@@ -41,13 +49,23 @@ class Augmentation:
     flip: float = 0.5
     upside_down: float = 0.2
     quarter_turn: float = 0.15
+    remap: float = 0.0
+    strip: float = 0.0
+    marks: float = 0.0
 
     def apply(
         self, picture: NDArray[np.uint8], random: np.random.Generator, outline: NDArray[np.uint8] | None = None
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
         """Change one picture, uint8 (size, size), and move its outline, of the same shape, along with it."""
-        moved = self._move(picture, outline, random)
-        return self._recolor(moved[0], random), moved[1]
+        # What is never done draws nothing, so that recipes without it give the pictures that they gave before.
+        if self.strip and random.random() < self.strip:
+            picture, outline = stripped(picture, outline, random)
+        moved, drawn = self._move(picture, outline, random)
+        if self.remap and random.random() < self.remap:
+            moved = remapped(moved, random)
+        if self.marks and random.random() < self.marks:
+            moved = draw_marks(moved, random).picture
+        return self._recolor(moved, random), drawn
 
     def _move(
         self, picture: NDArray[np.uint8], outline: NDArray[np.uint8] | None, random: np.random.Generator
@@ -107,6 +125,45 @@ class Augmentation:
             Image.fromarray(picture).save(file, "JPEG", quality=int(random.integers(30, 95)))
             picture = np.asarray(Image.open(file))
         return picture
+
+
+def remapped(picture: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """Send gray values through a smooth random curve that keeps black black and may turn dark tissue bright."""
+    knots = np.linspace(0, 255, _CURVE_KNOTS)
+    # Half way between each value and any: a wholly random curve would often merge a tumor with what surrounds it.
+    heights = np.concatenate([[0.0], (knots[1:] + random.uniform(0, 255, _CURVE_KNOTS - 1)) / 2])
+    curve = PchipInterpolator(knots, heights)(np.arange(256))
+    return np.asarray(np.clip(np.rint(curve), 0, 255), dtype=np.uint8)[picture]
+
+
+def stripped(
+    picture: NDArray[np.uint8], outline: NDArray[np.uint8] | None, random: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """Blacken the rim of a head, 6 to 12 % of the side wide, and enlarge the rest; gives picture and outline.
+
+    Skulls are about so thick on prepared slices; where one ends this does not know. A picture whose outline reaches
+    into the rim stays as it is.
+    """
+    head = ndimage.binary_fill_holes(ndimage.binary_opening(picture > _HEAD_LEVEL, iterations=2))
+    deep = ndimage.distance_transform_edt(head) > len(picture) * random.uniform(0.06, 0.12)
+    if not deep.any() or (outline is not None and (outline[~deep] > 127).any()):
+        return picture, outline
+    middle, half = _square_around(deep)
+    box = (middle[1] - half, middle[0] - half, middle[1] + half, middle[0] + half)
+
+    def enlarged(layer: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        image = Image.fromarray(layer).transform(layer.shape, Image.Transform.EXTENT, box, Image.Resampling.BILINEAR)
+        return np.asarray(image)
+
+    brain = np.where(deep, picture, np.uint8(0))
+    return enlarged(brain), outline if outline is None or not outline.any() else enlarged(outline)
+
+
+def _square_around(mask: NDArray[np.bool_]) -> tuple[NDArray[np.float64], float]:
+    """Give the middle (row, column) and half the side of the square around a mask."""
+    places = np.argwhere(mask)
+    low, high = places.min(axis=0), places.max(axis=0) + 1
+    return (low + high) / 2, float((high - low).max() / 2)
 
 
 def _mesh(

@@ -11,8 +11,8 @@ import keras
 import pandas as pd
 
 from braintumor import bundles
-from braintumor.datasets import CATALOGUE
-from braintumor.evaluation import MOST_REFERRED
+from braintumor.datasets import CATALOGUE, HOSPITAL_VALIDATION
+from braintumor.evaluation import LEAST_NPV, LEAST_PPV, MOST_REFERRED, VolumeRule
 from braintumor.inference import Graph
 from braintumor.scans import PREPROCESSING
 from braintumor.taxonomy import CLASSES
@@ -21,6 +21,16 @@ from braintumor.training.experiment import ExperimentData
 from braintumor.training.export import check_backend, export_graph, without_optimizer
 from braintumor.training.measuring import DIGITS, Measured, card_metrics, measure_splits
 from braintumor.training.scoring import choose_cells
+from braintumor.training.stacks import StackSource, judge_stacks, stack_figures
+
+_OF_THE_NETWORK = (
+    bundles.KERAS_FILE,
+    bundles.GRAPH_FILE,
+    bundles.HISTORY_FILE,
+    bundles.HEATMAPS_FILE,
+    bundles.HEATMAP_FIGURES_FILE,
+)
+_DECIDED = ("calibration", "operating_point", "volume_rule", "stacks", "metrics", "sha256")
 
 
 def write_bundle(
@@ -30,40 +40,105 @@ def write_bundle(
     folder: Path,
     facts: Mapping[str, Any],
     sensitivity: float = SENSITIVITY,
+    stacks: StackSource | None = None,
 ) -> dict[str, Any]:
     """Write every file of a bundle into ``folder`` and give its card.
 
-    What ``decide`` chooses comes from the training and validation splits; the test split is only measured. ``facts``
-    adds name, version, network, source, command and split to the card; ``sensitivity`` in (0, 1] is what the operating
-    point is chosen for. Raises ``InputError`` where Keras does not run on TensorFlow.
+    What ``decide`` chooses comes from the training and validation splits and from hospitals held out to choose on; the
+    test split and hospital are only measured. ``facts`` adds name, version, network, source, command and split to the
+    card; ``sensitivity`` in (0, 1] is what the operating point is chosen for, and ``stacks`` what the rule for volumes
+    is fitted on. Raises ``InputError`` where Keras does not run on TensorFlow.
     """
     check_backend()
-    draft = folder.with_name(f".{folder.name}-draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
+    draft = _draft(folder)
     plain = without_optimizer(model)
     cells = choose_cells(plain, data.distinct("validation"))
     plain.save(draft / bundles.KERAS_FILE)
     export_graph(plain, draft / bundles.GRAPH_FILE)
+    (draft / bundles.HISTORY_FILE).write_bytes(history.read_bytes())
+    about = {
+        "input": {"size": int(plain.input.shape[1]), "channels": 1, "range": [0, 255], "preprocessing": PREPROCESSING},
+        "parameters": int(plain.count_params()),
+    }
+    if "map" in plain.output:
+        side = int(plain.output["map"].shape[1])
+        about["map"] = {"size": side, "cut": "highest expected Dice", "score_cells": cells}
+    return _complete(draft, folder, data, {**facts, **about}, sensitivity, stacks)
+
+
+def refit_bundle(
+    bundle: bundles.Bundle,
+    data: ExperimentData,
+    folder: Path,
+    facts: Mapping[str, Any],
+    sensitivity: float = SENSITIVITY,
+    stacks: StackSource | None = None,
+) -> dict[str, Any]:
+    """Write a bundle's network once more with all that is decided after training decided anew; gives its card.
+
+    ``facts`` change the card; what was measured of its heatmaps stays. The rest is as for ``write_bundle``.
+    """
+    draft = _draft(folder)
+    for name in _OF_THE_NETWORK:
+        if (bundle.folder / name).is_file():
+            shutil.copyfile(bundle.folder / name, draft / name)
+    kept = {key: value for key, value in bundle.card.items() if key not in _DECIDED}
+    return _complete(draft, folder, data, {**kept, **facts}, sensitivity, stacks)
+
+
+def _draft(folder: Path) -> Path:
+    draft = folder.with_name(f".{folder.name}-draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    return draft
+
+
+def _complete(
+    draft: Path,
+    folder: Path,
+    data: ExperimentData,
+    facts: Mapping[str, Any],
+    sensitivity: float,
+    stacks: StackSource | None,
+) -> dict[str, Any]:
+    """Decide, measure, write card and tables beside the network in ``draft``, and put it in place."""
     decisions = decide(Graph(draft / bundles.GRAPH_FILE), data, sensitivity)
     graph = Graph(draft / bundles.GRAPH_FILE, map_temperature=decisions.calibration.map_temperature)
     decisions.typicality.save(draft / bundles.TYPICALITY_FILE)
     measured = measure_splits(graph, data, decisions)
     _write_tables(measured, draft)
-    (draft / bundles.HISTORY_FILE).write_bytes(history.read_bytes())
     card = {
         **facts,
         "created": datetime.now(UTC).date().isoformat(),
         "classes": list(CLASSES),
-        "input": {"size": int(plain.input.shape[1]), "channels": 1, "range": [0, 255], "preprocessing": PREPROCESSING},
-        "parameters": int(plain.count_params()),
         "data": data_counts(data.index),
-        **_decided(decisions, plain, cells, sensitivity),
+        **_decided(decisions, sensitivity),
         "metrics": card_metrics(measured, decisions),
     }
+    if stacks is not None:
+        table = stacks.table(graph, decisions.calibration, data.pictures.shape[1], data.index)
+        rule, table = judge_stacks(table)
+        if rule is not None:
+            table.to_csv(draft / bundles.STACKS_FILE, index=False, float_format=f"%.{DIGITS}f")
+            card["volume_rule"] = _volume_rule(rule, table)
+            card["stacks"] = stack_figures(table, rule)
     bundles.write_card(draft, card)
     _put_in_place(draft, folder)
     return bundles.read_card(folder)
+
+
+def _volume_rule(rule: VolumeRule, table: pd.DataFrame) -> dict[str, Any]:
+    fitted = table[table["split"] == HOSPITAL_VALIDATION]
+    counts = {
+        str(hospital): {
+            "patients": int(rows["patient"].nunique()),
+            "with_tumor": int(rows["is_tumor"].sum()),
+            "without": int((~rows["is_tumor"]).sum()),
+        }
+        for hospital, rows in fitted.groupby("hospital")
+    }
+    told = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(rule).items()}
+    return {**told, "least_npv": LEAST_NPV, "least_ppv": LEAST_PPV, "fitted_on": counts}
 
 
 def _write_tables(measured: Measured, folder: Path) -> None:
@@ -78,8 +153,8 @@ def _write_tables(measured: Measured, folder: Path) -> None:
             table.to_csv(folder / name, index=False, float_format=f"%.{DIGITS}f")
 
 
-def _decided(decisions: Decisions, model: keras.Model, cells: int | None, sensitivity: float) -> dict[str, Any]:
-    parts: dict[str, Any] = {
+def _decided(decisions: Decisions, sensitivity: float) -> dict[str, Any]:
+    return {
         "calibration": {
             "method": "sigmoid for tumor or not, temperature for the kind",
             **asdict(decisions.calibration),
@@ -95,10 +170,6 @@ def _decided(decisions: Decisions, model: keras.Model, cells: int | None, sensit
             "referral": asdict(decisions.referral),
         },
     }
-    if "map" in model.output:
-        side = int(model.output["map"].shape[1])
-        parts["map"] = {"size": side, "cut": "highest expected Dice", "score_cells": cells}
-    return parts
 
 
 def _put_in_place(draft: Path, folder: Path) -> None:

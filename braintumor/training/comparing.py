@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from braintumor.bundles import GRAPH_FILE, PREDICTIONS_FILE, load_bundle
+from braintumor.datasets import at_home
 from braintumor.errors import InputError
 from braintumor.evaluation.comparison import (
     BR35H_TO_NAVONEEL,
@@ -197,7 +198,9 @@ class _Bench:
         self._options = options
         self._bundle = load_bundle(options.bundle) if options.bundle else None
         self._pictures: ExperimentData | None = None
-        self.index = labelled_index(options.data).assign(split="")
+        index = labelled_index(options.data)
+        # Folds are of the sets that name no institution; hospitals are held out whole.
+        self.index = index[at_home(index)].reset_index(drop=True).assign(split="")
 
     @cached_property
     def _protocol(self) -> dict[str, Any]:

@@ -26,21 +26,25 @@ _LARGEST_MISS = 30.0
 
 @dataclass(frozen=True)
 class Example:
-    """One training picture: uint8 (size, size), its outline (0 to 255, None: nobody drew it) and its label."""
+    """One training picture: uint8 (size, size), its outline (0 to 255, None: nobody drew it) and its label.
+
+    ``exact`` is False where the outline was drawn on another sequence, so that the tumor may not show where it says.
+    """
 
     picture: NDArray[np.uint8]
     outline: NDArray[np.uint8] | None
     label: str
+    exact: bool = True
 
 
 @dataclass(frozen=True)
 class Counterfactuals:
     """How often a drawn picture is changed, as probabilities.
 
-    Of slices with an outlined tumor and a mirror axis: ``mirror_half`` puts the mirrored healthy half in the place of
-    the tumor's (no tumor left) or the other way around (two tumors, so that symmetry itself is no sign of health),
-    ``mirror_patch`` only the part around the tumor. ``erase`` covers any outlined tumor with other tissue of its slice,
-    ``patch`` cuts a window beside it, and ``regraft`` gives what so lost its tumor the one of another slice. Of
+    Only exactly outlined tumors change. Of slices with one and a mirror axis: ``mirror_half`` puts the mirrored healthy
+    half in the place of the tumor's (no tumor left) or the other way around (two tumors, so that symmetry itself is no
+    sign of health), ``mirror_patch`` only the part around the tumor. ``erase`` covers a tumor with other tissue of its
+    slice, ``patch`` cuts a window beside it, and ``regraft`` gives what so lost its tumor the one of another slice. Of
     tumor-free pictures: ``graft`` blends in the outlined tumor of another one. Of all: ``patchwork`` covers a place
     beside the tumor in the same way, so that covering itself is no sign of health.
     """
@@ -69,7 +73,7 @@ class Counterfactuals:
             example = patchwork(example, donor, random) or example
         if example.label == NO_TUMOR:
             return graft(example, donor, random) if donor is not None and random.random() < self.graft else example
-        if example.outline is None or not example.outline.any():
+        if example.outline is None or not example.outline.any() or not example.exact:
             return example
         changed = self._without_tumor(example, axis, random)
         if changed is not None and changed.label == NO_TUMOR and donor is not None and random.random() < self.regraft:

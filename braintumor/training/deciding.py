@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from braintumor.datasets import HOSPITAL_VALIDATION
 from braintumor.evaluation import (
     Calibration,
     ReferralRule,
@@ -24,7 +25,9 @@ from braintumor.segmentation import dice_threshold, tumor_mask
 from braintumor.taxonomy import NO_TUMOR, TUMOR_CLASSES
 from braintumor.training.counterfactuals import Example, mirror_axis, mirrored_half
 from braintumor.training.experiment import ExperimentData
+from braintumor.training.outputs import run_graph
 from braintumor.training.sampling import allowed_classes, target_maps
+from braintumor.training.sources import typicality_of_sources
 
 SENSITIVITY = 0.95
 """Share of the tumors to find in each dataset, unless a run asks for another."""
@@ -40,7 +43,6 @@ _FEWEST_SCANS = 20
 _TYPICAL_SHARE = 0.97
 _TYPICALITY_AXES = 512
 _TYPICALITY_POWER = 0.5
-_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,16 @@ def decide(graph: Graph, data: ExperimentData, sensitivity: float = SENSITIVITY)
     Typicality comes from training features, its limit and all else from validation rows. The threshold is the highest
     with the sensitivity asked for in every dataset that has enough tumors, even where that is above even odds: in these
     sets a picture's source alone speaks for a tumor, so elsewhere less evidence than here would be a false alarm.
+    Where hospitals are held out to choose on, typicality comes from them too, see ``typicality_of_sources``.
     """
-    features = run_graph(graph, data.distinct("train")).features
-    typicality = Typicality.fit(features, components=_TYPICALITY_AXES, power=_TYPICALITY_POWER)
     validation = data.distinct("validation")
     output = run_graph(graph, validation)
-    typicality = _limited(typicality, output.features, validation.index["dataset"])
+    if (data.index["split"] == HOSPITAL_VALIDATION).any():
+        typicality = typicality_of_sources(graph, data)
+    else:
+        features = run_graph(graph, data.distinct("train")).features
+        typicality = Typicality.fit(features, components=_TYPICALITY_AXES, power=_TYPICALITY_POWER)
+        typicality = _limited(typicality, output.features, validation.index["dataset"])
     calibration = calibrated(output, validation)
     table = probability_table(validation.index, output.logits, calibration)
     threshold, datasets = operating_point(table, sensitivity)
@@ -134,23 +140,6 @@ def without_tumor(data: ExperimentData) -> ExperimentData:
     index = data.index.iloc[rows].reset_index(drop=True).assign(label=NO_TUMOR, outline=-1, made_from=rows)
     kept = np.stack(pictures) if pictures else data.pictures[:0]
     return replace(data, pictures=kept, index=index)
-
-
-def run_graph(graph: Graph, data: ExperimentData) -> GraphOutput:
-    """Run all pictures batch by batch; class maps are left out to spare memory."""
-    starts = range(0, max(1, len(data.pictures)), _BATCH)
-    if not len(data.pictures):
-        one = graph.run(np.zeros((1, *data.pictures.shape[1:]), np.uint8))
-        tumor_map = None if one.tumor_map is None else one.tumor_map[:0]
-        return GraphOutput(one.logits[:0], None, one.features[:0], tumor_map)
-    outputs = [graph.run(data.pictures[start : start + _BATCH]) for start in starts]
-    maps = [output.tumor_map for output in outputs if output.tumor_map is not None]
-    return GraphOutput(
-        np.concatenate([output.logits for output in outputs]),
-        None,
-        np.concatenate([output.features for output in outputs]),
-        np.concatenate(maps) if maps else None,
-    )
 
 
 def probability_table(index: pd.DataFrame, logits: NDArray[np.float32], calibration: Calibration) -> pd.DataFrame:

@@ -6,13 +6,14 @@ from typing import Any
 import pandas as pd
 
 from braintumor.bundles import Bundle
-from braintumor.datasets import DatasetError
+from braintumor.datasets import DatasetError, Hospitals, at_home
 from braintumor.inference import Graph
 from braintumor.training.deciding import Decisions
 from braintumor.training.experiment import index_digest, labelled_index, prepare_pictures, split_index
 from braintumor.training.measuring import card_metrics, measure_splits
 
 _DIGITS = 6
+_HELD_OUT = ("validation", "test")
 
 
 def evaluate_bundle(bundle: Bundle, root: Path) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -41,12 +42,16 @@ def evaluate_bundle(bundle: Bundle, root: Path) -> tuple[dict[str, Any], pd.Data
 
 def split_as_trained(index: pd.DataFrame, bundle: Bundle) -> tuple[pd.DataFrame, bool]:
     """Split an index as the bundle's training run did and say True, or name all of other data "external" and False."""
-    split = bundle.card["split"]
+    split, home = bundle.card["split"], at_home(index)
+    institutions = set(index.loc[~home, "hospital"])
+    # What trained on none has seen none of them.
+    told = split.get("hospitals") or {"validation": (), "test": sorted(institutions)}
+    hospitals = Hospitals(*(tuple(name for name in told[part] if name in set(index["hospital"])) for part in _HELD_OUT))
     try:
-        again = split_index(index, folds=split["folds"], fold=split["fold"], seed=split["seed"])
+        again = split_index(index, folds=split["folds"], fold=split["fold"], seed=split["seed"], hospitals=hospitals)
     except DatasetError:
         return index.assign(split="external"), False
-    known = index_digest(again) == split["index_sha256"]
+    known = index_digest(again[home]) == split["index_sha256"]
     return (again, True) if known else (index.assign(split="external"), False)
 
 

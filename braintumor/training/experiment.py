@@ -10,10 +10,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from braintumor.datasets import (
+    HOSPITAL_VALIDATION,
     DatasetError,
+    Hospitals,
     assign_groups,
     assign_splits,
+    at_home,
     build_index,
+    hold_out,
+    known_or_any,
     label_conflicts,
     load_outlines,
     load_pictures,
@@ -58,11 +63,29 @@ class ExperimentData:
         repeated = part.index.loc[outlined_first].duplicated(["picture", "dataset"])
         return part.chosen(~repeated.sort_index().to_numpy())
 
+    def to_choose_on(self) -> "ExperimentData":
+        """Give the distinct rows of the validation groups and of the hospitals that are held out to choose on."""
+        return self.distinct("validation").with_more(self.distinct(HOSPITAL_VALIDATION))
+
     def without_kinds(self) -> "ExperimentData":
         """Label every tumor as one of unknown kind, for a network that is taught tumor or not alone."""
         return replace(
             self, index=self.index.assign(label=self.index["label"].where(self.index["label"] == NO_TUMOR, ANY_TUMOR))
         )
+
+    @property
+    def outline_weights(self) -> NDArray[np.float32]:
+        """How much each picture's outline counts, (n,) from 0 to 1: less than 1 where it was drawn on another sequence.
+
+        That there is no tumor counts in full whatever the sequence.
+        """
+        sequences = self.index["sequence"] if "sequence" in self.index else pd.Series("", index=self.index.index)
+        rows = zip(self.index["dataset"], sequences, self.index["label"], strict=True)
+        weights = [
+            1.0 if label == NO_TUMOR else known_or_any(dataset).outline_weights.get(sequence, 1.0)
+            for dataset, sequence, label in rows
+        ]
+        return np.array(weights, dtype=np.float32)
 
     def outline(self, row: int) -> NDArray[np.uint8] | None:
         """Give a picture's outline, uint8 (size, size): empty where there is no tumor, None where none was drawn."""
@@ -76,23 +99,49 @@ class ExperimentData:
 def labelled_index(root: Path) -> pd.DataFrame:
     """List and group the labelled pictures under a folder.
 
-    Pictures without a label, unreadable ones and those whose copies carry contradicting labels are left out. Raises
-    ``DatasetError`` when none is left.
+    Pictures without a label, unreadable ones, those whose copies carry contradicting labels and those of an institution
+    that are copies of pictures elsewhere are left out. Raises ``DatasetError`` when none is left.
     """
     index = build_index(root)
     marks, failed = signatures(root, list(index["path"]))
-    index = assign_groups(index, near_duplicates(marks))
+    pairs, copied = _within_hospitals(index, near_duplicates(marks))
+    index = assign_groups(index, pairs)
     disputed = label_conflicts(index)
     usable = (index["label"] != "") & ~index["picture"].isin(list(disputed)) & ~index["path"].isin(list(failed))
+    usable &= ~copied
     if not usable.any():
         raise DatasetError(f"{root} holds no labelled pictures; put them in folders named after their class.")
     return index[usable].reset_index(drop=True)
 
 
-def split_index(index: pd.DataFrame, *, folds: int, fold: int, seed: int) -> pd.DataFrame:
-    """Add the column ``split`` (see ``assign_splits``); raises ``DatasetError`` when the data is too small for it."""
+def _within_hospitals(index: pd.DataFrame, pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], "pd.Series[bool]"]:
+    """Leave out pairs across institutions, and mark the pictures in them that name one: (pairs, rows).
+
+    What links a hospital to another would leak when one of the two is held out.
+    """
+    home = at_home(index).to_numpy()
+    place = index["hospital"].mask(home, "").to_numpy()
+    across = place[pairs[:, 0]] != place[pairs[:, 1]]
+    linked = np.unique(pairs[across])
+    copied = pd.Series(False, index=index.index)
+    copied.iloc[linked[~home[linked]]] = True
+    return pairs[~across], copied
+
+
+def split_index(
+    index: pd.DataFrame, *, folds: int, fold: int, seed: int, hospitals: Hospitals | None = None
+) -> pd.DataFrame:
+    """Add the column ``split``; raises ``DatasetError`` when the data is too small or a hospital is unknown.
+
+    Rows that name no institution are split by folds, whatever other rows there are (see ``assign_splits``); the others
+    are for training. Then whole hospitals are held out (see ``hold_out``).
+    """
+    home = at_home(index)
+    splits = pd.Series("train", index=index.index, dtype=object)
     try:
-        return index.assign(split=assign_splits(index, folds=folds, fold=fold, seed=seed))
+        if home.any():
+            splits[home] = assign_splits(index[home], folds=folds, fold=fold, seed=seed)
+        return index.assign(split=hold_out(index, splits, hospitals or Hospitals()))
     except ValueError as error:
         raise DatasetError(f"The data cannot be split: {error}.") from error
 
@@ -104,7 +153,7 @@ def prepare_pictures(root: Path, index: pd.DataFrame, size: int, cache: Path | N
     """
     kept = None
     if cache is not None:
-        kept = cache / f"{PREPROCESSING}-{size}-{_digest(str(root.resolve()) + index_digest(index))[:16]}"
+        kept = cache / f"{PREPROCESSING}-restored-{size}-{_digest(str(root.resolve()) + index_digest(index))[:16]}"
     drawn = (index["mask"] != "").to_numpy()
     numbers = np.where(drawn, np.cumsum(drawn) - 1, -1)
     pictures = _kept(kept, "pictures", lambda: load_pictures(root, list(index["path"]), size))
@@ -132,7 +181,10 @@ def _kept(
 
 
 def index_digest(index: pd.DataFrame) -> str:
-    """Identify a grouped and split index, whatever the order of its rows: a SHA-256 in hexadecimal digits."""
+    """Identify a grouped and split index, whatever the order of its rows: a SHA-256 in hexadecimal digits.
+
+    That of ``index[at_home(index)]`` is the same whatever institutions were there besides.
+    """
     return _digest(index[_IDENTIFYING].sort_values("path").to_csv(index=False))
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from braintumor.bundles import HISTORY_FILE
 from braintumor.errors import InputError
-from braintumor.training.averaging import blend, settle
+from braintumor.training.averaging import Weights, blend, settle
 from braintumor.training.experiment import ExperimentData
 from braintumor.training.losses import (
     KINDS_ONLY,
@@ -85,16 +85,21 @@ def fit(
     folder: Path,
     options: FitOptions,
     identity: str = "",
+    *,
+    keep_start: bool = False,
 ) -> keras.Model:
     """Train a network with AdamW (Loshchilov & Hutter 2019) on a cosine schedule and give what is best on validation.
 
     That is the best state, or its mean with the best one before it, the last one, or both: see ``averaging.blend``.
+    With ``keep_start`` what it started from can be part of the mean too, so that a network that is trained on loses
+    less of what it knew (Wortsman et al., CVPR 2022, arXiv:2109.01903).
     After each epoch ``folder`` holds the state to go on from, the best two so far and ``history.csv``; the same call
     on such a folder goes on after the last whole epoch. ``identity`` tells what the run is of: raises
     ``TrainingError`` when the folder holds the state of another one, and when no epoch had a validation loss.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = _State.load(folder)
+    first = model.get_weights() if keep_start else None
     # When to give up is no part of what a run is of.
     identity = f"{identity} {replace(options, patience=FitOptions.patience)}"
     if state.epoch and state.identity != identity:
@@ -123,7 +128,7 @@ def fit(
             verbose=2,
         )
     if state.best_epoch and not state.kept:
-        _blend(folder, state, judge)
+        _blend(folder, state, judge, first)
     return _best(folder, state)
 
 
@@ -155,7 +160,7 @@ def trained_with(folder: Path) -> dict[str, str] | None:
 
 
 def kept_epochs(folder: Path) -> list[int]:
-    """Give the epochs whose states' mean a finished run kept; none where no run left its state."""
+    """Give the epochs whose states' mean a finished run kept, 0 for its start; none where no run left its state."""
     return sorted(_State.load(folder).kept)
 
 
@@ -165,8 +170,11 @@ def _best(folder: Path, state: "_State") -> keras.Model:
     return keras.saving.load_model(folder / (_KEPT_FILE if len(state.kept) > 1 else state.best_file))
 
 
-def _blend(folder: Path, state: "_State", judge: "_Judge") -> None:
-    """Write the mean of a finished run's best states, where it is better than the best one alone."""
+def _blend(folder: Path, state: "_State", judge: "_Judge", first: Weights | None) -> None:
+    """Write the mean of a finished run's best states, where it is better than the best one alone.
+
+    ``first`` are the weights that it started from, where they may be part of it.
+    """
     epochs, models = [state.best_epoch], [keras.saving.load_model(folder / state.best_file)]
     if state.earlier_best_epoch:
         epochs.append(state.earlier_best_epoch)
@@ -176,7 +184,11 @@ def _blend(folder: Path, state: "_State", judge: "_Judge") -> None:
         last.optimizer.finalize_variable_values(last.trainable_variables)
         epochs.append(state.epoch)
         models.append(last)
-    chosen = blend(models[0], [model.get_weights() for model in models], lambda model: judge.measure(model)["val_loss"])
+    weights = [model.get_weights() for model in models]
+    if first is not None:
+        epochs.append(0)
+        weights.append(first)
+    chosen = blend(models[0], weights, lambda model: judge.measure(model)["val_loss"])
     state.kept = [epochs[number] for number in chosen]
     if len(chosen) > 1:
         models[0].save(folder / _KEPT_FILE)

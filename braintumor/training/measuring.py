@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from braintumor.datasets import foreign_pictures
+from braintumor.datasets import HOSPITAL_TEST, HOSPITAL_VALIDATION
 from braintumor.evaluation import (
     figures,
     foreign_figures,
@@ -19,10 +19,11 @@ from braintumor.evaluation import (
 )
 from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.inference import Graph, GraphOutput
-from braintumor.scans import prepare
 from braintumor.taxonomy import NO_TUMOR
-from braintumor.training.deciding import Decisions, mask_on_square, probability_table, run_graph, without_tumor
+from braintumor.training.deciding import Decisions, mask_on_square, probability_table, without_tumor
 from braintumor.training.experiment import ExperimentData
+from braintumor.training.outputs import run_graph
+from braintumor.training.sources import foreign_data
 
 MIRRORED = "mirrored_test"
 """Split of test slices beside their own tumor-free selves; those of validation and of other data are named alike."""
@@ -30,7 +31,9 @@ MIRRORED = "mirrored_test"
 DIGITS = 8
 """Decimals of a probability in a bundle's tables."""
 
-_COLUMNS = ("split", "dataset", "group", "label", "in_training", "referred", "distance", *PROBABILITIES)
+_FACTS = ("split", "dataset", "hospital", "sequence", "group", "label")
+_COLUMNS = (*_FACTS, "in_training", "referred", "distance", *PROBABILITIES)
+_BY_FOLDS = ("validation", "test", "external")
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,8 @@ def measure_splits(graph: Graph, data: ExperimentData, decisions: Decisions) -> 
         referred = decisions.referral.refers(table[list(PROBABILITIES)], distance)
         table = table.assign(split=name, in_training=part.index["group"].isin(trained), referred=referred)
         table["distance"] = distance.round(DIGITS)
-        predictions.append(table[list(_COLUMNS)])
-        if output.tumor_map is not None and name in ("validation", "test", "external"):
+        predictions.append(table.reindex(columns=list(_COLUMNS), fill_value=""))
+        if output.tumor_map is not None and name in _BY_FOLDS:
             outlined = (1 - table[f"p_{NO_TUMOR}"] >= decisions.doubt_from).to_numpy()
             masks.append(_score(part, output, decisions, outlined).assign(split=name))
             bins.append(_bins(part, output).assign(split=name))
@@ -76,12 +79,11 @@ def measure_foreign(graph: Graph, data: ExperimentData, decisions: Decisions) ->
 
     All are grey; that the app refers a picture in color besides is left out.
     """
-    kinds, squares = _foreign_squares(data.pictures.shape[1])
-    output = run_graph(graph, ExperimentData(squares, squares[:0], pd.DataFrame(index=range(len(squares)))))
-    distance = decisions.typicality.distance(output.features)
-    blank = ~squares.any(axis=(1, 2))
+    foreign = _foreign(data.pictures.shape[1])
+    distance = decisions.typicality.distance(run_graph(graph, foreign).features)
+    blank = ~foreign.pictures.any(axis=(1, 2))
     referred = blank | decisions.referral.atypical(distance)
-    return pd.DataFrame({"kind": kinds, "distance": distance.round(DIGITS), "referred": referred})
+    return pd.DataFrame({"kind": foreign.index["kind"], "distance": distance.round(DIGITS), "referred": referred})
 
 
 def card_metrics(measured: Measured, decisions: Decisions) -> dict[str, Any]:
@@ -95,7 +97,7 @@ def card_metrics(measured: Measured, decisions: Decisions) -> dict[str, Any]:
         if len(rows):
             bins = measured.map_bins[measured.map_bins["split"] == name]
             report["segmentation"] = segmentation_figures(rows) | {"map_ece": map_calibration(bins)[1]}
-    real = measured.predictions["split"].isin(["test", "external"])
+    real = measured.predictions["split"].isin(["test", "external", HOSPITAL_TEST])
     scans = measured.predictions.loc[real, ["dataset", "distance"]]
     return metrics | {"foreign": foreign_figures(scans, measured.foreign, decisions.referral.distance_limit)}
 
@@ -108,12 +110,12 @@ def published_test(index: pd.DataFrame) -> NDArray[np.bool_]:
 
 
 def _parts(data: ExperimentData, was_trained: bool) -> dict[str, ExperimentData]:
-    held_out = ("validation", "test", "external")
+    held_out = (*_BY_FOLDS, HOSPITAL_VALIDATION, HOSPITAL_TEST)
     parts = {name: data.distinct(name) for name in held_out if name in set(data.index["split"])}
     published = published_test(data.index)
     if published.any() and was_trained:
         parts["published_test"] = data.chosen(published)
-    for name in held_out:
+    for name in _BY_FOLDS:
         cleared = without_tumor(parts[name]) if name in parts else None
         if cleared is not None and len(cleared.index):
             chosen = np.zeros(len(parts[name].index), dtype=bool)
@@ -123,11 +125,8 @@ def _parts(data: ExperimentData, was_trained: bool) -> dict[str, ExperimentData]
 
 
 @functools.cache
-def _foreign_squares(size: int) -> tuple[list[str], NDArray[np.uint8]]:
-    pictures = foreign_pictures()
-    kinds = [kind for kind, made in pictures.items() for _ in made]
-    squares = [prepare(one.astype(np.float32), size).image for made in pictures.values() for one in made]
-    return kinds, np.stack(squares)
+def _foreign(size: int) -> ExperimentData:
+    return foreign_data(size)
 
 
 def _score(

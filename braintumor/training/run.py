@@ -1,7 +1,7 @@
 """``python -m braintumor train``: from a folder of pictures to a bundle."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -10,6 +10,7 @@ import keras
 import pandas as pd
 
 from braintumor.bundles import CARD_FILE, HISTORY_FILE, read_card, sha256_of
+from braintumor.datasets import Hospitals, at_home
 from braintumor.errors import InputError
 from braintumor.networks import Network, registered
 from braintumor.networks.ensemble import joined
@@ -30,6 +31,7 @@ from braintumor.training.logistic import fit_logistic
 from braintumor.training.losses import chosen_loss
 from braintumor.training.profiling import device, software
 from braintumor.training.sampling import Sampling
+from braintumor.training.stacks import StackSource
 
 KERAS_SUFFIX = ".keras"
 LOGISTIC = "logistic"
@@ -40,6 +42,20 @@ _STILL = Augmentation(**dict.fromkeys((field.name for field in fields(Augmentati
 SCANNERS = Augmentation(bias_field=0.5, gamma=0.8, coarseness=1.0, jpeg=0.25)
 """Changes by which scanner and kind of file stop being clues."""
 
+_VARIED = Augmentation(
+    scaling=0.25,
+    warp=0.08,
+    brightness=0.16,
+    contrast=0.5,
+    gamma=1.0,
+    bias_field=0.8,
+    noise=10.0,
+    blur=1.5,
+    coarseness=1.5,
+    jpeg=0.25,
+    upside_down=0.1,
+    quarter_turn=0.05,
+)
 _REGRAFTED = Counterfactuals(
     mirror_half=0.25, mirror_patch=0.1, erase=0.3, patch=0.03, patchwork=0.3, graft=0.05, regraft=0.5
 )
@@ -65,24 +81,8 @@ RECIPES: dict[str, Sampling] = {
         _REGRAFTED,
         by_source=False,
     ),
-    "varied": Sampling(
-        Augmentation(
-            scaling=0.25,
-            warp=0.08,
-            brightness=0.16,
-            contrast=0.5,
-            gamma=1.0,
-            bias_field=0.8,
-            noise=10.0,
-            blur=1.5,
-            coarseness=1.5,
-            jpeg=0.25,
-            upside_down=0.1,
-            quarter_turn=0.05,
-        ),
-        _REGRAFTED,
-        by_source=False,
-    ),
+    "varied": Sampling(_VARIED, _REGRAFTED, by_source=False),
+    "hospitals": Sampling(replace(_VARIED, remap=0.15, strip=0.08, marks=0.12), _REGRAFTED, by_source=False),
     # As the plain networks were published.
     "unchanged": _drawn_plainly(_STILL),
     "turned_cropped": _drawn_plainly(replace(_STILL, rotation=15.0, scaling=0.15, crop=0.15, flip=0.5)),
@@ -120,6 +120,8 @@ class RunOptions:
     task: str = FOUR_CLASS
     loss: str | None = None
     unfreeze: bool = False
+    hospitals: Hospitals = field(default_factory=Hospitals)
+    tumor_free: Path | None = None
 
     @property
     def command(self) -> str:
@@ -132,6 +134,9 @@ class RunOptions:
         given += [f"--{key} {getattr(self, key)}" for key in keys if getattr(self, key) is not None]
         given += [f"--learning-rate {self.learning_rate:g}"] if self.learning_rate is not None else []
         given += ["--unfreeze"] if self.unfreeze else []
+        given += [f"--validation-hospitals {' '.join(self.hospitals.validation)}"] if self.hospitals.validation else []
+        given += [f"--test-hospitals {' '.join(self.hospitals.test)}"] if self.hospitals.test else []
+        given += ["--tumor-free DIR"] if self.tumor_free else []
         given += ["--bfloat16"] if self.bfloat16 else []
         given += [] if self.sensitivity == SENSITIVITY else [f"--sensitivity {self.sensitivity:g}"]
         return " ".join(["python -m braintumor train --data DIR", *given])
@@ -180,8 +185,14 @@ def run(options: RunOptions) -> dict[str, Any]:
         # What cannot be drawn or built is refused before the pictures are read.
         _fit_options(part)
         start(part)
-    index = split_index(labelled_index(options.data), folds=options.folds, fold=options.fold, seed=options.seed)
-    _refuse_other_split(options.weights, index_digest(index))
+    index = split_index(
+        labelled_index(options.data),
+        folds=options.folds,
+        fold=options.fold,
+        seed=options.seed,
+        hospitals=options.hospitals,
+    )
+    _refuse_other_split(options.weights, index)
     folder = options.runs / options.name
     data = prepare_pictures(options.data, index, size, folder)
     data = data.without_kinds() if options.task == BINARY else data
@@ -201,7 +212,8 @@ def run(options: RunOptions) -> dict[str, Any]:
         earlier=earlier,
     )
     history = join_histories([*past, pd.read_csv(folder / HISTORY_FILE)], folder / WHOLE_HISTORY_FILE)
-    return write_bundle(best, data, history, options.models / options.name, facts, options.sensitivity)
+    stacks = StackSource(options.data, options.tumor_free)
+    return write_bundle(best, data, history, options.models / options.name, facts, options.sensitivity, stacks)
 
 
 def card_facts(
@@ -220,7 +232,7 @@ def card_facts(
     ``initial`` is what ``weights_identity`` gave before it began, and ``earlier`` tells of a training that it goes on
     from.
     """
-    network, groups = registered(options.network), index.groupby("split")["group"].nunique()
+    network = registered(options.network)
     return {
         "name": options.name,
         "version": options.version,
@@ -229,19 +241,38 @@ def card_facts(
         "initial_weights": options.initial_weights,
         "initial_weights_sha256": initial if isinstance(options.weights, Path) else None,
         "command": options.command,
-        "split": {
-            "seed": options.seed,
-            "folds": options.folds,
-            "fold": options.fold,
-            "groups": {str(name): int(count) for name, count in groups.items()},
-            "index_sha256": index_digest(index),
-        },
+        "split": split_facts(
+            index,
+            {"seed": options.seed, "folds": options.folds, "fold": options.fold},
+            options.hospitals,
+            set(index.loc[index["split"] == "train", "hospital"]),
+        ),
         "kept_epochs": [earlier.get("epochs", 0) + epoch for epoch in kept],
         "training": _training(options, devices, versions),
         **({"started_from": earlier} if earlier else {}),
         "heatmap": network.heatmap,
         **({"kinds": False} if options.task == BINARY else {}),
     }
+
+
+def split_facts(
+    index: pd.DataFrame, folds: Mapping[str, int], held_out: Hospitals, trained: Collection[str]
+) -> dict[str, Any]:
+    """Tell how an index was split, for a card: ``folds`` has seed, folds and fold.
+
+    Which hospitals were ``trained`` on and held out is told where a row names an institution or one is held out.
+    """
+    home = at_home(index)
+    facts = {
+        **{key: folds[key] for key in ("seed", "folds", "fold")},
+        "groups": {str(name): int(count) for name, count in index.groupby("split")["group"].nunique().items()},
+        "index_sha256": index_digest(index[home]),
+    }
+    if home.all() and held_out == Hospitals():
+        return facts
+    institutions = sorted(set(trained) & set(index.loc[~home, "hospital"]))
+    told = {"train": institutions, "validation": list(held_out.validation), "test": list(held_out.test)}
+    return {**facts, "hospitals": told, "hospitals_sha256": index_digest(index[~home])}
 
 
 def versions_of(folders: Sequence[Path]) -> dict[str, str]:
@@ -323,13 +354,13 @@ def _bundle_of(weights: Path | str | None) -> Path | None:
     return None
 
 
-def _refuse_other_split(weights: Path | str | None, digest: str) -> None:
+def _refuse_other_split(weights: Path | str | None, index: pd.DataFrame) -> None:
     """Refuse the network of a bundle whose training pictures may be among the pictures to be tested on now."""
     bundle = _bundle_of(weights)
     if bundle is None:
         return
     split = read_card(bundle).get("split") or {}
-    if split.get("index_sha256") != digest:
+    if split.get("index_sha256") != index_digest(index[at_home(index)]):
         raise InputError(
             f"{bundle.name} was trained on other data or another split, so it may have seen the test pictures; "
             "give the folds, fold and seed of its card, or leave --weights away."
@@ -403,13 +434,14 @@ def join_histories(histories: Sequence[pd.DataFrame], path: Path) -> Path:
 
 def _trained(options: RunOptions, data: ExperimentData, folder: Path, identity: str) -> keras.Model:
     fitting, model = _fit_options(options), start(options)
-    train, validation = data.part("train"), data.distinct("validation")
+    train, validation = data.part("train"), data.to_choose_on()
     if options.network == LOGISTIC:
         return fit_logistic(model, data.distinct("train"), validation, folder)
     what = f"{options.network} {options.size} {identity}"
     what += "" if options.task == FOUR_CLASS else f" {options.task}"
     what += " unfrozen" if options.unfreeze else ""
-    return fit(model, train, validation, folder, fitting, what)
+    trained_before = isinstance(options.weights, Path) and options.weights.suffix == KERAS_SUFFIX
+    return fit(model, train, validation, folder, fitting, what, keep_start=trained_before)
 
 
 def _fit_options(options: RunOptions) -> FitOptions:

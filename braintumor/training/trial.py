@@ -44,12 +44,12 @@ from braintumor.training.deciding import (
     mask_on_square,
     operating_point,
     probability_table,
-    run_graph,
 )
 from braintumor.training.experiment import ExperimentData, index_digest, split_index
 from braintumor.training.export import export_graph, without_optimizer
 from braintumor.training.fitting import NOT_RECORDED, best_so_far, kept_epochs, patience, trained_on
 from braintumor.training.measuring import DIGITS, published_test
+from braintumor.training.outputs import run_graph
 from braintumor.training.profiling import device, operations
 from braintumor.training.run import (
     WHOLE_HISTORY_FILE,

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import streamlit as st
@@ -14,8 +16,8 @@ from braintumor.dashboard.scan_viewer import (
     method_words,
     outline_words,
     overlay,
-    slice_words,
 )
+from braintumor.dashboard.volume_words import slice_words
 from braintumor.explanation import ExplanationError
 from braintumor.heatmaps import CellGrid
 from braintumor.inference import DECISIONS, Prediction, SliceAnswer
@@ -310,6 +312,19 @@ OWN = "Slice 2 of 4, the most suspicious: the answer is that of this slice."
 )
 def test_it_is_said_which_slice_is_shown_and_which_can_be(kept, number, words):
     assert slice_words(answer(p_tumors=(0.1, 0.9, 0.2, 0.3), kept=kept), number) == words
+
+
+@pytest.mark.parametrize(
+    ("rests_on", "said"),
+    [((), "volume."), ((2,), "volume and rests on slice 3."), ((1, 2, 3), "volume and rests on slices 2 to 4.")],
+)
+@pytest.mark.parametrize("number", [1, 3])
+def test_of_a_volume_judged_as_a_whole_the_slices_it_rests_on_are_named(rests_on, said, number):
+    made = answer(p_tumors=(0.1, 0.9, 0.2, 0.3), kept=range(4))
+    whole = replace(made.prediction, slice_limits=(0.5, 0.25), rests_on=rests_on)
+    found = slice_words(replace(made, prediction=whole), number)
+    assert found.endswith(f"The answer is that of the whole {said}")
+    assert "2" in found
 
 
 @pytest.mark.parametrize(

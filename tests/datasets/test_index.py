@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from braintumor.datasets import INDEX_COLUMNS, DatasetError, build_index, write_index
+from braintumor.datasets import INDEX_COLUMNS, DatasetError, at_home, build_index, write_index
 
 
 def _put(root, *names):
@@ -13,7 +13,7 @@ def _put(root, *names):
 
 
 def _rows(index):
-    return [tuple(row) for row in index.itertuples(index=False)]
+    return [tuple(row) for row in index.drop(columns=["hospital", "sequence"]).itertuples(index=False)]
 
 
 def test_folders_become_rows_sorted_by_path(tmp_path):
@@ -98,3 +98,46 @@ def test_written_index_reads_back_the_same(tmp_path):
     write_index(index, tmp_path / "deep" / "index.csv")
     pd.testing.assert_frame_equal(build_index(tmp_path / "deep").drop(columns="mask"), index.drop(columns="mask"))
     assert list(index["mask"]) == ["test/masks/b.png", ""]
+
+
+LISTED = (
+    "path,label,group,mask,institution,sequence\n"
+    "images/1_post.png,glioma,p1,masks/1.png,FG,post\n"
+    "images/1_flair.png,notumor,p1,,FG,flair\n"
+    "images/2_post.png,notumor,,,,post\n"
+)
+
+
+def test_dataset_with_a_list_of_its_own_is_read_there_and_institutions_come_last(tmp_path):
+    _put(tmp_path, "masoud/Training/glioma/a.jpg", "lgg/images/1_post.png", "lgg/unlisted.png")
+    (tmp_path / "lgg" / "index.csv").write_text(LISTED)
+    index = build_index(tmp_path)
+    assert [tuple(row) for row in index.drop(columns="published_split").itertuples(index=False)] == [
+        ("lgg/images/2_post.png", "lgg", "notumor", "", "", "lgg", "post"),
+        ("masoud/Training/glioma/a.jpg", "masoud", "glioma", "", "", "masoud", ""),
+        ("lgg/images/1_flair.png", "lgg", "notumor", "volume-p1", "", "FG", "flair"),
+        ("lgg/images/1_post.png", "lgg", "glioma", "volume-p1", "lgg/masks/1.png", "FG", "post"),
+    ]
+    assert list(at_home(index)) == [True, True, False, False]
+
+
+def test_top_list_wins_over_the_one_of_a_folder_and_both_read_back_the_same(tmp_path):
+    (tmp_path / "lgg").mkdir()
+    (tmp_path / "lgg" / "index.csv").write_text(LISTED)
+    (tmp_path / "index.csv").write_text("path,label\nlgg/images/1_post.png,tumor\na.png,notumor\n")
+    index = build_index(tmp_path)
+    assert list(index["label"]) == ["notumor", "tumor", "notumor", "notumor"]
+    write_index(index, tmp_path / "copy" / "index.csv")
+    pd.testing.assert_frame_equal(build_index(tmp_path / "copy"), index)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("path,class\na,b\n", "lgg/index.csv lacks the column path or label"), ("path,label\na,b\n", "has the label 'b'")],
+)
+def test_list_of_a_folder_that_cannot_be_used_is_refused(tmp_path, content, message):
+    _put(tmp_path, "glioma/a.png")
+    (tmp_path / "lgg").mkdir()
+    (tmp_path / "lgg" / "index.csv").write_text(content)
+    with pytest.raises(DatasetError, match=message):
+        build_index(tmp_path)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from braintumor.datasets import assign_splits
+from braintumor.datasets import HOSPITAL_TEST, HOSPITAL_VALIDATION, Hospitals, assign_splits, hold_out
 
 
 def _index(groups, seed=0):
@@ -93,3 +93,38 @@ def test_rows_keep_their_own_names():
 def test_split_that_cannot_be_made_is_refused(groups, options, message):
     with pytest.raises(ValueError, match=message):
         assign_splits(_index(list(groups)), **options)
+
+
+HOSPITALS = pd.DataFrame(
+    {"hospital": ["a", "a", "b", "b", "c", "c"], "group": ["g1", "g2", "g2", "g3", "g4", "g5"]},
+)
+FOLDS = pd.Series(["train", "test", "test", "validation", "train", "train"])
+
+
+@pytest.mark.parametrize(
+    ("hospitals", "expected"),
+    [
+        (Hospitals(), list(FOLDS)),
+        (Hospitals(test=("c",)), [*FOLDS[:4], HOSPITAL_TEST, HOSPITAL_TEST]),
+        # A copy of what is held out, elsewhere, is in no split.
+        (Hospitals(test=("a",)), [HOSPITAL_TEST, HOSPITAL_TEST, "", *FOLDS[3:]]),
+        (
+            Hospitals(validation=("b",), test=("c",)),
+            ["train", "", HOSPITAL_VALIDATION, HOSPITAL_VALIDATION, HOSPITAL_TEST, HOSPITAL_TEST],
+        ),
+    ],
+)
+def test_hospitals_are_held_out_whole(hospitals, expected):
+    assert list(hold_out(HOSPITALS, FOLDS, hospitals)) == expected
+
+
+@pytest.mark.parametrize(
+    ("hospitals", "message"),
+    [
+        (Hospitals(test=("d",)), "no hospital 'd'; there are a, b, c"),
+        (Hospitals(validation=("a",), test=("a",)), "named twice"),
+    ],
+)
+def test_hospitals_that_cannot_be_held_out_are_refused(hospitals, message):
+    with pytest.raises(ValueError, match=message):
+        hold_out(HOSPITALS, FOLDS, hospitals)

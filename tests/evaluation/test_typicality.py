@@ -174,3 +174,53 @@ def test_figures_of_nothing_are_undefined(real, table, expected):
 
 def test_without_a_limit_no_scan_is_referred():
     assert foreign_figures(distances_of([9.0]), foreign(noise=[3.0]), None)["real_referred"] == 0
+
+
+OTHERS = np.random.default_rng(9).normal(4.0, 1.0, (300, 20))
+
+
+@pytest.fixture(scope="module")
+def told(fitted):
+    return fitted.told_from(OTHERS, scans(400, 6), ["a"] * 300 + ["b"] * 100)
+
+
+def test_other_pictures_are_told_from_scans_by_their_log_odds(told):
+    odds = [told.foreign_odds(rows) for rows in (scans(200, 7), np.random.default_rng(10).normal(4.0, 1.0, (200, 20)))]
+    assert roc_auc_score(np.repeat([0, 1], 200), np.concatenate(odds)) > 0.9
+
+
+def test_each_source_counts_alike_however_many_scans_it_gave(fitted):
+    rows, few = scans(400, 6), scans(20, 8) + 5
+    once = fitted.told_from(OTHERS, np.concatenate([rows, few]), ["a"] * 400 + ["b"] * 20)
+    often = fitted.told_from(OTHERS, np.concatenate([rows, *[few] * 5]), ["a"] * 400 + ["b"] * 100)
+    # The number of rows scales the penalty alone.
+    np.testing.assert_allclose(often.foreign_odds(rows), once.foreign_odds(rows), atol=0.25)
+
+
+@pytest.mark.parametrize(("odds", "far"), [(0.5, 2.0), (-1.0, 1.5)])
+def test_the_limit_is_where_either_margin_is_reached(told, odds, far):
+    rows = np.concatenate([scans(200, 7), OTHERS])
+    limited = told.with_margins(odds, far)
+    assert limited.limit == 1
+    beyond = (told.foreign_odds(rows) > odds) | (told.from_scans(rows) > far)
+    np.testing.assert_array_equal(~limited.typical(rows), beyond)
+
+
+def test_what_tells_from_others_is_kept_on_disk_and_not_needed_there(told, fitted, tmp_path):
+    limited = told.with_margins(0.5, 2.0)
+    limited.save(tmp_path / "new.npz")
+    np.testing.assert_allclose(
+        Typicality.load(tmp_path / "new.npz").distance(OTHERS), limited.distance(OTHERS), rtol=1e-5
+    )
+    fitted.save(tmp_path / "whole.npz")
+    with np.load(tmp_path / "whole.npz") as stored:
+        np.savez(
+            tmp_path / "old.npz", **{key: stored[key] for key in stored if key not in ("weights", "intercept", "far")}
+        )
+    np.testing.assert_allclose(Typicality.load(tmp_path / "old.npz").distance(OTHERS), fitted.distance(OTHERS))
+
+
+def test_values_that_are_not_finite_stay_beyond_all_limits(told):
+    rows = scans(2, 6)
+    rows[0, 0] = np.nan
+    assert told.with_margins(0.5, 2.0).distance(rows)[0] == np.inf

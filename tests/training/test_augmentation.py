@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from braintumor.scans import phantom
-from braintumor.training.augmentation import Augmentation
+from braintumor.training.augmentation import Augmentation, remapped, stripped
 from tests.conftest import phantom_outline
+from tests.training.heads import SIDE, clear, example
 
 OFF = dict.fromkeys((field.name for field in fields(Augmentation)), 0.0)
 ALL = Augmentation(bias_field=0.5, coarseness=1.0, jpeg=0.5)
@@ -141,11 +142,14 @@ COLOR = {
     "blur": st.floats(0, 10),
     "coarseness": st.floats(0, 4),
     "jpeg": st.floats(0, 1),
+    "remap": st.floats(0, 1),
+    "marks": st.floats(0, 1),
 }
 
 
 def test_every_amount_is_of_one_kind_or_the_other():
-    assert {*GEOMETRY, *COLOR} == set(OFF)
+    # Stripping moves, and blackens what an outline spares.
+    assert {*GEOMETRY, *COLOR, "strip"} == set(OFF)
 
 
 @settings(max_examples=60, deadline=None)
@@ -193,3 +197,37 @@ def test_any_amounts_keep_shape_and_type_and_are_reproducible(side, value, seed,
     for first, second in ((changed, again), (outline, outline_again)):
         assert (first.shape, first.dtype) == (picture.shape, np.uint8)
         np.testing.assert_array_equal(first, second)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_random_curve_keeps_black_black_and_rising_by_half(seed):
+    ramp = np.arange(256, dtype=np.uint8)[np.newaxis]
+    curve = remapped(ramp, np.random.default_rng(seed))[0].astype(int)
+    knots = np.rint(np.linspace(0, 255, 7)).astype(int)
+    assert curve[0] == 0
+    # Each knot lies between half its value and half way from it to white.
+    assert (curve[knots] >= knots // 2 - 1).all()
+    assert (curve[knots] <= (knots + 255) // 2 + 1).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_stripped_head_lost_its_rim_and_fills_the_square_again(seed):
+    head = clear(seed=seed)
+    brain, outline = stripped(head.picture, head.outline, np.random.default_rng(seed))
+    rows = np.flatnonzero((brain > 20).any(axis=1))
+    assert rows[-1] - rows[0] > 0.93 * SIDE
+    assert not outline.any()
+    # The ellipse is as wide as before against its height, less the same rim on all sides.
+    columns = np.flatnonzero((brain > 20).any(axis=0))
+    assert 0.6 < (columns[-1] - columns[0]) / (rows[-1] - rows[0]) < 0.36 / 0.46
+
+
+def test_stripping_moves_an_outline_along_and_spares_a_tumor_in_the_rim():
+    deep = example(column=0.45, row=0.5)
+    brain, outline = stripped(deep.picture, deep.outline, np.random.default_rng(0))
+    assert np.median(brain[outline > 127]) > 240
+    assert (outline > 127).sum() > 1.1 * (deep.outline > 127).sum()
+    rim = example(column=0.2, row=0.5)
+    same = stripped(rim.picture, rim.outline, np.random.default_rng(0))
+    assert same[0] is rim.picture
+    assert same[1] is rim.outline

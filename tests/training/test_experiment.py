@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from braintumor.datasets import DatasetError
+from braintumor.datasets import DatasetError, Hospitals, at_home
 from braintumor.training.experiment import (
     ExperimentData,
     index_digest,
@@ -181,3 +181,48 @@ def test_the_digest_notices_other_data_but_not_another_order(column, changed):
     other = index.copy()
     other.loc[1, column] = changed
     assert index_digest(other) != index_digest(index)
+
+
+@pytest.fixture(scope="module")
+def abroad(picture_folder, tmp_path_factory):
+    """The sixty heads, and beside them two institutions of six stacked slices each, one of them a copy of a head."""
+    root = shutil.copytree(picture_folder, tmp_path_factory.mktemp("abroad") / "clinic")
+    rows = ["path,label,group,mask,institution,sequence"]
+    for number, (place, label) in enumerate([("X", "glioma"), ("X", "notumor"), ("Y", "glioma")] * 4):
+        noise = np.random.default_rng(number).normal(120, 40, (64, 64))
+        path = root / "lgg" / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(png_bytes(noise))
+        rows.append(f"{number}.png,{label},{place}{number % 2},,{place},{('post', 'pre')[number % 2]}")
+    shutil.copy(sorted(root.glob("notumor/*.png"))[0], root / "lgg" / "1.png")
+    (root / "lgg" / "index.csv").write_text("\n".join(rows))
+    return root
+
+
+def test_institutions_change_nothing_in_the_folds_of_other_sets(abroad, index):
+    found = labelled_index(abroad)
+    assert len(found[~at_home(found)]) == 11
+    split = split_index(found, folds=3, fold=0, seed=0, hospitals=Hospitals(("X",), ("Y",)))
+    home = split[at_home(split)]
+    assert index_digest(home.assign(hospital="", sequence="")) == index_digest(index)
+    assert split[~at_home(split)].groupby("hospital")["split"].unique().str[0].to_dict() == {
+        "X": "hospital_validation",
+        "Y": "hospital_test",
+    }
+
+
+def test_hospitals_to_choose_on_stand_beside_the_validation_groups(abroad):
+    found = labelled_index(abroad)
+    split = split_index(found, folds=3, fold=0, seed=0, hospitals=Hospitals(("X",)))
+    data = prepare_pictures(abroad, split, 48)
+    chosen = data.to_choose_on().index
+    assert set(chosen["split"]) == {"validation", "hospital_validation"}
+    assert (chosen["hospital"] == "X").sum() == (split["hospital"] == "X").sum()
+    weights = dict(zip(data.index["path"], data.outline_weights.tolist(), strict=True))
+    assert [weights[f"lgg/{number}.png"] for number in (0, 2, 3, 4, 5)] == [0.5, 0.5, 0.25, 1.0, 0.25]
+    assert weights["traced/glioma/01.png"] == 1.0
+
+
+def test_an_unknown_hospital_is_refused_in_a_sentence(index):
+    with pytest.raises(DatasetError, match="no hospital 'Z'"):
+        split_index(index.drop(columns="split"), folds=3, fold=0, seed=0, hospitals=Hospitals(test=("Z",)))

@@ -12,12 +12,16 @@ from braintumor.evaluation.segmentation import dice
 from braintumor.scans import prepare
 from braintumor.segmentation import dice_threshold
 from braintumor.taxonomy import NO_TUMOR
-from braintumor.training.deciding import decide, run_graph
+from braintumor.training.deciding import decide
 from braintumor.training.measuring import MIRRORED, card_metrics, measure_foreign, measure_splits, published_test
+from braintumor.training.outputs import run_graph
 from tests.conftest import flat
 from tests.training.glass import ROWS, glass_data, glass_graph
 
-COLUMNS = ["split", "dataset", "group", "label", "in_training", "referred", "distance", *PROBABILITIES]
+COLUMNS = [
+    *("split", "dataset", "hospital", "sequence", "group", "label", "in_training", "referred", "distance"),
+    *PROBABILITIES,
+]
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 from braintumor import settings
 from braintumor.bundles import load_bundle
 from braintumor.cli import main
+from braintumor.datasets import Hospitals
 from braintumor.errors import InputError
 from braintumor.explanation import METHODS, methods_for
 from braintumor.inference import Graph, Predictor
@@ -53,6 +54,10 @@ SHORTEST = (
         ({}, SHORTEST),
         ({"bfloat16": True}, f"{SHORTEST} --bfloat16"),
         ({"unfreeze": True}, f"{SHORTEST} --unfreeze"),
+        (
+            {"hospitals": Hospitals(("CS", "cheng"), ("FG",))},
+            f"{SHORTEST} --validation-hospitals CS cheng --test-hospitals FG",
+        ),
         ({"sensitivity": 0.98}, f"{SHORTEST} --sensitivity 0.98"),
         ({"size": 96}, SHORTEST.replace("--name", "--size 96 --name")),
         ({"weights": Path("/somewhere/private/w.h5")}, SHORTEST.replace("--name", "--weights w.h5 --name")),

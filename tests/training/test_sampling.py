@@ -35,7 +35,7 @@ def _batches(data=DATA, sampling=None, **options):
 
 
 def _epoch(batches):
-    return [batches[number] for number in range(len(batches))]
+    return [batches[number][:2] for number in range(len(batches))]
 
 
 def _same(first, second):
@@ -197,7 +197,7 @@ def test_pictures_keep_their_labels_and_outlines():
     flat = np.ones((6, SIZE, SIZE), np.uint8) * grey[:, np.newaxis, np.newaxis]
     data = ExperimentData(flat, OUTLINES, INDEX)
     sampling = Sampling(STILL, outlined_copies=False)
-    pictures, targets = _batches(data, sampling, batch_size=60, epoch_images=60, map_side=SIZE)[0]
+    pictures, targets = _batches(data, sampling, batch_size=60, epoch_images=60, map_side=SIZE)[0][:2]
     rows = np.abs(pictures[:, SIZE // 2, SIZE // 2] - grey).argmin(axis=1)
     assert set(rows) == set(range(6))
     np.testing.assert_array_equal(targets["logits"], allowed_classes(INDEX["label"])[rows])
@@ -210,7 +210,7 @@ def test_outlines_move_with_their_pictures():
     """Pictures that are their own outlines stay so through every turn and shift."""
     data = ExperimentData(np.repeat(OUTLINES, 3, axis=0), OUTLINES, INDEX.assign(outline=[0, 0, 0, 1, 1, 1]))
     geometry = Augmentation(brightness=0, contrast=0, gamma=0, noise=0, blur=0)
-    pictures, targets = _batches(data, Sampling(geometry), batch_size=30, map_side=SIZE)[0]
+    pictures, targets = _batches(data, Sampling(geometry), batch_size=30, map_side=SIZE)[0][:2]
     assert np.ptp(pictures.reshape(30, -1), axis=0).max() > 200, "they were moved"
     np.testing.assert_allclose(pictures / 255, targets["map"], atol=1.5 / 255)
 
@@ -229,8 +229,8 @@ def test_labels_and_maps_follow_what_became_of_a_picture(counterfactuals, labels
     index = INDEX.iloc[[0, 3, 4]].reset_index(drop=True)
     data = ExperimentData(np.stack([tumor.picture, head(seed=1), head(seed=2)]), tumor.outline[np.newaxis], index)
     options = {"batch_size": 80, "epoch_images": 80, "map_side": SIDE}
-    pictures, targets = _batches(data, Sampling(STILL, counterfactuals), **options)[0]
-    unchanged, plain = _batches(data, Sampling(STILL), **options)[0]
+    pictures, targets = _batches(data, Sampling(STILL, counterfactuals), **options)[0][:2]
+    unchanged, plain = _batches(data, Sampling(STILL), **options)[0][:2]
     assert set(_labels_of(plain)) == {(1, 0, 0, 0), (0, 0, 0, 1)}
     assert set(_labels_of(targets)) == labels
     changed = (pictures != unchanged).any(axis=(1, 2, 3))
@@ -245,7 +245,7 @@ def test_labels_and_maps_follow_what_became_of_a_picture(counterfactuals, labels
 
 def test_a_mirrored_half_empties_some_and_doubles_others():
     data = DATA.chosen(np.arange(6) == 0)
-    _, targets = _batches(data, Sampling(STILL, Counterfactuals(mirror_half=1.0)), batch_size=60, map_side=SIZE)[0]
+    _, targets = _batches(data, Sampling(STILL, Counterfactuals(mirror_half=1.0)), batch_size=60, map_side=SIZE)[0][:2]
     shares = targets["map"].mean(axis=(1, 2, 3)) / (OUTLINES[0].mean() / 255)
     assert set(np.round(shares).astype(int)) == {0, 2}
     assert (shares < 0.5).mean() == pytest.approx(0.65, abs=0.2)
@@ -306,5 +306,45 @@ def test_rows_are_drawn_by_their_chances(options, share):
     small = np.asarray(Image.fromarray(PICTURES[0]).resize((4, 4)))
     data = ExperimentData(np.stack([small] * 5), np.zeros((1, 4, 4), np.uint8), index)
     sampling = Sampling(**{"by_source": False, "outlined_copies": False, **options})
-    _, targets = _batches(data, sampling, batch_size=3000, epoch_images=3000)[0]
+    _, targets = _batches(data, sampling, batch_size=3000, epoch_images=3000)[0][:2]
     assert targets["logits"][:, 3].mean() == pytest.approx(share, abs=0.03)
+
+
+ABROAD = INDEX.assign(
+    dataset=["a", "a", "b", "lgg", "lgg", "lgg"],
+    label=["glioma", "glioma", "tumor", "notumor", "glioma", "glioma"],
+    hospital=["a", "a", "b", "FG", "FG", "FG"],
+    sequence=["", "", "", "post", "post", "pre"],
+    outline=[0, -1, 1, -1, 0, 1],
+)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_institutions_have_their_share_of_draws_balanced_by_sequence_and_label(share):
+    found = row_weights(ABROAD, institutions=share)
+    assert found[3:].sum() == pytest.approx(share)
+    np.testing.assert_allclose(found[3:], share / 3)
+    np.testing.assert_allclose(found[:3], (1 - share) * row_weights(ABROAD[:3]))
+
+
+def test_sets_without_institutions_are_drawn_as_ever_whatever_the_share():
+    home = INDEX.assign(hospital=INDEX["dataset"], sequence="")
+    np.testing.assert_array_equal(row_weights(home, institutions=0.5), row_weights(INDEX))
+    assert row_weights(ABROAD[3:].reset_index(drop=True), institutions=0.5).sum() == pytest.approx(1)
+
+
+def test_outlines_of_another_sequence_count_less_and_are_neither_donors_nor_covered():
+    data = ExperimentData(PICTURES, OUTLINES, ABROAD)
+    everything = Counterfactuals(mirror_half=1.0, erase=1.0, graft=1.0)
+    sampling = Sampling(STILL, everything, institutions=1.0)
+    batches = _batches(data, sampling, batch_size=60, epoch_images=60, map_side=SIZE)
+    pictures, targets, weights = batches[0]
+    rows = batches._rows[0]
+    assert set(rows) == {3, 4, 5}
+    assert weights["logits"].tolist() == [1.0] * 60
+    assert weights["map"].tolist() == [{3: 1.0, 4: 0.5, 5: 0.25}[row] for row in rows]
+    for row, picture, target in zip(rows, pictures, targets["map"], strict=True):
+        if row > 3:
+            np.testing.assert_allclose(picture[..., 0], PICTURES[row], atol=1)
+            np.testing.assert_allclose(target[..., 0], OUTLINES[row - 4] / 255)
+    assert batches._donors == [0, 2]
