@@ -21,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from braintumor.bundles import HISTORY_FILE, KERAS_FILE, Bundle, load_bundle
+from braintumor.datasets import at_home
 from braintumor.evaluation.calibration import tumor_score
 from braintumor.evaluation.metrics import WEB_DATASETS
 from braintumor.evaluation.segmentation import dice
@@ -40,7 +41,8 @@ from braintumor.training.experiment import (
     split_index,
 )
 from braintumor.training.export import inference_model, without_optimizer
-from braintumor.training.run import RECIPES, SCANNERS, unfreeze
+from braintumor.training.recipes import RECIPES, SCANNERS
+from braintumor.training.run import unfreeze
 from scripts.write_figures import SHIPPED
 
 SIZE = 128
@@ -176,7 +178,9 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, help="measure this model of the same split too")
     parser.add_argument("ideas", nargs="*", help="default: all, or none beside a bundle")
     options = parser.parse_args()
-    index = split_index(labelled_index(options.data), folds=5, fold=0, seed=0)
+    listed = labelled_index(options.data)
+    # Ideas are compared on the folds, which institutions have no part in.
+    index = split_index(listed[at_home(listed)].reset_index(drop=True), folds=5, fold=0, seed=0)
     names = options.ideas or ([] if options.bundle else list(IDEAS))
     if names:
         data = prepare_pictures(options.data, index, SIZE, options.runs)

@@ -82,6 +82,7 @@ def test_readme_names_the_two_commands(command):
         ["evaluate", "--bundle", "DIR", "--data", "DIR"],
         ["train", "--data", "DIR", "--weights", "FILE", "--name", "mine"],
         ["data", "audit", "DIR"],
+        ["refit", "--bundle", "DIR", "--data", "DIR", "--version", "X"],
         ["data", "download", "masoud"],
     ],
     ids=" ".join,

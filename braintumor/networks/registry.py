@@ -38,10 +38,10 @@ class Network:
     """A network that can be built and trained.
 
     ``title`` names it to readers, ``source`` says who published it, ``reported`` what its authors claim, "" where
-    nothing is known. ``size`` is the square input it was made for in pixels. ``recipe`` (of ``training.run.RECIPES``),
-    ``loss`` (of ``training.losses.LOSSES``, for four classes), ``learning_rate`` and ``epochs`` are those it was
-    published with, as far as they are known. ``downloads`` tells whether ``keras.applications`` has ImageNet
-    weights of it. ``members`` are trained in its place and then averaged.
+    nothing is known. ``size`` is the square input it was made for in pixels. ``recipe`` (of
+    ``training.recipes.RECIPES``), ``loss`` (of ``training.losses.LOSSES``, for four classes), ``learning_rate`` and
+    ``epochs`` are those it was published with, as far as they are known. ``downloads`` tells whether
+    ``keras.applications`` has ImageNet weights of it. ``members`` are trained in its place and then averaged.
 
     ``early_layers`` name the layers which, beside the last feature map, tell scans from pictures of another kind: by
     the means of their maps, or as they are where they are vectors. The center of the last feature map's first cell

@@ -22,7 +22,7 @@ SEQUENCES = {"post": "T1 after contrast", "flair": "FLAIR", "pre": "T1 before co
 
 _SLICE_TITLES = (
     *("Hospital", "Sequence", "Patients", "Slices, of these with a tumor", "ROC AUC", "Tumor-free called a tumor"),
-    *("Tumors answered with no tumor", "Answered"),
+    *("Tumors answered with no tumor", "Answered", "Refused as no brain MRI"),
 )
 _STACK_TITLES = ("Hospital", "Sequence", "Stacks", "Called", "Cleared", "Referred", "Key slice in the tumor")
 
@@ -31,22 +31,26 @@ def hospital_slices(card: Mapping[str, Any], predictions: pd.DataFrame, split: s
     """Say how single slices of a split are answered, a row a hospital and sequence, the hospital as a whole first."""
     rows = predictions[predictions["split"] == split]
     threshold = float(card["operating_point"]["threshold"])
-    low = ReferralRule(**card["operating_point"]["referral"]).tumor_low
+    rule = ReferralRule(**card["operating_point"]["referral"])
     table = []
     for hospital, own in rows.groupby("hospital"):
         parts = {"": own, **{str(name): part for name, part in own.groupby("sequence")}}
         for name in sorted(parts, key=lambda name: list(SEQUENCES).index(name) if name else -1):
-            table.append([str(hospital), SEQUENCES[name], *_slices(parts[name].reset_index(drop=True), threshold, low)])
+            table.append(
+                [str(hospital), SEQUENCES[name], *_slices(parts[name].reset_index(drop=True), threshold, rule)]
+            )
     return table
 
 
-def _slices(rows: pd.DataFrame, threshold: float, low: float) -> list[str]:
+def _slices(rows: pd.DataFrame, threshold: float, rule: ReferralRule) -> list[str]:
     p_tumor, truth = 1 - rows[f"p_{NO_TUMOR}"].to_numpy(np.float64), (rows["label"] != NO_TUMOR).to_numpy()
     referred = rows["referred"].astype(bool).to_numpy()
     area = figures(
         rows[["split", "dataset", "group", "label", "in_training", "referred", *PROBABILITIES]], threshold=0.5
     )
-    called, cleared = (p_tumor >= threshold) & ~referred, (p_tumor < min(low, threshold)) & ~referred
+    called = (p_tumor >= threshold) & ~referred
+    cleared = (p_tumor < min(rule.tumor_low, threshold)) & ~referred
+    refused = rule.atypical(rows["distance"].to_numpy(np.float64))
     groups = rows["group"].to_numpy(str)
 
     def share(values: np.ndarray[Any, Any], among: np.ndarray[Any, Any]) -> str:
@@ -63,6 +67,7 @@ def _slices(rows: pd.DataFrame, threshold: float, low: float) -> list[str]:
         share(called, ~truth),
         share(cleared, truth),
         share(~referred, every),
+        share(refused, every),
     ]
 
 
@@ -95,9 +100,11 @@ def hospitals_markdown(card: Mapping[str, Any], predictions: pd.DataFrame) -> st
     lines = [f"`{card['name']}` {card['version']}."]
     for split, said in HELD_OUT.items():
         slices = hospital_slices(card, predictions, split) if "hospital" in predictions else []
-        if slices:
-            lines += ["", f"**{said}.** Slice by slice:", "", *_table(_SLICE_TITLES, slices)]
         stacks = hospital_stacks(card, split)
+        if slices or stacks:
+            lines += ["", f"**{said}.**"]
+        if slices:
+            lines += ["", "Slice by slice:", "", *_table(_SLICE_TITLES, slices)]
         if stacks:
             lines += ["", "Whole stacks, and their tumor-free parts as stacks without a tumor:", ""]
             lines += _table(_STACK_TITLES, stacks)

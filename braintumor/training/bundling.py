@@ -11,7 +11,7 @@ import keras
 import pandas as pd
 
 from braintumor import bundles
-from braintumor.datasets import CATALOGUE, HOSPITAL_VALIDATION
+from braintumor.datasets import CATALOGUE, HOSPITAL_TEST, HOSPITAL_VALIDATION
 from braintumor.evaluation import LEAST_NPV, LEAST_PPV, MOST_REFERRED, VolumeRule
 from braintumor.inference import Graph
 from braintumor.scans import PREPROCESSING
@@ -30,6 +30,7 @@ _OF_THE_NETWORK = (
     bundles.HEATMAPS_FILE,
     bundles.HEATMAP_FIGURES_FILE,
 )
+_SPLITS = ("train", "validation", "test")
 _DECIDED = ("calibration", "operating_point", "volume_rule", "stacks", "metrics", "sha256")
 
 
@@ -189,6 +190,8 @@ def data_counts(index: pd.DataFrame) -> dict[str, Any]:
         known = CATALOGUE.get(str(name))
         about = {"title": known.title, "source": known.source, "license": known.license} if known else {}
         table = rows.groupby(["label", "split"]).size().unstack(fill_value=0)
+        if set(table) & {HOSPITAL_VALIDATION, HOSPITAL_TEST}:
+            table = table.reindex(columns=dict.fromkeys([*_SPLITS, *table]), fill_value=0)
         images = {str(label): {str(key): int(value) for key, value in row.items()} for label, row in table.iterrows()}
         counts[str(name)] = {**about, "images": images}
     return counts

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from braintumor.datasets import HOSPITAL_TEST, HOSPITAL_VALIDATION
+from braintumor.datasets import HOSPITAL_TEST
 from braintumor.evaluation import (
     figures,
     foreign_figures,
@@ -97,7 +97,7 @@ def card_metrics(measured: Measured, decisions: Decisions) -> dict[str, Any]:
         if len(rows):
             bins = measured.map_bins[measured.map_bins["split"] == name]
             report["segmentation"] = segmentation_figures(rows) | {"map_ece": map_calibration(bins)[1]}
-    real = measured.predictions["split"].isin(["test", "external", HOSPITAL_TEST])
+    real = measured.predictions["split"].isin(["test", "external"])
     scans = measured.predictions.loc[real, ["dataset", "distance"]]
     return metrics | {"foreign": foreign_figures(scans, measured.foreign, decisions.referral.distance_limit)}
 
@@ -110,7 +110,7 @@ def published_test(index: pd.DataFrame) -> NDArray[np.bool_]:
 
 
 def _parts(data: ExperimentData, was_trained: bool) -> dict[str, ExperimentData]:
-    held_out = (*_BY_FOLDS, HOSPITAL_VALIDATION, HOSPITAL_TEST)
+    held_out = (*_BY_FOLDS, HOSPITAL_TEST)
     parts = {name: data.distinct(name) for name in held_out if name in set(data.index["split"])}
     published = published_test(data.index)
     if published.any() and was_trained:

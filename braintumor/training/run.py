@@ -1,7 +1,7 @@
 """``python -m braintumor train``: from a folder of pictures to a bundle."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,9 +15,7 @@ from braintumor.errors import InputError
 from braintumor.networks import Network, registered
 from braintumor.networks.ensemble import joined
 from braintumor.taxonomy import BINARY, FOUR_CLASS
-from braintumor.training.augmentation import Augmentation
 from braintumor.training.bundling import write_bundle
-from braintumor.training.counterfactuals import Counterfactuals
 from braintumor.training.deciding import SENSITIVITY
 from braintumor.training.experiment import (
     ExperimentData,
@@ -30,6 +28,7 @@ from braintumor.training.fitting import NOT_RECORDED, FitOptions, fit, kept_epoc
 from braintumor.training.logistic import fit_logistic
 from braintumor.training.losses import chosen_loss
 from braintumor.training.profiling import device, software
+from braintumor.training.recipes import RECIPES
 from braintumor.training.sampling import Sampling
 from braintumor.training.stacks import StackSource
 
@@ -37,59 +36,6 @@ KERAS_SUFFIX = ".keras"
 LOGISTIC = "logistic"
 WHOLE_HISTORY_FILE = "whole_history.csv"
 """Epochs of all the trainings that a bundle's network went through, beside those of its last one."""
-
-_STILL = Augmentation(**dict.fromkeys((field.name for field in fields(Augmentation)), 0.0))
-SCANNERS = Augmentation(bias_field=0.5, gamma=0.8, coarseness=1.0, jpeg=0.25)
-"""Changes by which scanner and kind of file stop being clues."""
-
-_VARIED = Augmentation(
-    scaling=0.25,
-    warp=0.08,
-    brightness=0.16,
-    contrast=0.5,
-    gamma=1.0,
-    bias_field=0.8,
-    noise=10.0,
-    blur=1.5,
-    coarseness=1.5,
-    jpeg=0.25,
-    upside_down=0.1,
-    quarter_turn=0.05,
-)
-_REGRAFTED = Counterfactuals(
-    mirror_half=0.25, mirror_patch=0.1, erase=0.3, patch=0.03, patchwork=0.3, graft=0.05, regraft=0.5
-)
-
-
-def _drawn_plainly(augmentation: Augmentation) -> Sampling:
-    return Sampling(augmentation, by_source=False, outlined_copies=False)
-
-
-RECIPES: dict[str, Sampling] = {
-    "plain": Sampling(by_source=False, outlined_copies=False),
-    "untied": Sampling(
-        SCANNERS,
-        Counterfactuals(mirror_half=0.35, mirror_patch=0.15, erase=0.35, patch=0.05, patchwork=0.3, graft=0.1),
-    ),
-    "regrafted": Sampling(
-        SCANNERS,
-        _REGRAFTED,
-        by_source=False,
-    ),
-    "warped": Sampling(
-        replace(SCANNERS, rotation=15.0, scaling=0.2, quarter_turn=0.05, upside_down=0.1, warp=0.05),
-        _REGRAFTED,
-        by_source=False,
-    ),
-    "varied": Sampling(_VARIED, _REGRAFTED, by_source=False),
-    "hospitals": Sampling(replace(_VARIED, remap=0.15, strip=0.08, marks=0.12), _REGRAFTED, by_source=False),
-    # As the plain networks were published.
-    "unchanged": _drawn_plainly(_STILL),
-    "turned_cropped": _drawn_plainly(replace(_STILL, rotation=15.0, scaling=0.15, crop=0.15, flip=0.5)),
-    "zoom_flip": _drawn_plainly(replace(_STILL, scaling=0.2, flip=0.5)),
-    "brightness_contrast": _drawn_plainly(replace(_STILL, brightness=0.1, contrast=0.3)),
-}
-"""Ways to draw and change training pictures, by name; docs/ideas.md says what each part of the first four moves."""
 
 
 @dataclass(frozen=True)

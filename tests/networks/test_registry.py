@@ -17,7 +17,7 @@ from braintumor.settings import DEFAULT_MODEL
 from braintumor.taxonomy import ANY_TUMOR, BINARY, CLASSES, FOUR_CLASS, NO_TUMOR, TUMOR_CLASSES
 from braintumor.training.export import export_graph, inference_model
 from braintumor.training.losses import LOSSES
-from braintumor.training.run import RECIPES
+from braintumor.training.recipes import RECIPES
 
 SIZES = {"alexnet": 67, "vgg16": 32, "ensemble": 32}
 """The smallest input of those that need more, or can do with less, than 64 pixels."""

@@ -6,7 +6,7 @@ from braintumor.reports.hospitals import hospital_sentence, hospital_slices, hos
 CARD = {
     "name": "net",
     "version": "1.0",
-    "operating_point": {"threshold": 0.9, "referral": {"tumor_low": 0.3, "tumor_high": 0.9}},
+    "operating_point": {"threshold": 0.9, "referral": {"tumor_low": 0.3, "tumor_high": 0.9, "distance_limit": 1.0}},
     "stacks": {
         "hospital_test": {
             "FG": {
@@ -26,7 +26,8 @@ CARD = {
 def _row(sequence, group, label, p_tumor, referred=False, split="hospital_test"):
     chances = {"p_glioma": p_tumor, "p_meningioma": 0.0, "p_pituitary": 0.0, "p_notumor": 1 - p_tumor}
     facts = {"split": split, "dataset": "lgg", "hospital": "FG", "sequence": sequence, "group": group, "label": label}
-    return {**facts, "in_training": False, "referred": referred, **chances}
+    # What is referred here is so for its distance.
+    return {**facts, "in_training": False, "referred": referred, "distance": 2.0 if referred else 0.5, **chances}
 
 
 ROWS = pd.DataFrame(
@@ -52,9 +53,9 @@ def test_slices_are_counted_by_sequence_after_the_hospital_as_a_whole():
     ]
     shares = [[cell.split(" ")[0] for cell in row[4:]] for row in table]
     assert shares == [
-        ["0.444", "33.3%", "33.3%", "66.7%"],
-        ["0.833", "33.3%", "0.0%", "75.0%"],
-        ["–", "–", "50.0%", "50.0%"],
+        ["0.444", "33.3%", "33.3%", "66.7%", "33.3%"],
+        ["0.833", "33.3%", "0.0%", "75.0%", "25.0%"],
+        ["–", "–", "50.0%", "50.0%", "50.0%"],
     ]
 
 

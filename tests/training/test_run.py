@@ -22,7 +22,8 @@ from braintumor.training.evaluating import evaluate_bundle
 from braintumor.training.export import export_bundle
 from braintumor.training.fitting import patience
 from braintumor.training.profiling import device, software
-from braintumor.training.run import RECIPES, RunOptions, _fit_options, run, start, versions_of
+from braintumor.training.recipes import RECIPES
+from braintumor.training.run import RunOptions, _fit_options, run, start, versions_of
 from tests.conftest import phantom_scan
 
 OPTIONS = RunOptions(
