@@ -52,14 +52,15 @@ def png(bits: int, channels: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
 
 
-def nifti() -> bytes:
-    """A NIfTI volume of 64 million voxels, packed with gzip: the same body in every slice."""
+def nifti(outside: int = 0) -> bytes:
+    """A NIfTI volume of 64 million voxels, packed with gzip: the same body in every slice, on one value outside."""
     header = Nifti1Header()  # type: ignore[no-untyped-call]
     header.set_data_dtype(np.uint8)  # type: ignore[no-untyped-call]
     header.set_data_shape((_CUBE,) * 3)  # type: ignore[no-untyped-call]
     header.set_sform(np.eye(4), 1)  # type: ignore[no-untyped-call]
     header["vox_offset"] = header.single_vox_offset
-    return gzip.compress(header.binaryblock + bytes(4) + _body(_CUBE).tobytes() * _CUBE, mtime=0)
+    body = np.where(_body(_CUBE) > 0, _body(_CUBE), np.uint8(outside))
+    return gzip.compress(header.binaryblock + bytes(4) + body.tobytes() * _CUBE, mtime=0)
 
 
 def _body(side: int) -> NDArray[np.uint8]:
@@ -85,6 +86,7 @@ ATTACKS: dict[str, Callable[[], bytes]] = {
     "a ZIP archive of 200 TIFFs of 768 pages": lambda: zip_of("a.tif", tiff_of_pages(768), _FILES),
     "a PNG of 25 megapixels, RGBA of 16 bits": lambda: png(16, 4),
     "a NIfTI volume of 64 million voxels": lambda: nifti(),
+    "such a volume on gray": lambda: nifti(100),
     "a ZIP archive of 16 such volumes": lambda: zip_of("head.nii.gz", nifti(), _VOLUMES),
     "a ZIP archive of 200 PNGs of 25 megapixels": lambda: zip_of("a.png", png(8, 1), _FILES),
 }

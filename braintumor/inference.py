@@ -355,12 +355,12 @@ class Predictor:
         viewers and exports did to the gray values is undone first: see ``restore``.
         """
         restored = [restore(scan.pixels) for scan in scans]
-        boxes = [small_head(found.pixels) for found in restored]
+        boxes = [small_head(found.layers()) for found in restored]
         slices = [(number, layer) for number, scan in enumerate(scans) for layer in range(scan.shape[0])]
         rows: list[list[_Row]] = [[] for _ in scans]
         for start in range(0, len(slices), _BATCH):
             chosen = slices[start : start + _BATCH]
-            found = self._run([(restored[number].pixels[layer], boxes[number]) for number, layer in chosen])
+            found = self._run([(restored[number].layer(layer), boxes[number]) for number, layer in chosen])
             for (number, _), row in zip(chosen, found, strict=True):
                 rows[number].append(row)
         return [self._answer(*of_scan) for of_scan in zip(scans, restored, rows, strict=True)]
@@ -402,7 +402,7 @@ class Predictor:
         distance = (
             float(np.median([row.distance for row in rows if not row.is_empty])) if judged.whole else best.distance
         )
-        foreign = self._foreign(scan, restored.pixels[judged.number], best, distance)
+        foreign = self._foreign(scan, restored.layer(judged.number), best, distance)
         leaning = max(probabilities, key=probabilities.__getitem__)
         reasons = foreign or self._doubts(chances, kind, judged.rule)
         return Prediction(

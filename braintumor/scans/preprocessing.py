@@ -1,6 +1,8 @@
 """From a slice to what a network sees; training and inference both come through ``prepare``."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,18 +70,19 @@ def prepare(pixels: NDArray[np.float32], size: int) -> Prepared:
     return Prepared(in_window(resized, inside), top, left, side)
 
 
-def small_head(pixels: NDArray[np.float32]) -> Box | None:
-    """Find a head that is lost in an empty plane, over all slices of a scan (slices, height, width).
+def small_head(layers: Iterable[NDArray[np.float32]]) -> Box | None:
+    """Find a head that is lost in an empty plane, over all slices of a scan, (height, width) each.
 
     Gives rows and columns, with as much around the head as it is large, where the box around it covers less than 5 % of
     the plane but 0.5 % or more; None otherwise. A slice that ``prepare`` cuts from these is the head's.
     """
-    head = _brightest_region(pixels.max(axis=0))
+    brightest = reduce(np.maximum, layers)
+    head = _brightest_region(brightest)
     if not head.region.any():
         return None
-    top, left, bottom, right = _box(head, pixels.shape[1:])
+    top, left, bottom, right = _box(head, brightest.shape)
     height, width = bottom - top, right - left
-    if not _LOST_HEAD <= height * width / (pixels.shape[1] * pixels.shape[2]) < _SMALLEST_HEAD:
+    if not _LOST_HEAD <= height * width / brightest.size < _SMALLEST_HEAD:
         return None
     rows = slice(max(0, top - height // 2), bottom + height // 2)
     return rows, slice(max(0, left - width // 2), right + width // 2)

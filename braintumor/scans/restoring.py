@@ -1,6 +1,8 @@
 """Undo what viewers and exports do to gray values around a head, so that a head lies on a dark background."""
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,15 +38,29 @@ _LAYERS = 2
 """Frames around one another: a film on a light box, in a window."""
 
 
+Layer = NDArray[np.float32]
+_Change = Callable[[int, Layer], Layer]
+
+
 @dataclass(frozen=True)
 class Restored:
-    """Gray values with a dark background, and which of the four changes were undone to get there.
+    """A picture or volume, float32 (slices, height, width), with a dark background, and what was undone to get there.
 
-    ``pixels`` is float32 of the shape given, and the very array given where nothing was undone.
+    Slices are changed when they are asked for: a second copy of a large volume would not fit into memory beside it.
     """
 
-    pixels: NDArray[np.float32]
+    original: NDArray[np.float32]
     undone: tuple[str, ...] = ()
+    change: _Change | None = None
+
+    def layer(self, number: int) -> Layer:
+        """Give one slice, (height, width)."""
+        given: Layer = self.original[number]
+        return given if self.change is None else self.change(number, given)
+
+    def layers(self) -> Iterator[Layer]:
+        """Give slice after slice."""
+        return (self.layer(number) for number in range(len(self.original)))
 
 
 def restore(pixels: NDArray[np.float32]) -> Restored:
@@ -61,9 +77,14 @@ def restore(pixels: NDArray[np.float32]) -> Restored:
 
     The levels that decide were set on made-up scans and so that the public training sets stay as they are.
     """
-    without = _without_outliers(pixels)
-    found = _with_dark_background(without.pixels, _LAYERS)
-    return Restored(found.pixels, (*without.undone, *found.undone))
+    highest = _highest_usual(pixels)
+    view = _View(pixels, cap=math.inf if highest is None else highest)
+    undone, change = _with_dark_background(view, _LAYERS)
+    if highest is not None:
+        undone, change = (OUTLIERS, *undone), change or _unchanged
+    if change is None:
+        return Restored(pixels)
+    return Restored(pixels, undone, lambda number, _: change(number, view.layer(number)))
 
 
 @dataclass(frozen=True)
@@ -89,46 +110,109 @@ class _Levels:
         filled = np.abs(corners - self.value) <= _CORNERS_ALIKE * self.tolerance
         return bool(self.level >= _WHITE_FROM and filled.sum() >= 2)
 
-    def outside(self, pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Mark the background as far as it reaches the border of its slice."""
-        return _reached_from_border(np.abs(pixels - np.float32(self.value)) <= self.tolerance)
+    def outside(self, view: "_View") -> NDArray[np.bool_]:
+        """Mark the background as far as it reaches the border of its slice, (slices, height, width)."""
+        marked = np.zeros(view.shape, dtype=bool)
+        for number, layer in enumerate(marked):
+            away = np.abs(view.layer(number) - np.float32(self.value))
+            layer[:] = _reached_from_border(away <= self.tolerance)
+        return marked
 
 
-def _with_dark_background(pixels: NDArray[np.float32], layers: int) -> Restored:
-    sample = _sample(pixels)
+@dataclass(frozen=True)
+class _View:
+    """What of a volume is looked at: rows and columns, and values up to a cap."""
+
+    pixels: NDArray[np.float32]
+    rows: slice = field(default_factory=lambda: slice(None))
+    columns: slice = field(default_factory=lambda: slice(None))
+    cap: float = math.inf
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.within(slice(None)).shape
+
+    def within(self, slices: slice) -> NDArray[np.float32]:
+        return self.pixels[slices, self.rows, self.columns]
+
+    def layer(self, number: int) -> Layer:
+        given: Layer = self.pixels[number, self.rows, self.columns]
+        return given if self.cap == math.inf else np.minimum(given, np.float32(self.cap))
+
+    def sample(self) -> NDArray[np.float32]:
+        """Give some of the values, evenly spread."""
+        _, height, width = self.shape
+        count = self.shape[0] * height * width
+        chosen = np.arange(0, count, max(1, count // _MOST_SAMPLED))
+        inside, column = np.divmod(chosen, width)
+        number, row = np.divmod(inside, height)
+        top, left = self.rows.start or 0, self.columns.start or 0
+        found: NDArray[np.float32] = self.pixels[number, row + top, column + left]
+        return np.minimum(found, np.float32(self.cap))
+
+    def corners(self) -> NDArray[np.float64]:
+        """Give the middle value of each corner over all slices, (4,), rising."""
+        everything = self.within(slice(None))
+        side = max(2, round(min(self.shape[1:]) * _CORNER))
+        near, far = slice(None, side), slice(-side, None)
+        patches = [everything[:, rows, columns] for rows in (near, far) for columns in (near, far)]
+        return np.sort([min(float(np.median(patch)), self.cap) for patch in patches])
+
+
+def _with_dark_background(view: _View, layers: int) -> tuple[tuple[str, ...], _Change | None]:
+    """Give what is to be undone, and how; the change takes slices of the view."""
+    sample = view.sample()
     low, high = _range(sample)
     tolerance = _TOLERANCE * (high - low)
-    corners = _corners(pixels)
+    corners = view.corners()
     corner = _shared_value(corners, tolerance)
     levels = _levels(sample, _commonest_value(sample) if corner is None else corner, tolerance)
     if levels is None or -_GAP <= levels.level < _GRAY_FROM:
-        return Restored(pixels)
+        return (), None
     darkest = np.float32(levels.darkest)
     if levels.level < -_GAP:
-        return Restored(np.maximum(pixels, darkest), (BACKGROUND,)) if corner is not None else Restored(pixels)
-    outside = levels.outside(pixels)
+        return ((BACKGROUND,), lambda _, layer: np.maximum(layer, darkest)) if corner is not None else ((), None)
+    outside = levels.outside(view)
     if outside.mean() < _LEAST_SHARE:
-        return Restored(pixels)
+        return (), None
     box = _rectangle(outside)
     if box is not None:
-        return _unframed(pixels, box, darkest, layers - 1)
+        return _unframed(view, box, darkest, layers - 1)
     if not _is_solid(outside):
-        return Restored(pixels)
+        return (), None
     if levels.above < _FEW and (levels.level >= _BRIGHT_FROM if corner is not None else levels.is_white(corners)):
         top = np.float32(max(levels.value, levels.brightest))
-        return Restored(top - np.minimum(pixels, top), (INVERTED,))
-    return Restored(np.where(outside, darkest, pixels), (BACKGROUND,)) if corner is not None else Restored(pixels)
+        return (INVERTED,), lambda _, layer: top - np.minimum(layer, top)
+    if corner is None:
+        return (), None
+    return (BACKGROUND,), lambda number, layer: np.where(outside[number], darkest, layer)
 
 
-def _unframed(pixels: NDArray[np.float32], box: tuple[slice, slice], darkest: np.float32, layers: int) -> Restored:
+def _unframed(
+    view: _View, box: tuple[slice, slice], darkest: np.float32, layers: int
+) -> tuple[tuple[str, ...], _Change]:
     """Darken all outside a rectangle, after its content, which may be a negative or have a frame of its own."""
-    content = Restored(pixels[:, box[0], box[1]])
-    within = _with_dark_background(content.pixels, layers) if layers else content
-    if {FRAME, INVERTED} & set(within.undone):
-        content, darkest = within, np.float32(_range(_sample(within.pixels))[0])
-    kept = np.full_like(pixels, darkest)
-    kept[:, box[0], box[1]] = content.pixels
-    return Restored(kept, (FRAME, *content.undone))
+    top, left = view.rows.start or 0, view.columns.start or 0
+    rows, columns = (slice(near + side.start, near + side.stop) for near, side in zip((top, left), box, strict=True))
+    content = replace(view, rows=rows, columns=columns)
+    undone, change = _with_dark_background(content, layers) if layers else ((), None)
+    if not {FRAME, INVERTED} & set(undone):
+        undone, change = (), None
+    if change is not None:
+        changed = np.stack([change(number, content.layer(number)) for number in range(content.shape[0])])
+        darkest = np.float32(_range(_View(changed).sample())[0])
+
+    def unframed(number: int, layer: Layer) -> Layer:
+        kept = np.full_like(layer, darkest)
+        inner = layer[box]
+        kept[box] = inner if change is None else change(number, inner)
+        return kept
+
+    return (FRAME, *undone), unframed
+
+
+def _unchanged(_: int, layer: Layer) -> Layer:
+    return layer
 
 
 def _levels(sample: NDArray[np.float32], value: float, tolerance: float) -> _Levels | None:
@@ -137,14 +221,6 @@ def _levels(sample: NDArray[np.float32], value: float, tolerance: float) -> _Lev
     if not _LEAST_REST <= len(rest) / len(sample) <= 1 - _LEAST_SHARE:
         return None
     return _Levels(value, tolerance, *_range(rest), float((rest > value).mean()))
-
-
-def _corners(pixels: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Give the middle value of each corner over all slices, (4,), rising."""
-    side = max(2, round(min(pixels.shape[1:]) * _CORNER))
-    near, far = slice(None, side), slice(-side, None)
-    patches = [pixels[:, rows, columns] for rows in (near, far) for columns in (near, far)]
-    return np.sort([float(np.median(patch)) for patch in patches])
 
 
 def _shared_value(corners: NDArray[np.float64], tolerance: float) -> float | None:
@@ -167,19 +243,11 @@ def _range(values: NDArray[np.float32]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _sample(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    flat = pixels.reshape(-1)
-    return flat[:: max(1, len(flat) // _MOST_SAMPLED)]
-
-
 def _reached_from_border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Keep of each slice's mask the regions that touch its border."""
-    reached = np.zeros_like(mask)
-    for number, layer in enumerate(mask):
-        regions, _ = ndimage.label(layer)
-        touching = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
-        reached[number] = np.isin(regions, touching[touching > 0])
-    return reached
+    """Keep of a slice's mask the regions that touch its border."""
+    regions, _ = ndimage.label(mask)
+    touching = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
+    return np.asarray(np.isin(regions, touching[touching > 0]))
 
 
 def _rectangle(outside: NDArray[np.bool_]) -> tuple[slice, slice] | None:
@@ -217,12 +285,11 @@ def _without_lines(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(ndimage.binary_opening(inside, np.ones((3, 3))), dtype=np.bool_)
 
 
-def _without_outliers(pixels: NDArray[np.float32]) -> Restored:
-    sample = _sample(pixels)
+def _highest_usual(pixels: NDArray[np.float32]) -> float | None:
+    """Give the value above which there are few and far ones; None where there are none such."""
+    sample = _View(pixels).sample()
     tissue = sample[sample > sample.min()]
     if not len(tissue):
-        return Restored(pixels)
+        return None
     low, usual, high = (float(found) for found in np.percentile(tissue, (_LOW, _USUAL_HIGH, _HIGH)))
-    if usual <= low or high - low <= _OUTLIER_RATIO * (usual - low):
-        return Restored(pixels)
-    return Restored(np.minimum(pixels, np.float32(usual)), (OUTLIERS,))
+    return None if usual <= low or high - low <= _OUTLIER_RATIO * (usual - low) else usual

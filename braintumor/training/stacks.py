@@ -90,7 +90,7 @@ def stack_table(graph: Graph, calibration: Calibration, size: int, stacks: Itera
     """
     rows = []
     for stack in stacks:
-        squares = [prepare(layer, size) for layer in restore(stack.pixels).pixels]
+        squares = [prepare(layer, size) for layer in restore(stack.pixels).layers()]
         images = np.stack([square.image for square in squares])
         if not images.any():
             continue
