@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,13 +111,32 @@ class _Levels:
         filled = np.abs(corners - self.value) <= _CORNERS_ALIKE * self.tolerance
         return bool(self.level >= _WHITE_FROM and filled.sum() >= 2)
 
-    def outside(self, view: "_View") -> NDArray[np.bool_]:
-        """Mark the background as far as it reaches the border of its slice, (slices, height, width)."""
-        marked = np.zeros(view.shape, dtype=bool)
-        for number, layer in enumerate(marked):
-            away = np.abs(view.layer(number) - np.float32(self.value))
-            layer[:] = _reached_from_border(away <= self.tolerance)
-        return marked
+    def outside(self, view: "_View") -> "_Outside":
+        """Mark the background as far as it reaches the border of its slice."""
+        value = np.float32(self.value)
+        layers = (np.abs(view.layer(number) - value) <= self.tolerance for number in range(view.shape[0]))
+        return _Outside([np.packbits(_reached_from_border(layer), axis=1) for layer in layers], view.shape[2])
+
+
+@dataclass(frozen=True)
+class _Outside:
+    """A mask of each slice, packed to bits."""
+
+    packed: list[NDArray[np.uint8]]
+    width: int
+
+    def layer(self, number: int) -> NDArray[np.bool_]:
+        return np.unpackbits(self.packed[number], axis=1, count=self.width).view(np.bool_)
+
+    @property
+    def share(self) -> float:
+        return float(np.mean([self.layer(number).mean() for number in range(len(self.packed))]))
+
+    @property
+    def everywhere(self) -> NDArray[np.bool_]:
+        """Mark what lies outside on every slice, (height, width)."""
+        alike = reduce(np.bitwise_and, self.packed)
+        return np.unpackbits(alike, axis=1, count=self.width).view(np.bool_)
 
 
 @dataclass(frozen=True)
@@ -173,7 +193,7 @@ def _with_dark_background(view: _View, layers: int) -> tuple[tuple[str, ...], _C
     if levels.level < -_GAP:
         return ((BACKGROUND,), lambda _, layer: np.maximum(layer, darkest)) if corner is not None else ((), None)
     outside = levels.outside(view)
-    if outside.mean() < _LEAST_SHARE:
+    if outside.share < _LEAST_SHARE:
         return (), None
     box = _rectangle(outside)
     if box is not None:
@@ -185,7 +205,7 @@ def _with_dark_background(view: _View, layers: int) -> tuple[tuple[str, ...], _C
         return (INVERTED,), lambda _, layer: top - np.minimum(layer, top)
     if corner is None:
         return (), None
-    return (BACKGROUND,), lambda number, layer: np.where(outside[number], darkest, layer)
+    return (BACKGROUND,), lambda number, layer: np.where(outside.layer(number), darkest, layer)
 
 
 def _unframed(
@@ -250,12 +270,12 @@ def _reached_from_border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(np.isin(regions, touching[touching > 0]))
 
 
-def _rectangle(outside: NDArray[np.bool_]) -> tuple[slice, slice] | None:
+def _rectangle(outside: _Outside) -> tuple[slice, slice] | None:
     """Give rows and columns of the rectangle that a frame surrounds, the same on all slices; None without one.
 
     Its corners tell it from a head, whose box has none: between them a white scalp may run into a white frame.
     """
-    largest = largest_region(_without_lines(~np.asarray(outside.all(axis=0))))
+    largest = largest_region(_without_lines(~outside.everywhere))
     if not largest.any():
         return None
     box = ndimage.find_objects(largest.view(np.uint8))[0]
@@ -269,13 +289,13 @@ def _rectangle(outside: NDArray[np.bool_]) -> tuple[slice, slice] | None:
     return (box[0], box[1]) if sum(corners) >= _CORNERS_ALIKE else None
 
 
-def _is_solid(outside: NDArray[np.bool_]) -> bool:
+def _is_solid(outside: _Outside) -> bool:
     """Tell whether a background surrounds one body, as it does a head.
 
     Of letters on a page none is large enough, and where a white scalp runs into a white frame the black corners between
     them are bodies of their own.
     """
-    bodies = _without_lines(~outside[len(outside) // 2])
+    bodies = _without_lines(~outside.layer(len(outside.packed) // 2))
     body = largest_region(bodies)
     return bool(body.mean() >= _LEAST_BODY and body.sum() >= _ONE_BODY * bodies.sum())
 
