@@ -21,8 +21,8 @@ from braintumor.scans import Scan, phantom, read_all
 
 _SIDE = 5000
 """A picture of 25 megapixels, the largest that is accepted."""
-_CUBE = 400
-"""A volume of 64 million voxels, the largest that is accepted."""
+_CUBE = 382
+"""A volume of 56 million voxels, the largest that is accepted."""
 _FILES, _VOLUMES = 200, 16
 _PAGE_SIDE = 128
 
@@ -53,7 +53,7 @@ def png(bits: int, channels: int) -> bytes:
 
 
 def nifti(outside: int = 0) -> bytes:
-    """A NIfTI volume of 64 million voxels, packed with gzip: the same body in every slice, on one value outside."""
+    """A NIfTI volume of 56 million voxels, packed with gzip: the same body in every slice, on one value outside."""
     header = Nifti1Header()  # type: ignore[no-untyped-call]
     header.set_data_dtype(np.uint8)  # type: ignore[no-untyped-call]
     header.set_data_shape((_CUBE,) * 3)  # type: ignore[no-untyped-call]
@@ -85,7 +85,7 @@ ATTACKS: dict[str, Callable[[], bytes]] = {
     "a PNG of 25 megapixels, RGB of 8 bits": lambda: png(8, 3),
     "a ZIP archive of 200 TIFFs of 768 pages": lambda: zip_of("a.tif", tiff_of_pages(768), _FILES),
     "a PNG of 25 megapixels, RGBA of 16 bits": lambda: png(16, 4),
-    "a NIfTI volume of 64 million voxels": lambda: nifti(),
+    "a NIfTI volume of 56 million voxels": lambda: nifti(),
     "such a volume on gray": lambda: nifti(100),
     "a ZIP archive of 16 such volumes": lambda: zip_of("head.nii.gz", nifti(), _VOLUMES),
     "a ZIP archive of 200 PNGs of 25 megapixels": lambda: zip_of("a.png", png(8, 1), _FILES),

@@ -22,7 +22,7 @@ class Limits:
     max_files: int = 200
     max_pixels: int = 25_000_000
     max_archive_bytes: int = 500 * 2**20
-    max_voxels: int = 64_000_000
+    max_voxels: int = 56_000_000
     max_slices: int = 768
     max_total_pixels: int = 200_000_000
 

@@ -69,7 +69,7 @@ def test_limits_themselves_are_accepted():
 
 
 def test_default_limits():
-    assert Limits(50 * 2**20, 200, 25_000_000, 500 * 2**20, 64_000_000) == DEFAULT_LIMITS
+    assert Limits(50 * 2**20, 200, 25_000_000, 500 * 2**20, 56_000_000) == DEFAULT_LIMITS
 
 
 def test_one_picture_is_one_outcome():
