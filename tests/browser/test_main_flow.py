@@ -15,7 +15,7 @@ CLINICIAN = ("carl", "Carl Clinician", "seven green tractors sing")
 PHONE = {"width": 390, "height": 844}
 FILES = [
     {"name": "first.png", "mimeType": "image/png", "buffer": png_bytes(phantom())},
-    {"name": "second.png", "mimeType": "image/png", "buffer": png_bytes(phantom(tumor=False, seed=1))},
+    {"name": "second.png", "mimeType": "image/png", "buffer": png_bytes(phantom(seed=4))},
     {"name": "broken.png", "mimeType": "image/png", "buffer": b"\x00this is no picture"},
 ]
 

@@ -200,7 +200,7 @@ def test_no_click_makes_a_mask_again(seeing, masked):
 
 
 def test_of_several_scans_the_table_has_the_measures_that_are_known(seeing):
-    page = _upload(seeing, ("one.png", png_bytes(phantom())), ("two.png", png_bytes(phantom(seed=2))))
+    page = _upload(seeing, ("one.png", png_bytes(phantom())), ("two.png", png_bytes(phantom(seed=4))))
     shown = ["source", "decision", "finding", "p_tumor", "lesions", "head_share", "largest_diameter_head"]
     assert list(page.dataframe[0].value.columns) == shown
     assert "2 files: 2 × tumor" in _texts(page)
@@ -217,7 +217,7 @@ def test_what_is_no_scan_has_no_mask_to_take_away(estranged):
 
 
 def test_volumes_are_named_among_what_can_be_uploaded(page):
-    assert "NIfTI volumes (.nii, .nii.gz), or a ZIP of them" in page.file_uploader[0].help
+    assert "volumes (.nii, .nii.gz, .mgz), or a ZIP of them" in page.file_uploader[0].help
 
 
 def test_a_bad_file_gets_its_sentence_and_the_others_go_on(page, scored):

@@ -613,6 +613,7 @@ def index_of(rows=200, dataset="masoud"):
         {
             "path": [f"{number}.png" for number in range(rows)],
             "dataset": dataset,
+            "hospital": dataset,
             "published_split": random.choice(["train", "test"], rows, p=[0.8, 0.2]),
             "label": random.choice(CLASSES, rows),
             "picture": [f"p{number}" for number in range(rows)],
