@@ -50,8 +50,8 @@ GROUNDS = {
     "marks": "Marks or letters are drawn over the head; export the slice without them.",
     "several_heads": "The picture shows more than one head; save each slice as a picture of its own.",
     "too_small": "The head is too few pixels wide to be judged; export the slice in its full size.",
-    "atypical": "The picture does not look like the brain MRI slices the model knows. Of a screen or film, export the "
-    "slice itself instead of a photo.",
+    "atypical": "This does not look like the brain MRI slices the model knows. If it is a photo of a screen or film, "
+    "export the slice itself.",
 }
 """Why a picture is not judged at all: codes, and what is said to the user."""
 
