@@ -597,8 +597,8 @@ def _caveats(reports: Mapping[str, Mapping[str, Any]], elsewhere: Mapping[str, A
     lines += [
         "- **The source tells the label**: pictures with and without a tumor come from different places and look so. "
         "Locating the tumor lessens that and does not end it.",
-        "- **Slices, not scans**: one 2D slice at a time, without the series, other sequences or history. The more "
-        "slices of a volume are asked, the more chances of a false alarm.",
+        "- **Slices, not scans**: the network sees one 2D slice at a time, without other sequences or history. What "
+        "judges a volume by all of its slices, where the model has that, was fitted on few patients.",
         _elsewhere(elsewhere) + " measure that first: `python -m braintumor evaluate --bundle DIR --data DIR`.",
         "- **One fold**: figures are of one split of the groups; another fold gives others within about the intervals.",
         "- **Sizes** are those of the model's own outline and as rough as it is; a heatmap is no outline.",
