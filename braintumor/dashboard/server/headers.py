@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -92,7 +93,7 @@ def _rewritten(scope: Scope) -> tuple[bytes, ...]:
     return (b"accept-encoding", b"if-none-match", b"if-modified-since") if asks_for_page else ()
 
 
-def _policy(scripts: tuple[bytes, ...] | list[bytes]) -> str:
+def _policy(scripts: Sequence[bytes]) -> str:
     """Write the Content Security Policy (W3C, level 3) of a response with these inline scripts."""
     hashes = "".join(f" 'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'" for script in scripts)
     ancestors = " ".join(["'self'", *settings.load().frame_ancestors.split()])
