@@ -50,7 +50,11 @@ RECIPES: dict[str, Sampling] = {
         by_source=False,
     ),
     "varied": Sampling(_VARIED, _REGRAFTED, by_source=False),
-    "hospitals": Sampling(replace(_VARIED, remap=0.15, strip=0.08, marks=0.12), _REGRAFTED, by_source=False),
+    "hospitals": Sampling(
+        replace(_VARIED, rotation=30.0, quarter_turn=0.15, upside_down=0.15, remap=0.15, strip=0.08, marks=0.12),
+        _REGRAFTED,
+        by_source=False,
+    ),
     # As the plain networks were published.
     "unchanged": _drawn_plainly(_STILL),
     "turned_cropped": _drawn_plainly(replace(_STILL, rotation=15.0, scaling=0.15, crop=0.15, flip=0.5)),
