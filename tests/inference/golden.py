@@ -1,4 +1,4 @@
-"""Answers of the shipped model to scans that are drawn when asked for: ``python -m tests.inference.golden`` writes them.
+"""Answers of the shipped model to scans drawn when asked for: ``python -m tests.inference.golden`` writes them.
 
 Run it only when another model ships, or a change is meant to alter answers.
 """
@@ -80,7 +80,7 @@ def answer(found):
     return {
         "decision": found.decision,
         "finding": found.finding,
-        "reasons": list(found.grounds),
+        "reasons": [reason.code for reason in found.reasons],
         "notes": list(found.notes),
         "p_tumor": found.p_tumor,
         "probabilities": list(found.probabilities.values()),
