@@ -50,6 +50,8 @@ def prediction_row(prediction: "Prediction", *, outlined: bool = True) -> dict[s
 
     Measuring the outline takes longer than the answer, so who prints no JSON leaves it out.
     """
+    from braintumor.reports import reason_words
+
     measured = prediction.measurements() if outlined else None
     return {
         "source": prediction.source,
@@ -63,7 +65,7 @@ def prediction_row(prediction: "Prediction", *, outlined: bool = True) -> dict[s
         "rests_on": list(prediction.rests_on),
         "outline": None if measured is None else asdict(measured),
         "mask": None,
-        "reasons": list(prediction.reasons),
+        "reasons": list(reason_words(prediction)),
         "notes": list(prediction.notes),
         "seconds": prediction.seconds,
         "bundle": prediction.bundle,
