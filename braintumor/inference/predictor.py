@@ -190,6 +190,7 @@ class Predictor:
             oriented=bool(scan.facts.get("oriented", True)),
             rests_on=judged.rests_on,
             slice_limits=(self.bundle.threshold, self.bundle.doubt_from) if judged.whole else None,
+            series=scan.series,
         )
 
     def _named(self, chances: NDArray[np.float64]) -> dict[str, float]:
