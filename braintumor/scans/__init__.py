@@ -24,7 +24,7 @@ from braintumor.scans.restoring import BACKGROUND, FRAME, INVERTED, OUTLIERS, Re
 from braintumor.scans.sample import phantom
 from braintumor.scans.scan import Placement, Scan, ScanError, safe_name
 from braintumor.scans.series import Patient, Series, SeriesNote, Unjudged, Weighting
-from braintumor.scans.units import NotJudgedError, Unit
+from braintumor.scans.units import WEIGHTING_WORDS, NotJudgedError, Unit
 from braintumor.scans.volumes import in_file_axes
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "MARKED",
     "OUTLIERS",
     "PREPROCESSING",
+    "WEIGHTING_WORDS",
     "Box",
     "CoarseHead",
     "Limits",

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -42,11 +42,16 @@ _NOTES = frozenset({".csv", ".json", ".md", ".tsv", ".txt", ".xml", ".yaml"})
 _LOOKED_AT = 1024
 
 
-def gather(files: Iterable[StoredFile], limits: Limits = DEFAULT_LIMITS) -> Iterator[Unit | ScanError]:
+def gather(
+    files: Iterable[StoredFile],
+    limits: Limits = DEFAULT_LIMITS,
+    on_look: Callable[[str], object] = lambda name: None,
+) -> Iterator[Unit | ScanError]:
     """Turn files in any order, archives among them, into what belongs together: pictures, volumes and DICOM series.
 
     What is a scan by itself is yielded as it comes, each series once all files were looked at. A failure is yielded and
     never ends the others. Of all files ``max_objects`` are looked at, and an archive gives ``max_files`` scans.
+    ``on_look`` is called with the name of each file, or member of an archive, before it is looked at.
     """
     objects = DicomObjects(limits)
     left = limits.max_objects
@@ -62,6 +67,7 @@ def gather(files: Iterable[StoredFile], limits: Limits = DEFAULT_LIMITS) -> Iter
                 yield from objects.series()
                 return
             left -= 1
+            on_look(file.name if isinstance(member, ScanError) else member.name)
             outcome = member if isinstance(member, ScanError) else _look_at(member, objects, limits)
             if outcome is None:
                 continue
@@ -101,7 +107,7 @@ def _look_at(file: StoredFile, objects: DicomObjects, limits: Limits) -> Unit | 
         if len(data) > limits.max_bytes:
             return _too_large(file.name, limits)
         if is_packed_dicom(data):
-            file = StoredFile(file.name, partial(unpack, file, limits.max_bytes))
+            file = replace(file, load=partial(unpack, file, limits.max_bytes))
             data = file.load()
         if is_dicom(data[:_LOOKED_AT]):
             objects.add(file, data)
@@ -109,7 +115,7 @@ def _look_at(file: StoredFile, objects: DicomObjects, limits: Limits) -> Unit | 
     except ScanError as error:
         error.source = error.source or file.name
         return error
-    return Unit(file.name, partial(_read_file, file))
+    return Unit(file.name, file.key, partial(_read_file, file))
 
 
 def _read_file(file: StoredFile, limits: Limits, budget: PixelBudget, modalities: Collection[str]) -> Scan:

@@ -1,5 +1,6 @@
 """Files that belong together and are read as one scan; DICOM series among them."""
 
+import hashlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 MR = frozenset({"MR"})
 """Modalities that the shipped model reads."""
 
-WORDS = {
+WEIGHTING_WORDS = {
     Weighting.T1_CONTRAST: "T1 after contrast",
     Weighting.T1: "T1",
     Weighting.T2: "T2",
@@ -57,7 +58,7 @@ class NotJudgedError(ScanError):
 
     def __init__(self, series: Series, source: str) -> None:
         reason, hint = _REASONS[series.unjudged or Unjudged.NO_IMAGES]
-        said = reason.format(modality=series.modality or "not stated", weighting=WORDS[series.weighting])
+        said = reason.format(modality=series.modality or "not stated", weighting=WEIGHTING_WORDS[series.weighting])
         super().__init__(said, hint, source)
         self.series = series
 
@@ -66,10 +67,11 @@ class NotJudgedError(ScanError):
 class Unit:
     """Files that are one scan together: ``name`` is safe to show, of a series it names neither file nor patient.
 
-    ``series`` and ``patient`` are those of DICOM files.
+    ``key`` is made from those of its files. ``series`` and ``patient`` are those of DICOM files.
     """
 
     name: str
+    key: str
     load: Callable[[Limits, PixelBudget, Collection[str]], Scan]
     series: Series | None = None
     patient: Patient | None = None
@@ -110,12 +112,18 @@ class DicomObjects:
         for found in group(self._instances):
             study = studies.setdefault(found.facts.study, len(studies) + 1)
             name = _named(found.facts, study)
-            yield Unit(name, partial(_read_series, found, name), found.facts, found.instances[0].patient)
+            found = replace(found, facts=replace(found.facts, study_number=study))
+            yield Unit(name, _key(found), partial(_read_series, found, name), found.facts, found.instances[0].patient)
+
+
+def _key(series: "ImageSeries") -> str:
+    keys = sorted(instance.file.key for instance in series.instances)
+    return hashlib.sha256(repr((series.facts.uid, series.facts.part, keys)).encode()).hexdigest()
 
 
 def _named(series: Series, study: int) -> str:
-    parts = [f"study {study}", f"series {series.number}" if series.number is not None else "series"]
-    parts.append(WORDS[series.weighting] if series.unjudged is not Unjudged.NO_IMAGES else series.modality)
+    parts = [f"Study {study}", f"series {series.number}" if series.number is not None else "series"]
+    parts.append(WEIGHTING_WORDS[series.weighting] if series.unjudged is not Unjudged.NO_IMAGES else series.modality)
     return ", ".join([*parts, f"volume {series.part}"] if series.part > 1 else parts)
 
 
