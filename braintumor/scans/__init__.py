@@ -3,6 +3,7 @@
 from braintumor.scans.archive import expand
 from braintumor.scans.color import COLORED, MARKED
 from braintumor.scans.fitness import drawn_ring, several_heads
+from braintumor.scans.groups import Group, group_files, read_group
 from braintumor.scans.limits import DEFAULT_LIMITS, Limits, PixelBudget
 from braintumor.scans.preprocessing import (
     PREPROCESSING,
@@ -35,6 +36,7 @@ __all__ = [
     "PREPROCESSING",
     "Box",
     "CoarseHead",
+    "Group",
     "Limits",
     "PixelBudget",
     "Placement",
@@ -45,6 +47,7 @@ __all__ = [
     "coarse_head",
     "drawn_ring",
     "expand",
+    "group_files",
     "in_file_axes",
     "in_window",
     "largest_region",
@@ -55,6 +58,7 @@ __all__ = [
     "prepare_within",
     "read",
     "read_all",
+    "read_group",
     "restore",
     "safe_name",
     "several_heads",

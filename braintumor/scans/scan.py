@@ -20,6 +20,10 @@ class ScanError(Exception):
         self.hint = hint
         self.source = source
 
+    def __reduce__(self) -> tuple[type["ScanError"], tuple[str, str, str]]:
+        """Let it travel between processes: by itself an exception does so with its message only."""
+        return type(self), (self.reason, self.hint, self.source)
+
 
 @dataclass(frozen=True)
 class Placement:
