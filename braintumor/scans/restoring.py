@@ -302,7 +302,7 @@ def _is_solid(outside: _Outside) -> bool:
 
 def _without_lines(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Leave lines and letters out of a mask (height, width)."""
-    return np.asarray(ndimage.binary_opening(inside, np.ones((3, 3), dtype=bool)), dtype=np.bool_)
+    return np.asarray(ndimage.binary_opening(inside, np.ones((3, 3), dtype=np.bool_)), dtype=np.bool_)
 
 
 def _highest_usual(pixels: NDArray[np.float32]) -> float | None:

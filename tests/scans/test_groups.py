@@ -1,8 +1,9 @@
+import pickle
 import zipfile
 
 import pytest
 
-from braintumor.scans import Limits, ScanError, group_files, phantom, read_group
+from braintumor.scans import Limits, NotJudgedError, ScanError, Series, group_files, phantom, read_group
 from tests.conftest import png_bytes
 
 
@@ -49,6 +50,18 @@ def test_each_scan_and_failure_has_its_full_path(file, sources, folder):
     outcomes = list(read_group((folder / file,)))
     found = {outcome.source: not isinstance(outcome, ScanError) for outcome in outcomes}
     assert found == {str(folder / name): is_scan for name, is_scan in sources.items()}
+
+
+def test_files_of_one_group_are_read_together(folder):
+    outcomes = list(read_group((folder / "inner" / "b.png", folder / "a.png", folder / "missing.png")))
+    found = [(outcome.source, isinstance(outcome, ScanError)) for outcome in outcomes]
+    assert found == [(f"{folder}/b.png", False), (f"{folder}/a.png", False), (f"{folder}/missing.png", True)]
+
+
+@pytest.mark.parametrize("failure", [ScanError("Why.", "What to do.", "a.png"), NotJudgedError(Series("1", "2"), "b")])
+def test_a_failure_travels_between_processes(failure):
+    other = pickle.loads(pickle.dumps(failure))
+    assert (type(other), str(other), vars(other)) == (type(failure), str(failure), vars(failure))
 
 
 def test_a_file_too_large_for_an_archive_is_not_read(tmp_path):

@@ -1,0 +1,15 @@
+"""A file that was named or uploaded, read only when it is needed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """One file, or one member of an archive: ``name`` is safe to show, ``load`` gives its bytes each time anew.
+
+    ``load`` raises ``ScanError`` where the bytes cannot be had.
+    """
+
+    name: str
+    load: Callable[[], bytes]

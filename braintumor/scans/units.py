@@ -1,0 +1,132 @@
+"""Files that belong together and are read as one scan; DICOM series among them."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from braintumor.scans.files import StoredFile
+from braintumor.scans.limits import Limits, PixelBudget
+from braintumor.scans.scan import Scan, ScanError
+from braintumor.scans.series import Patient, Series, Unjudged, Weighting
+
+if TYPE_CHECKING:
+    from braintumor.scans.dicom.grouping import ImageSeries
+    from braintumor.scans.dicom.instance import Instance
+
+MR = frozenset({"MR"})
+"""Modalities that the shipped model reads."""
+
+WORDS = {
+    Weighting.T1_CONTRAST: "T1 after contrast",
+    Weighting.T1: "T1",
+    Weighting.T2: "T2",
+    Weighting.FLAIR: "FLAIR",
+    Weighting.PROTON_DENSITY: "proton density",
+    Weighting.SUSCEPTIBILITY: "susceptibility",
+    Weighting.ANGIOGRAPHY: "angiography",
+    Weighting.DIFFUSION: "diffusion",
+    Weighting.ADC: "ADC map",
+    Weighting.PERFUSION: "perfusion",
+    Weighting.FUNCTIONAL: "functional or echo planar",
+    Weighting.SPECTROSCOPY: "spectroscopy",
+    Weighting.FIELD_MAP: "field or phase map",
+    Weighting.DERIVED_MAP: "derived map",
+    Weighting.LOCALIZER: "localizer",
+    Weighting.UNKNOWN: "sequence not stated",
+}
+"""How each kind of images is named to readers."""
+
+_REASONS = {
+    Unjudged.NO_IMAGES: ("It holds no images but a report, a document or the like.", "Nothing needs to be done."),
+    Unjudged.OTHER_MODALITY: ("Its modality is {modality}; the model reads MR.", "Send an MRI series of the head."),
+    Unjudged.OTHER_BODY_PART: ("It does not show the head.", "Send an MRI series of the head."),
+    Unjudged.PHANTOM: ("It shows a phantom.", "Send an MRI series of a patient's head."),
+    Unjudged.LOCALIZER: ("It is a localizer.", "Send the diagnostic series of the study."),
+    Unjudged.WEIGHTING: (
+        "Its kind, {weighting}, is not one that the model learned.",
+        "Send T1, T1 after contrast, T2 or FLAIR.",
+    ),
+    Unjudged.DERIVED: ("It is a map that was computed.", "Send T1, T1 after contrast, T2 or FLAIR."),
+    Unjudged.COLOR: ("Its images are in color; an MRI is gray.", "Send the series that they were made from."),
+}
+
+
+class NotJudgedError(ScanError):
+    """A series that is no failure but not for the model; ``series`` holds its facts, ``reason`` says why."""
+
+    def __init__(self, series: Series, source: str) -> None:
+        reason, hint = _REASONS[series.unjudged or Unjudged.NO_IMAGES]
+        said = reason.format(modality=series.modality or "not stated", weighting=WORDS[series.weighting])
+        super().__init__(said, hint, source)
+        self.series = series
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Files that are one scan together: ``name`` is safe to show, of a series it names neither file nor patient.
+
+    ``series`` and ``patient`` are those of DICOM files.
+    """
+
+    name: str
+    load: Callable[[Limits, PixelBudget, Collection[str]], Scan]
+    series: Series | None = None
+    patient: Patient | None = None
+
+    def read(self, limits: Limits, budget: PixelBudget, modalities: Collection[str] = MR) -> Scan:
+        """Read it; raises ``ScanError``, a ``NotJudgedError`` for a series of another modality or not for a model."""
+        return self.load(limits, budget, modalities)
+
+
+class DicomObjects:
+    """DICOM objects as they come, in any order, until all are there to form series."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._instances: list[Instance] = []
+        self._index: StoredFile | None = None
+
+    def add(self, file: StoredFile, data: bytes) -> None:
+        """Take one object; raises ``ScanError`` where it is damaged."""
+        # Loading pydicom takes half a second.
+        from braintumor.scans.dicom.instance import is_directory, read_instance
+
+        instance = read_instance(file, data, self._limits)
+        if is_directory(instance):
+            self._index = file
+        else:
+            self._instances.append(instance)
+
+    def series(self) -> Iterator[Unit]:
+        """Yield a unit for each series, in order of study and number."""
+        if self._index is not None and not self._instances:
+            raise ScanError("This is the index of a CD.", "Choose the folder in which it lies.", self._index.name)
+        if not self._instances:
+            return
+        from braintumor.scans.dicom.grouping import group
+
+        studies: dict[str, int] = {}
+        for found in group(self._instances):
+            study = studies.setdefault(found.facts.study, len(studies) + 1)
+            name = _named(found.facts, study)
+            yield Unit(name, partial(_read_series, found, name), found.facts, found.instances[0].patient)
+
+
+def _named(series: Series, study: int) -> str:
+    parts = [f"study {study}", f"series {series.number}" if series.number is not None else "series"]
+    parts.append(WORDS[series.weighting] if series.unjudged is not Unjudged.NO_IMAGES else series.modality)
+    return ", ".join([*parts, f"volume {series.part}"] if series.part > 1 else parts)
+
+
+def _read_series(
+    series: "ImageSeries", name: str, limits: Limits, budget: PixelBudget, modalities: Collection[str]
+) -> Scan:
+    facts = series.facts
+    if facts.unjudged is None and facts.modality not in modalities:
+        facts = replace(facts, unjudged=Unjudged.OTHER_MODALITY)
+    if facts.unjudged is not None:
+        raise NotJudgedError(facts, name)
+    from braintumor.scans.dicom.pixels import read_series
+
+    return read_series(series, name, limits, budget)
