@@ -15,6 +15,7 @@ from braintumor.taxonomy import CLASSES
 from tests.conftest import SHIPPED, png_bytes
 
 KEYS = {
+    *("study", "series", "sequence", "judged"),
     "source",
     "status",
     "error",

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from braintumor.scans import archive, foreign_formats, raster, volumes
 from braintumor.scans.dicom.mark import is_dicom
@@ -38,8 +37,8 @@ FORMATS = (
 DICOM_SUFFIXES = frozenset({".dcm", ".dcm.gz", ".ima", ".dicom"})
 SUFFIXES = frozenset({".zip"}).union(DICOM_SUFFIXES, *(known.suffixes for known in FORMATS))
 
-_NOTES = frozenset({".csv", ".json", ".md", ".tsv", ".txt", ".xml", ".yaml"})
-_LOOKED_AT = 1024
+LOOKED_AT = 1024
+"""Bytes at the start of a file by which DICOM is known."""
 
 
 def gather(
@@ -109,7 +108,7 @@ def _look_at(file: StoredFile, objects: DicomObjects, limits: Limits) -> Unit | 
         if is_packed_dicom(data):
             file = replace(file, load=partial(unpack, file, limits.max_bytes))
             data = file.load()
-        if is_dicom(data[:_LOOKED_AT]):
+        if is_dicom(data[:LOOKED_AT]):
             objects.add(file, data)
             return None
     except ScanError as error:
@@ -119,7 +118,7 @@ def _look_at(file: StoredFile, objects: DicomObjects, limits: Limits) -> Unit | 
 
 
 def _read_file(file: StoredFile, limits: Limits, budget: PixelBudget, modalities: Collection[str]) -> Scan:
-    return read(file.load(), file.name, limits, budget)
+    return _read(file.load(), file.name, limits, budget)
 
 
 def read(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS, budget: PixelBudget | None = None) -> Scan:
@@ -128,15 +127,17 @@ def read(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS, budget: Pixe
     ``budget`` is that of the upload to which the file belongs, the file's own where there is none. Of a DICOM object
     that holds several volumes the first that is judged is read.
     """
-    name = safe_name(source)
+    return _read(data, safe_name(source), limits, budget or PixelBudget(limits.max_total_pixels))
+
+
+def _read(data: bytes, name: str, limits: Limits, budget: PixelBudget) -> Scan:
     if not data:
         raise ScanError("This file is empty.", "Check that it was saved or copied in full.", name)
     if len(data) > limits.max_bytes:
         raise _too_large(name, limits)
-    budget = budget or PixelBudget(limits.max_total_pixels)
     if data.startswith(GZIP) and is_packed_dicom(data):
         data = unpack(StoredFile(name, lambda: data), limits.max_bytes)
-    if is_dicom(data[:_LOOKED_AT]):
+    if is_dicom(data[:LOOKED_AT]):
         objects = DicomObjects(limits)
         objects.add(StoredFile(name, lambda: data), data)
         units = sorted(objects.series(), key=lambda unit: unit.series is not None and not unit.series.is_judged)
@@ -171,42 +172,3 @@ def _too_large(name: str, limits: Limits) -> ScanError:
     return ScanError(
         f"This file is larger than {limits.max_bytes // 2**20} MB.", "Make it smaller and try again.", name
     )
-
-
-def survey(folder: Path) -> tuple[list[Path], list[Path]]:
-    """List the scans and archives below a folder, and the other files there; each in a stable order.
-
-    DICOM files are known by their content where their names have no suffix. Of the others, hidden files and notes
-    beside scans (such as .txt and .json) are left out.
-    """
-    taken: list[Path] = []
-    others: list[Path] = []
-    for item in sorted(folder.rglob("*")):
-        suffixes = _suffixes(item)
-        is_hidden = any(part.startswith(".") for part in item.relative_to(folder).parts)
-        if suffixes & _NOTES or not item.is_file() or (is_hidden and not suffixes & SUFFIXES):
-            continue
-        (taken if suffixes & SUFFIXES or _holds_dicom(item) else others).append(item)
-    return taken, others
-
-
-def _holds_dicom(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return is_dicom(file.read(_LOOKED_AT))
-    except OSError:
-        return False
-
-
-def walk(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield every file named, and every scan or archive below every folder named, in a stable order."""
-    for path in paths:
-        if path.is_dir():
-            yield from survey(path)[0]
-        else:
-            yield path
-
-
-def _suffixes(path: Path) -> set[str]:
-    """Give a name's last suffix, and its last two together as in ``.nii.gz``."""
-    return {path.suffix.lower(), "".join(path.suffixes[-2:]).lower()}
