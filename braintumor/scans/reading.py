@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 
 from braintumor.scans import archive, foreign_formats, raster, volumes
 from braintumor.scans.dicom.mark import is_dicom
@@ -65,6 +65,8 @@ def gather(files: Iterable[StoredFile], limits: Limits = DEFAULT_LIMITS) -> Iter
             outcome = member if isinstance(member, ScanError) else _look_at(member, objects, limits)
             if outcome is None:
                 continue
+            if isinstance(outcome, ScanError) and _may_name_a_patient(outcome.source):
+                outcome.source = objects.next_name()
             taken += 1
             if taken > limits.max_files:
                 yield ScanError(
@@ -99,7 +101,7 @@ def _look_at(file: StoredFile, objects: DicomObjects, limits: Limits) -> Unit | 
     try:
         data = file.load()
         if len(data) > limits.max_bytes:
-            return _too_large(file.name, limits)
+            return _too_large(objects.next_name() if is_dicom(data[:_LOOKED_AT]) else file.name, limits)
         if is_packed_dicom(data):
             file = StoredFile(file.name, partial(unpack, file, limits.max_bytes))
             data = file.load()
@@ -110,6 +112,16 @@ def _look_at(file: StoredFile, objects: DicomObjects, limits: Limits) -> Unit | 
         error.source = error.source or file.name
         return error
     return Unit(file.name, partial(_read_file, file))
+
+
+def _may_name_a_patient(name: str) -> bool:
+    """Tell by its name whether a file that could not be looked at may be a DICOM object: many have no suffix."""
+    path = PurePosixPath(name)
+    return (
+        bool(_suffixes(path) & DICOM_SUFFIXES)
+        or path.suffix.removeprefix(".").isdigit()
+        or (not path.suffix and len(path.parts) > 1)
+    )
 
 
 def _read_file(file: StoredFile, limits: Limits, budget: PixelBudget, modalities: Collection[str]) -> Scan:
@@ -133,10 +145,16 @@ def read(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS, budget: Pixe
     if is_dicom(data[:_LOOKED_AT]):
         objects = DicomObjects(limits)
         objects.add(StoredFile(name, lambda: data), data)
-        units = sorted(objects.series(), key=lambda unit: unit.series is not None and not unit.series.is_judged)
-        return units[0].read(limits, budget)
+        found = sorted(objects.series(), key=lambda unit: isinstance(unit, Unit) and not _is_judged(unit))
+        if isinstance(found[0], ScanError):
+            raise found[0]
+        return found[0].read(limits, budget)
     known = next(known for known in FORMATS if known.knows(data, name))
     return known.read(data, name, hashlib.sha256(data).hexdigest(), limits, budget)
+
+
+def _is_judged(unit: Unit) -> bool:
+    return unit.series is None or unit.series.is_judged
 
 
 def read_all(
@@ -201,6 +219,6 @@ def walk(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
-def _suffixes(path: Path) -> set[str]:
+def _suffixes(path: PurePath) -> set[str]:
     """Give a name's last suffix, and its last two together as in ``.nii.gz``."""
     return {path.suffix.lower(), "".join(path.suffixes[-2:]).lower()}
