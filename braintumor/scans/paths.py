@@ -7,7 +7,7 @@ from pathlib import Path
 from braintumor.scans.dicom.mark import is_dicom
 from braintumor.scans.files import StoredFile
 from braintumor.scans.limits import DEFAULT_LIMITS, Limits
-from braintumor.scans.reading import LOOKED_AT, SUFFIXES
+from braintumor.scans.reading import LOOKED_AT, SUFFIXES, suffixes
 from braintumor.scans.scan import ScanError
 
 _NOTES = frozenset({".csv", ".json", ".md", ".tsv", ".txt", ".xml", ".yaml"})
@@ -47,11 +47,11 @@ def survey(folder: Path) -> tuple[list[Path], list[Path]]:
     taken: list[Path] = []
     others: list[Path] = []
     for item in sorted(folder.rglob("*")):
-        suffixes = _suffixes(item)
+        endings = suffixes(item)
         is_hidden = any(part.startswith(".") for part in item.relative_to(folder).parts)
-        if suffixes & _NOTES or not item.is_file() or (is_hidden and not suffixes & SUFFIXES):
+        if endings & _NOTES or not item.is_file() or (is_hidden and not endings & SUFFIXES):
             continue
-        (taken if suffixes & SUFFIXES or _holds_dicom(item) else others).append(item)
+        (taken if endings & SUFFIXES or _holds_dicom(item) else others).append(item)
     return taken, others
 
 
@@ -70,8 +70,3 @@ def walk(paths: Iterable[Path]) -> Iterator[Path]:
             yield from survey(path)[0]
         else:
             yield path
-
-
-def _suffixes(path: Path) -> set[str]:
-    """Give a name's last suffix, and its last two together as in ``.nii.gz``."""
-    return {path.suffix.lower(), "".join(path.suffixes[-2:]).lower()}

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import PurePath
 
 from braintumor.scans import archive, foreign_formats, raster, volumes
 from braintumor.scans.dicom.mark import is_dicom
@@ -104,7 +105,7 @@ def _look_at(file: StoredFile, objects: DicomObjects, limits: Limits) -> Unit | 
     try:
         data = file.load()
         if len(data) > limits.max_bytes:
-            return _too_large(file.name, limits)
+            return _too_large(objects.next_name() if is_dicom(data[:LOOKED_AT]) else file.name, limits)
         if is_packed_dicom(data):
             file = replace(file, load=partial(unpack, file, limits.max_bytes))
             data = file.load()
@@ -140,10 +141,16 @@ def _read(data: bytes, name: str, limits: Limits, budget: PixelBudget) -> Scan:
     if is_dicom(data[:LOOKED_AT]):
         objects = DicomObjects(limits)
         objects.add(StoredFile(name, lambda: data), data)
-        units = sorted(objects.series(), key=lambda unit: unit.series is not None and not unit.series.is_judged)
-        return units[0].read(limits, budget)
+        found = sorted(objects.series(), key=lambda unit: isinstance(unit, Unit) and not _is_judged(unit))
+        if isinstance(found[0], ScanError):
+            raise found[0]
+        return found[0].read(limits, budget)
     known = next(known for known in FORMATS if known.knows(data, name))
     return known.read(data, name, hashlib.sha256(data).hexdigest(), limits, budget)
+
+
+def _is_judged(unit: Unit) -> bool:
+    return unit.series is None or unit.series.is_judged
 
 
 def read_all(
@@ -172,3 +179,8 @@ def _too_large(name: str, limits: Limits) -> ScanError:
     return ScanError(
         f"This file is larger than {limits.max_bytes // 2**20} MB.", "Make it smaller and try again.", name
     )
+
+
+def suffixes(path: PurePath) -> set[str]:
+    """Give a name's last suffix, and its last two together as in ``.nii.gz``; in small letters."""
+    return {path.suffix.lower(), "".join(path.suffixes[-2:]).lower()}

@@ -81,30 +81,47 @@ class Unit:
         return self.load(limits, budget, modalities)
 
 
+_MOST_FRAMES = 100_000
+"""Frames of DICOM objects that are listed in one upload, at 600 bytes each: functional series of 1,000 mosaics with 72
+slices each are the largest known."""
+
+
 class DicomObjects:
-    """DICOM objects as they come, in any order, until all are there to form series."""
+    """DICOM objects as they come, in any order, until all are there to form series.
+
+    Names of their files often are those of patients, so that errors say the object's number among them instead.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._instances: list[Instance] = []
-        self._index: StoredFile | None = None
+        self._count = self._frames = 0
+        self._index: ScanError | None = None
+
+    def next_name(self) -> str:
+        """Name the next object by its number."""
+        self._count += 1
+        return f"DICOM file {self._count}"
 
     def add(self, file: StoredFile, data: bytes) -> None:
         """Take one object; raises ``ScanError`` where it is damaged."""
         # Loading pydicom takes half a second.
-        from braintumor.scans.dicom.instance import is_directory, read_instance
+        from braintumor.scans.dicom.instance import read_instance
 
-        instance = read_instance(file, data, self._limits)
-        if is_directory(instance):
-            self._index = file
-        else:
-            self._instances.append(instance)
+        name = self.next_name()
+        instance = read_instance(StoredFile(name, file.load), data, self._limits)
+        if instance.is_directory:
+            self._index = ScanError("This is the index of a CD.", "Choose the folder in which it lies.", name)
+            return
+        self._frames += len(instance.frames)
+        if self._frames > _MOST_FRAMES:
+            raise ScanError("This upload holds more images than are accepted at once.", "Send fewer series.", name)
+        self._instances.append(instance)
 
-    def series(self) -> Iterator[Unit]:
-        """Yield a unit for each series, in order of study and number."""
-        if self._index is not None and not self._instances:
-            raise ScanError("This is the index of a CD.", "Choose the folder in which it lies.", self._index.name)
+    def series(self) -> Iterator[Unit | ScanError]:
+        """Yield a unit for each series, in order of study and number; an error for an index without its files."""
         if not self._instances:
+            yield from () if self._index is None else (self._index,)
             return
         from braintumor.scans.dicom.grouping import group
 
@@ -122,8 +139,8 @@ def _key(series: "ImageSeries") -> str:
 
 
 def _named(series: Series, study: int) -> str:
-    parts = [f"Study {study}", f"series {series.number}" if series.number is not None else "series"]
-    parts.append(WEIGHTING_WORDS[series.weighting] if series.unjudged is not Unjudged.NO_IMAGES else series.modality)
+    kind = WEIGHTING_WORDS[series.weighting] if series.modality == "MR" else series.modality or "modality not stated"
+    parts = [f"Study {study}", f"series {series.number}" if series.number is not None else "series", kind]
     return ", ".join([*parts, f"volume {series.part}"] if series.part > 1 else parts)
 
 
