@@ -48,6 +48,7 @@ class Finding:
 
     ``measurements`` are None where they were not asked for, ``mask``, the tumor's mask as the bytes of a file, and
     ``mask_ending``, the ending of its name, where no mask was; and all three where the network does not locate.
+    ``segmentation`` is a DICOM series' mask as the bytes of a DICOM Segmentation, None of an empty one.
     """
 
     source: str
@@ -66,6 +67,7 @@ class Finding:
     measurements: "Measurements | None" = None
     mask: bytes | None = None
     mask_ending: str | None = None
+    segmentation: bytes | None = None
 
 
 Outcome = Finding | ScanError
@@ -104,8 +106,12 @@ class Batch:
 
     def answer_unit(self, predictor: "Predictor", unit: Unit | ScanError) -> Outcome:
         """Read one unit and answer it; of its scan no more than the finding stays in memory."""
+        if isinstance(unit, ScanError):
+            return unit
         scan = read_outcome(unit, self.limits, PixelBudget(self.limits.max_total_pixels))
-        return scan if isinstance(scan, ScanError) else self._finding(predictor.predict([scan])[0])
+        if isinstance(scan, ScanError):
+            return scan
+        return self._finding(predictor.predict([scan])[0], unit)
 
     def _answer_here(self, tasks: Iterable[Sequence[Unit | ScanError]]) -> Iterator[Outcome]:
         from braintumor.inference import Predictor
@@ -132,12 +138,16 @@ class Batch:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _finding(self, prediction: "Prediction") -> Finding:
-        mask, ending = None, None
+    def _finding(self, prediction: "Prediction", unit: Unit) -> Finding:
+        mask, ending, segmentation = None, None, None
         if self.masks and prediction.locates:
-            from braintumor.reports import mask_ending, mask_file
+            from braintumor.reports import has_outline, mask_ending, mask_file
 
             mask, ending = mask_file(prediction), mask_ending(prediction)
+            if unit.sources and has_outline(prediction):
+                from braintumor.reports.dicom_segmentation import segmentation_file
+
+                segmentation = segmentation_file(prediction, unit.sources(self.limits))
         return Finding(
             source=prediction.source,
             sha256=prediction.sha256,
@@ -155,6 +165,7 @@ class Batch:
             measurements=prediction.measurements() if self.measurements else None,
             mask=mask,
             mask_ending=ending,
+            segmentation=segmentation,
         )
 
 

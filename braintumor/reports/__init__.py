@@ -3,7 +3,7 @@
 from braintumor.reports.failures import referral_reasons
 from braintumor.reports.headlines import HEADLINES, MIRRORED, PUBLISHED, SPLITS, TEST, Headline, bounds
 from braintumor.reports.hospitals import hospital_sentence
-from braintumor.reports.masks import has_mask, mask_ending, mask_file, mask_name, masks_zip
+from braintumor.reports.masks import has_mask, has_outline, mask_ending, mask_file, mask_name, masks_zip
 from braintumor.reports.model_card import model_card
 from braintumor.reports.names import source
 from braintumor.reports.numbers import figure, in_words, interval, listed, percent, spread, stated
@@ -27,6 +27,7 @@ __all__ = [
     "figure",
     "guarded",
     "has_mask",
+    "has_outline",
     "hospital_sentence",
     "in_words",
     "interval",
