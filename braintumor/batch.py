@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from braintumor.errors import InputError
-from braintumor.scans import Group, Scan, ScanError, read_group
+from braintumor.scans import Group, Scan, ScanError, Series, read_group
 
 if TYPE_CHECKING:
+    from braintumor.decision import Outcome, Reason
     from braintumor.inference import Prediction, Predictor
     from braintumor.segmentation import Measurements
 
@@ -50,14 +51,15 @@ class Finding:
     sha256: str
     probabilities: dict[str, float]
     p_tumor: float
-    decision: str
+    decision: "Outcome"
     finding: str | None
-    reasons: tuple[str, ...]
+    reasons: tuple["Reason", ...]
     notes: tuple[str, ...]
     slice_number: int
     rests_on: tuple[int, ...]
     seconds: float
     bundle: str
+    series: Series | None = None
     measurements: "Measurements | None" = None
     mask: bytes | None = None
     mask_ending: str | None = None
@@ -146,6 +148,7 @@ class Batch:
             rests_on=prediction.rests_on,
             seconds=prediction.seconds,
             bundle=prediction.bundle,
+            series=prediction.series,
             measurements=prediction.measurements() if self.measurements else None,
             mask=mask,
             mask_ending=ending,

@@ -8,13 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from braintumor.decision import Calibration, MarkDetector, ReferralRule, Typicality, VolumeRule
 from braintumor.errors import InputError
-from braintumor.evaluation.calibration import Calibration
-from braintumor.evaluation.faithfulness import MEASURES
-from braintumor.evaluation.marks import MarkDetector
-from braintumor.evaluation.operating_point import ReferralRule
-from braintumor.evaluation.typicality import Typicality
-from braintumor.evaluation.volume_rule import VolumeRule
 from braintumor.heatmaps import CellGrid
 from braintumor.scans import PREPROCESSING
 from braintumor.taxonomy import CLASSES
@@ -249,6 +244,9 @@ def _files(card: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _check_heatmap_figures(found: Mapping[str, Any]) -> None:
     """Walk through all that is read later; what this raises, ``ValueError`` where no other, tells of another shape."""
+    # Its pandas takes half a second to load, which nobody who asks for an answer shall wait for.
+    from braintumor.evaluation.faithfulness import MEASURES
+
     numbers = [found["images"], found["groups"], *(found.get("share") or [])]
     for curves in (found.get("curves") or {}).values():
         numbers += [score for curve in curves.values() for score in curve]

@@ -56,11 +56,20 @@ def finding_row(finding: Finding) -> dict[str, Any]:
         "rests_on": list(finding.rests_on),
         "outline": None if measured is None else asdict(measured),
         "mask": None,
-        "reasons": list(finding.reasons),
+        "reasons": _reason_words(finding),
         "notes": list(finding.notes),
         "seconds": finding.seconds,
         "bundle": finding.bundle,
     }
+
+
+def _reason_words(finding: Finding) -> list[str]:
+    if not finding.reasons:
+        return []
+    # Loading what words reports takes longer than the answer.
+    from braintumor.reports import reason_words
+
+    return list(reason_words(finding))
 
 
 def error_row(error: ScanError, bundle: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from braintumor.bundles import HISTORY_FILE, KERAS_FILE, Bundle, load_bundle
 from braintumor.datasets import at_home
-from braintumor.evaluation.calibration import tumor_score
+from braintumor.decision import tumor_score
 from braintumor.evaluation.metrics import WEB_DATASETS
 from braintumor.evaluation.segmentation import dice
 from braintumor.networks import build

@@ -21,8 +21,8 @@ from braintumor.bundles import (
     Bundle,
     read_card,
 )
+from braintumor.decision import fit_referral
 from braintumor.errors import InputError
-from braintumor.evaluation import fit_referral
 from braintumor.evaluation.comparison import (
     BR35H_TO_NAVONEEL,
     BR35H_TO_NAVONEEL_LEAK_FREE,

@@ -12,6 +12,7 @@ from scipy import ndimage
 from braintumor.scans import (
     PREPROCESSING,
     Prepared,
+    fill_holes,
     phantom,
     place_on_scan,
     prepare,

@@ -14,12 +14,7 @@ from braintumor.cli import main
 from braintumor.datasets import DatasetError
 from braintumor.errors import InputError
 from braintumor.evaluation import expected_calibration_error
-from braintumor.evaluation.comparison import (
-    HISTORY_COLUMNS,
-    PREDICTION_COLUMNS,
-    against_default,
-    comparison_figures,
-)
+from braintumor.evaluation.comparison import HISTORY_COLUMNS, PREDICTION_COLUMNS, against_default, comparison_figures
 from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.inference import Predictor
 from braintumor.networks import NETWORKS
