@@ -1,6 +1,6 @@
 """Groups of files to findings, in several processes: what the command line, a PACS and an archive answer through.
 
-Only what a caller needs is loaded here: the processes that answer load the rest, each for itself.
+What reads and answers is imported where it is used, so that the processes that do so load it and their caller does not.
 """
 
 import os
@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from braintumor.errors import InputError
-from braintumor.scans import Group, Scan, ScanError, Series, read_group
 
 if TYPE_CHECKING:
     from braintumor.decision import Outcome, Reason
     from braintumor.inference import Prediction, Predictor
+    from braintumor.scans import Group, Scan, ScanError, Series
     from braintumor.segmentation import Measurements
 
 _GROUPS_A_TASK = 8
@@ -59,7 +59,7 @@ class Finding:
     rests_on: tuple[int, ...]
     seconds: float
     bundle: str
-    series: Series | None = None
+    series: "Series | None" = None
     measurements: "Measurements | None" = None
     mask: bytes | None = None
     mask_ending: str | None = None
@@ -69,8 +69,8 @@ class Finding:
 class Answered:
     """A group of files, a finding or a failure for each scan in it, in order, and the model's name and version."""
 
-    group: Group
-    outcomes: tuple[Finding | ScanError, ...]
+    group: "Group"
+    outcomes: "tuple[Finding | ScanError, ...]"
     bundle: str
 
 
@@ -82,7 +82,7 @@ class Batch:
     measurements: bool = False
     masks: bool = False
 
-    def answer(self, groups: Iterable[Group], processes: int | None = None) -> Iterator[Answered]:
+    def answer(self, groups: Iterable["Group"], processes: int | None = None) -> Iterator[Answered]:
         """Answer each group, in order.
 
         A file that cannot be read is a ``ScanError`` among the outcomes and never ends the others. ``processes`` is how
@@ -90,25 +90,27 @@ class Batch:
         process. Raises ``BundleError`` when the model cannot be used and ``BatchError`` when a process dies.
         """
         waiting = iter(groups)
-        most = processes or min(_available_cores(), _MOST_PROCESSES)
+        most = processes or default_processes()
         first = list(islice(waiting, most * _GROUPS_A_TASK))
         tasks = _tasks(chain(first, waiting))
         count = min(most, -(-len(first) // _GROUPS_A_TASK))
         return self._answer_apart(tasks, count) if count > 1 else self._answer_here(tasks)
 
-    def answer_group(self, predictor: "Predictor", group: Group) -> Answered:
+    def answer_group(self, predictor: "Predictor", group: "Group") -> Answered:
         """Read one group and answer its scans one by one; of each no more than its finding stays in memory."""
+        from braintumor.scans import read_group
+
         outcomes = map(partial(self._outcome, predictor), read_group(group))
         return Answered(group, tuple(outcomes), predictor.bundle.name)
 
-    def _answer_here(self, tasks: Iterable[Sequence[Group]]) -> Iterator[Answered]:
+    def _answer_here(self, tasks: Iterable[Sequence["Group"]]) -> Iterator[Answered]:
         from braintumor.inference import Predictor
 
         predictor = Predictor.load(self.bundle)
         for group in chain.from_iterable(tasks):
             yield self.answer_group(predictor, group)
 
-    def _answer_apart(self, tasks: Iterator[Sequence[Group]], processes: int) -> Iterator[Answered]:
+    def _answer_apart(self, tasks: Iterator[Sequence["Group"]], processes: int) -> Iterator[Answered]:
         coming: deque[Future[list[Answered]]] = deque()
         ahead = processes * _TASKS_AHEAD
         pool = ProcessPoolExecutor(processes, _context())
@@ -126,7 +128,9 @@ class Batch:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _outcome(self, predictor: "Predictor", outcome: Scan | ScanError) -> Finding | ScanError:
+    def _outcome(self, predictor: "Predictor", outcome: "Scan | ScanError") -> "Finding | ScanError":
+        from braintumor.scans import ScanError
+
         return outcome if isinstance(outcome, ScanError) else self._finding(predictor.predict([outcome])[0])
 
     def _finding(self, prediction: "Prediction") -> Finding:
@@ -168,18 +172,33 @@ def _one_thread_each() -> Iterator[None]:
             del os.environ[name]
 
 
+def start_early(paths: Iterable[Path]) -> None:
+    """Where paths, or folders among them, hold enough files for several processes, let the first of them start.
+
+    It loads what answers, and its caller looks for groups and loads what reads: both take half a second.
+    """
+    files = (file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]))
+    is_worth_it = default_processes() > 1 and len(list(islice(files, _GROUPS_A_TASK + 1))) > _GROUPS_A_TASK
+    if is_worth_it and _START == "forkserver":
+        from multiprocessing import forkserver
+
+        with _one_thread_each():
+            _context()
+            forkserver.ensure_running()
+
+
 def _context() -> BaseContext:
     context = get_context(_START)
     context.set_forkserver_preload([__name__, "braintumor.inference"])
     return context
 
 
-def _tasks(groups: Iterator[Group]) -> Iterator[Sequence[Group]]:
+def _tasks(groups: Iterator["Group"]) -> Iterator[Sequence["Group"]]:
     while task := list(islice(groups, _GROUPS_A_TASK)):
         yield task
 
 
-def _answer(batch: Batch, task: Sequence[Group]) -> list[Answered]:
+def _answer(batch: Batch, task: Sequence["Group"]) -> list[Answered]:
     """Answer a task in a process of its own, which loads the model once."""
     predictor = _predictor(batch.bundle)
     return [batch.answer_group(predictor, group) for group in task]
@@ -192,5 +211,7 @@ def _predictor(bundle: Path) -> "Predictor":
     return Predictor.load(bundle, threads=1)
 
 
-def _available_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def default_processes() -> int:
+    """Give how many processes answer where nobody says: one for each core that this process may use, at most eight."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MOST_PROCESSES)

@@ -9,13 +9,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from braintumor import settings
-from braintumor.batch import Batch, Finding
+from braintumor.batch import Batch, Finding, start_early
 from braintumor.errors import InputError
-from braintumor.scans import ScanError, group_files, walk
 from braintumor.taxonomy import BINARY, FOUR_CLASS
+
+if TYPE_CHECKING:
+    from braintumor.scans import ScanError
 
 OK, SOME_FAILED, WRONG_USAGE = 0, 1, 2
 
@@ -72,7 +74,7 @@ def _reason_words(finding: Finding) -> list[str]:
     return list(reason_words(finding))
 
 
-def error_row(error: ScanError, bundle: str) -> dict[str, Any]:
+def error_row(error: "ScanError", bundle: str) -> dict[str, Any]:
     """Give a file that could not be read as a JSON object with the same keys."""
     empty = dict.fromkeys(("p_tumor", "probabilities", "decision", "finding", "slice", "rests_on", "outline", "mask"))
     return {
@@ -265,6 +267,9 @@ def _parser() -> argparse.ArgumentParser:
 def _predict(options: argparse.Namespace) -> int:
     configured = settings.load()
     bundle = options.bundle or configured.models_dir / configured.model
+    start_early(options.paths)
+    from braintumor.scans import ScanError, group_files, walk
+
     masks = MaskFolder(options.masks, walk(options.paths)) if options.masks else None
     batch = Batch(bundle, measurements=options.json, masks=masks is not None)
     status = OK
