@@ -16,8 +16,8 @@ import numpy as np
 from benchmarks.pictures import pngs
 from benchmarks.result import Result
 from braintumor import settings
-from braintumor.batch import default_processes
 from braintumor.bundles import GRAPH_FILE
+from braintumor.processes import default_processes
 
 _SCANS = 500
 _PASSES = 200

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from braintumor import settings
-from braintumor.batch import Batch, Finding, start_early
+from braintumor.batch import Batch, Finding
 from braintumor.errors import InputError
+from braintumor.scans import NotJudgedError, ScanError, Series, files_at, gather, walk
 from braintumor.taxonomy import BINARY, FOUR_CLASS
 
 if TYPE_CHECKING:
-    from braintumor.scans import ScanError
+    from braintumor.datasets import Roles
 
 OK, SOME_FAILED, WRONG_USAGE = 0, 1, 2
 
@@ -45,10 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def finding_row(finding: Finding) -> dict[str, Any]:
     """Give a finding as the JSON object that ``predict --json`` prints; slices are numbered from 0."""
+    from braintumor.reports import reason_words
+
     measured = finding.measurements
     return {
         "source": finding.source,
+        **_series_row(finding.series),
         "status": "ok",
+        "judged": finding.finding is not None,
         "error": None,
         "p_tumor": finding.p_tumor,
         "probabilities": finding.probabilities,
@@ -58,31 +63,32 @@ def finding_row(finding: Finding) -> dict[str, Any]:
         "rests_on": list(finding.rests_on),
         "outline": None if measured is None else asdict(measured),
         "mask": None,
-        "reasons": _reason_words(finding),
+        "reasons": list(reason_words(finding.reasons, finding.probabilities)),
         "notes": list(finding.notes),
         "seconds": finding.seconds,
         "bundle": finding.bundle,
     }
 
 
-def _reason_words(finding: Finding) -> list[str]:
-    if not finding.reasons:
-        return []
-    # Loading what words reports takes longer than the answer.
-    from braintumor.reports import reason_words
-
-    return list(reason_words(finding))
+def _series_row(series: Series | None) -> dict[str, Any]:
+    """Give what a DICOM study calls a series, by UIDs as its PACS does, and its kind; None of other scans."""
+    if series is None:
+        return {"study": None, "series": None, "sequence": None}
+    return {"study": series.study, "series": series.uid, "sequence": series.weighting.value}
 
 
-def error_row(error: "ScanError", bundle: str) -> dict[str, Any]:
-    """Give a file that could not be read as a JSON object with the same keys."""
+def error_row(error: ScanError, bundle: str) -> dict[str, Any]:
+    """Give a file that could not be read, or a series that is not judged, as a JSON object with the same keys."""
+    not_judged = isinstance(error, NotJudgedError)
     empty = dict.fromkeys(("p_tumor", "probabilities", "decision", "finding", "slice", "rests_on", "outline", "mask"))
     return {
         "source": error.source,
-        "status": "error",
-        "error": str(error),
+        **_series_row(error.series if isinstance(error, NotJudgedError) else None),
+        "status": "not judged" if not_judged else "error",
+        "judged": False,
+        "error": None if not_judged else str(error),
         **empty,
-        "reasons": [],
+        "reasons": [str(error)] if not_judged else [],
         "notes": [],
         "seconds": None,
         "bundle": bundle,
@@ -193,6 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--bfloat16", action="store_true", help="compute in bfloat16: faster on processors that can")
     train.add_argument("--sensitivity", type=float, default=0.95, help="share of tumors the operating point must find")
     _add_hospitals(train)
+    _add_roles(train)
     train.add_argument("--runs", type=Path, default=settings.ROOT / "runs", help="folder for checkpoints")
     train.set_defaults(run=_train)
 
@@ -213,12 +220,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--run-folds", type=int, nargs="*", default=[0], help="numbers of the folds to train, from 0; or no number"
     )
-    compare.add_argument("--published", action="store_true", help="also on the split as published, which leaks")
-    compare.add_argument(
-        "--br35h-to-navoneel",
-        action="store_true",
-        help="also trained on Br35H and tested on Navoneel's set, as some publish, with and without what both share",
-    )
+    _add_roles(compare)
     compare.add_argument("--task", default=FOUR_CLASS, help=f"{FOUR_CLASS}, or {BINARY}: tumor or not")
     compare.add_argument("--epochs", type=int, help="default: each network's own")
     compare.add_argument(
@@ -230,17 +232,11 @@ def _parser() -> argparse.ArgumentParser:
         help="file of ImageNet weights to start from; NETWORK=imagenet: fetch them",
     )
     compare.add_argument("--bfloat16", action="store_true", help="compute in bfloat16: faster on processors that can")
-    compare.add_argument("--close", action="store_true", help="take stopped runs as they are, instead of going on")
-    compare.add_argument("--bundle", type=Path, help="a bundle that stands for the default network on its own fold")
-    compare.add_argument(
-        "--write-bundles",
-        action="store_true",
-        help="also write each network of a leak-free fold as the bundle NETWORK-foldN",
-    )
+    compare.add_argument("--bundles", type=Path, nargs="+", default=[], help="trained models that count too")
     compare.add_argument("--seed", type=int, default=0)
     compare.add_argument("--sensitivity", type=float, default=0.95, help="share of tumors to choose each threshold for")
     compare.add_argument("--runs", type=Path, default=settings.ROOT / "runs", help="folder for checkpoints and results")
-    compare.add_argument("--out", type=Path, default=settings.ROOT / "models" / "comparison")
+    compare.add_argument("--out", type=Path, default=settings.ROOT / "results" / "comparison")
     compare.set_defaults(run=_compare)
 
     export = verbs.add_parser("export", help="write a bundle's network as .keras, .h5 or .tflite")
@@ -267,20 +263,18 @@ def _parser() -> argparse.ArgumentParser:
 def _predict(options: argparse.Namespace) -> int:
     configured = settings.load()
     bundle = options.bundle or configured.models_dir / configured.model
-    start_early(options.paths)
-    from braintumor.scans import ScanError, group_files, walk
-
     masks = MaskFolder(options.masks, walk(options.paths)) if options.masks else None
     batch = Batch(bundle, measurements=options.json, masks=masks is not None)
     status = OK
-    for answered in batch.answer(group_files(options.paths)):
-        for outcome in answered.outcomes:
-            if isinstance(outcome, ScanError):
-                row, status = error_row(outcome, answered.bundle), SOME_FAILED
-            else:
-                row = finding_row(outcome)
-                row["mask"] = None if masks is None else masks.write(outcome)
-            sys.stdout.write((json.dumps(row) if options.json else _line(row)) + "\n")
+    for outcome in batch.answer(gather(files_at(options.paths), batch.limits)):
+        if isinstance(outcome, ScanError):
+            row = error_row(outcome, batch.bundle_name)
+            # What is not for the model has not failed.
+            status = status if isinstance(outcome, NotJudgedError) else SOME_FAILED
+        else:
+            row = finding_row(outcome)
+            row["mask"] = None if masks is None else masks.write(outcome)
+        sys.stdout.write((json.dumps(row) if options.json else _line(row)) + "\n")
     return status
 
 
@@ -291,9 +285,25 @@ def _add_hospitals(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--tumor-free", type=Path, metavar="DIR", help="folder of volumes of heads without a tumor")
 
 
+def _add_roles(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--train-on", nargs="+", default=[], metavar="DATASET", help="only these train (default: all)")
+    verb.add_argument("--test-on", nargs="+", default=[], metavar="DATASET", help="the test, instead of a fold")
+    verb.add_argument(
+        "--as-published",
+        action="store_true",
+        help="split as others have it, with copies of test pictures in training: inflated figures",
+    )
+
+
+def _roles(options: argparse.Namespace) -> "Roles":
+    from braintumor.datasets import Roles
+
+    return Roles(tuple(options.train_on), tuple(options.test_on), options.as_published)
+
+
 def _line(row: dict[str, Any]) -> str:
-    if row["status"] == "error":
-        return f"{row['source']}: {row['error']}"
+    if row["status"] != "ok":
+        return f"{row['source']}: {row['status']}. {row['error'] or row['reasons'][0]}"
     from braintumor.reports import NOTE_WORDS
 
     words = f"{row['decision']}, finding {row['finding'] or 'none'}, P(tumor) {row['p_tumor']:.3f}"
@@ -369,6 +379,7 @@ def _train(options: argparse.Namespace) -> int:
         runs=options.runs,
         models=settings.load().models_dir,
         hospitals=Hospitals(tuple(options.validation_hospitals), tuple(options.test_hospitals)),
+        roles=_roles(options),
         tumor_free=options.tumor_free,
     )
     card = run(wanted)
@@ -400,7 +411,7 @@ def _weights_of(text: str) -> tuple[str, Path | str]:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from braintumor.training.comparing import CompareOptions, compare
+    from braintumor.training.compare import CompareOptions, compare
 
     wanted = CompareOptions(
         data=options.data,
@@ -409,24 +420,21 @@ def _compare(options: argparse.Namespace) -> int:
         networks=tuple(options.networks),
         folds=options.folds,
         run_folds=tuple(options.run_folds),
-        published=options.published,
-        br35h_to_navoneel=options.br35h_to_navoneel,
+        roles=_roles(options),
         task=options.task,
         epochs=options.epochs,
         weights=dict(options.weights),
         bfloat16=options.bfloat16,
-        close=options.close,
-        bundle=options.bundle,
-        bundles=settings.load().models_dir if options.write_bundles else None,
+        bundles=tuple(options.bundles),
         seed=options.seed,
         sensitivity=options.sensitivity,
     )
     report, skipped = compare(wanted)
-    for trial, reason in skipped.items():
-        sys.stderr.write(f"{trial}: {reason}\n")
-    found = {name: facts["leak_free"] for name, facts in report["networks"].items() if facts.get("leak_free")}
+    for training, reason in skipped.items():
+        sys.stderr.write(f"{training}: {reason}\n")
     told = "accuracy" if options.task == FOUR_CLASS else "accuracy_tumor"
-    _print_json({name: figures[told] for name, figures in found.items()})
+    found = {name: row.figures for name, row in report.networks.items() if row.figures}
+    _print_json({name: {key: getattr(one, told) for key, one in figures.items()} for name, figures in found.items()})
     return SOME_FAILED if skipped else OK
 
 

@@ -11,13 +11,13 @@ from PIL import Image
 
 from braintumor.batch import Batch, BatchError, Finding
 from braintumor.bundles import BundleError
-from braintumor.scans import ScanError, group_files, phantom
+from braintumor.scans import ScanError, files_at, gather, phantom
 from tests.conftest import SHIPPED, png_bytes
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Twenty-two groups: pictures, one of them broken, and an archive of two."""
+    """Twenty-three units: pictures, one of them broken, and an archive of two."""
     root = tmp_path_factory.mktemp("scans")
     for number in range(20):
         (root / f"{number:02}.png").write_bytes(png_bytes(phantom(96, tumor=number % 3 > 0, seed=number)))
@@ -37,66 +37,59 @@ def _untimed(outcome):
 
 @pytest.fixture(scope="module")
 def alone(folder):
-    return list(Batch(SHIPPED, measurements=True, masks=True).answer(group_files([folder]), processes=1))
+    return list(Batch(SHIPPED, measurements=True, masks=True).answer(gather(files_at([folder])), processes=1))
 
 
-def test_each_group_has_an_outcome_a_scan_in_order(folder, alone):
-    assert [answered.group for answered in alone] == list(group_files([folder]))
-    counts = [len(answered.outcomes) for answered in alone]
-    assert counts == [1] * 21 + [2]
-    sources = [outcome.source for answered in alone for outcome in answered.outcomes]
-    assert sources[-2:] == [f"{folder}/two.zip/1.png", f"{folder}/two.zip/2.png"]
-    failed = [outcome.source for answered in alone for outcome in answered.outcomes if isinstance(outcome, ScanError)]
-    assert failed == [f"{folder}/broken.png"]
+def test_each_unit_has_an_outcome_in_order(folder, alone):
+    names = [f"{number:02}.png" for number in range(20)]
+    names += ["broken.png", "two.zip/1.png", "two.zip/2.png"]
+    assert [outcome.source for outcome in alone] == [f"{folder}/{name}" for name in names]
+    assert [outcome.source for outcome in alone if isinstance(outcome, ScanError)] == [f"{folder}/broken.png"]
 
 
 def test_several_processes_answer_bit_for_bit_like_one(folder, alone):
-    apart = list(Batch(SHIPPED, measurements=True, masks=True).answer(group_files([folder]), processes=2))
-    assert [(found.group, found.bundle) for found in apart] == [(found.group, found.bundle) for found in alone]
-    for one, other in zip(alone, apart, strict=True):
-        assert list(map(_untimed, other.outcomes)) == list(map(_untimed, one.outcomes))
+    apart = list(Batch(SHIPPED, measurements=True, masks=True).answer(gather(files_at([folder])), processes=2))
+    assert list(map(_untimed, apart)) == list(map(_untimed, alone))
 
 
 def test_the_environment_is_left_as_it_was(folder, monkeypatch):
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    list(Batch(SHIPPED).answer(group_files([folder]), processes=2))
+    list(Batch(SHIPPED).answer(gather(files_at([folder])), processes=2))
     assert "OPENBLAS_NUM_THREADS" not in os.environ
 
 
 @pytest.mark.parametrize(("measurements", "masks"), [(False, False), (True, False), (False, True)])
 def test_only_what_is_asked_for_is_measured(measurements, masks, folder):
-    groups = [(folder / "01.png",)]
-    (answered,) = Batch(SHIPPED, measurements=measurements, masks=masks).answer(groups)
-    (finding,) = answered.outcomes
+    units = gather(files_at([folder / "01.png"]))
+    (finding,) = Batch(SHIPPED, measurements=measurements, masks=masks).answer(units)
     assert (finding.measurements is not None) == measurements
     assert (finding.mask is not None) == (finding.mask_ending is not None) == masks
 
 
 def test_a_mask_is_a_file_of_the_scans_own_size(folder, alone, tmp_path):
-    for answered in alone:
-        for finding in answered.outcomes:
-            if isinstance(finding, Finding):
-                path = tmp_path / f"mask{finding.mask_ending}"
-                path.write_bytes(finding.mask)
-                mask = np.asarray(Image.open(path))
-                assert mask.shape == (96, 96)
-                assert mask.any() == (finding.measurements.lesions > 0)
+    for finding in alone:
+        if isinstance(finding, Finding):
+            path = tmp_path / f"mask{finding.mask_ending}"
+            path.write_bytes(finding.mask)
+            mask = np.asarray(Image.open(path))
+            assert mask.shape == (96, 96)
+            assert mask.any() == (finding.measurements.lesions > 0)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_model_that_cannot_be_used_is_refused(processes, folder, tmp_path):
     (tmp_path / "card.json").write_text(json.dumps({}))
     with pytest.raises(BundleError):
-        list(Batch(tmp_path).answer(group_files([folder]), processes=processes))
+        list(Batch(tmp_path).answer(gather(files_at([folder])), processes=processes))
 
 
-def test_groups_are_taken_as_they_are_needed(folder):
+def test_units_are_taken_as_they_are_needed(folder):
     taken = []
 
     def endless():
         while True:
             taken.append(1)
-            yield (folder / "broken.png",)
+            yield from gather(files_at([folder / "broken.png"]))
 
     answers = Batch(SHIPPED).answer(endless(), processes=2)
     next(answers)
@@ -105,7 +98,7 @@ def test_groups_are_taken_as_they_are_needed(folder):
 
 
 def test_the_end_of_a_process_ends_the_batch(folder):
-    answers = Batch(SHIPPED).answer(repeat((folder / "01.png",)), processes=2)
+    answers = Batch(SHIPPED).answer(repeat(next(gather(files_at([folder / "01.png"])))), processes=2)
     next(answers)
     for process in active_children():
         process.kill()

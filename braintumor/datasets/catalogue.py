@@ -14,7 +14,8 @@ class Dataset:
     ``slug`` is its Kaggle handle. ``labels`` maps a folder's name (lower case) to a label and ``splits`` to a
     published split. ``masks`` names the folders that hold outlines, not scans. ``outline_weights`` is for a set whose
     outlines were drawn on one sequence and stand for all: how much the outline of a tumor counts in each sequence, from
-    0 to 1. Such outlines do not say where the tumor shows in the picture itself.
+    0 to 1. Such outlines do not say where the tumor shows in the picture itself. ``clinical`` tells a set whose scans
+    and kinds come from hospitals' own records of their patients, not from pages of the web.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Dataset:
     splits: dict[str, str]
     masks: tuple[str, ...] = ("masks",)
     outline_weights: Mapping[str, float] = field(default_factory=dict)
+    clinical: bool = False
 
 
 _KINDS = {
@@ -76,6 +78,7 @@ CATALOGUE: dict[str, Dataset] = {
             "https://doi.org/10.6084/m9.figshare.1512427",
             _KINDS,
             {},
+            clinical=True,
         ),
         Dataset(
             "navoneel",
@@ -99,6 +102,7 @@ CATALOGUE: dict[str, Dataset] = {
             {},
             {},
             outline_weights={"flair": 1.0, "post": 0.5, "pre": 0.25},
+            clinical=True,
         ),
     )
 }

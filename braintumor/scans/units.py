@@ -1,5 +1,6 @@
 """Files that belong together and are read as one scan; DICOM series among them."""
 
+import hashlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 MR = frozenset({"MR"})
 """Modalities that the shipped model reads."""
 
-WORDS = {
+WEIGHTING_WORDS = {
     Weighting.T1_CONTRAST: "T1 after contrast",
     Weighting.T1: "T1",
     Weighting.T2: "T2",
@@ -57,7 +58,7 @@ class NotJudgedError(ScanError):
 
     def __init__(self, series: Series, source: str) -> None:
         reason, hint = _REASONS[series.unjudged or Unjudged.NO_IMAGES]
-        said = reason.format(modality=series.modality or "not stated", weighting=WORDS[series.weighting])
+        said = reason.format(modality=series.modality or "not stated", weighting=WEIGHTING_WORDS[series.weighting])
         super().__init__(said, hint, source)
         self.series = series
 
@@ -66,10 +67,11 @@ class NotJudgedError(ScanError):
 class Unit:
     """Files that are one scan together: ``name`` is safe to show, of a series it names neither file nor patient.
 
-    ``series`` and ``patient`` are those of DICOM files.
+    ``key`` is made from those of its files. ``series`` and ``patient`` are those of DICOM files.
     """
 
     name: str
+    key: str
     load: Callable[[Limits, PixelBudget, Collection[str]], Scan]
     series: Series | None = None
     patient: Patient | None = None
@@ -79,30 +81,47 @@ class Unit:
         return self.load(limits, budget, modalities)
 
 
+_MOST_FRAMES = 100_000
+"""Frames of DICOM objects that are listed in one upload, at 600 bytes each: functional series of 1,000 mosaics with 72
+slices each are the largest known."""
+
+
 class DicomObjects:
-    """DICOM objects as they come, in any order, until all are there to form series."""
+    """DICOM objects as they come, in any order, until all are there to form series.
+
+    Names of their files often are those of patients, so that errors say the object's number among them instead.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._instances: list[Instance] = []
-        self._index: StoredFile | None = None
+        self._count = self._frames = 0
+        self._index: ScanError | None = None
+
+    def next_name(self) -> str:
+        """Name the next object by its number."""
+        self._count += 1
+        return f"DICOM file {self._count}"
 
     def add(self, file: StoredFile, data: bytes) -> None:
         """Take one object; raises ``ScanError`` where it is damaged."""
         # Loading pydicom takes half a second.
-        from braintumor.scans.dicom.instance import is_directory, read_instance
+        from braintumor.scans.dicom.instance import read_instance
 
-        instance = read_instance(file, data, self._limits)
-        if is_directory(instance):
-            self._index = file
-        else:
-            self._instances.append(instance)
+        name = self.next_name()
+        instance = read_instance(StoredFile(name, file.load), data, self._limits)
+        if instance.is_directory:
+            self._index = ScanError("This is the index of a CD.", "Choose the folder in which it lies.", name)
+            return
+        self._frames += len(instance.frames)
+        if self._frames > _MOST_FRAMES:
+            raise ScanError("This upload holds more images than are accepted at once.", "Send fewer series.", name)
+        self._instances.append(instance)
 
-    def series(self) -> Iterator[Unit]:
-        """Yield a unit for each series, in order of study and number."""
-        if self._index is not None and not self._instances:
-            raise ScanError("This is the index of a CD.", "Choose the folder in which it lies.", self._index.name)
+    def series(self) -> Iterator[Unit | ScanError]:
+        """Yield a unit for each series, in order of study and number; an error for an index without its files."""
         if not self._instances:
+            yield from () if self._index is None else (self._index,)
             return
         from braintumor.scans.dicom.grouping import group
 
@@ -110,12 +129,18 @@ class DicomObjects:
         for found in group(self._instances):
             study = studies.setdefault(found.facts.study, len(studies) + 1)
             name = _named(found.facts, study)
-            yield Unit(name, partial(_read_series, found, name), found.facts, found.instances[0].patient)
+            found = replace(found, facts=replace(found.facts, study_number=study))
+            yield Unit(name, _key(found), partial(_read_series, found, name), found.facts, found.instances[0].patient)
+
+
+def _key(series: "ImageSeries") -> str:
+    keys = sorted(instance.file.key for instance in series.instances)
+    return hashlib.sha256(repr((series.facts.uid, series.facts.part, keys)).encode()).hexdigest()
 
 
 def _named(series: Series, study: int) -> str:
-    parts = [f"study {study}", f"series {series.number}" if series.number is not None else "series"]
-    parts.append(WORDS[series.weighting] if series.unjudged is not Unjudged.NO_IMAGES else series.modality)
+    kind = WEIGHTING_WORDS[series.weighting] if series.modality == "MR" else series.modality or "modality not stated"
+    parts = [f"Study {study}", f"series {series.number}" if series.number is not None else "series", kind]
     return ", ".join([*parts, f"volume {series.part}"] if series.part > 1 else parts)
 
 
