@@ -5,21 +5,18 @@ The command line, a PACS and an archive answer through it.
 Only what a caller needs is loaded here: the processes that answer load the rest, each for itself.
 """
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import chain, islice
-from multiprocessing import get_all_start_methods, get_context
-from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from braintumor.errors import InputError
+from braintumor.processes import context, default_processes, one_thread_each
 from braintumor.scans import DEFAULT_LIMITS, Limits, PixelBudget, ScanError, Series, Unit
 from braintumor.scans import outcome as read_outcome
 
@@ -32,10 +29,6 @@ _UNITS_A_TASK = 8
 """Units that a process takes at once: of pictures, each takes 15 ms to answer and 0.5 ms to hand over alone."""
 _TASKS_AHEAD = 3
 """Tasks a process that are handed out before the first is done, so that none waits and few results pile up."""
-_MOST_PROCESSES = 8
-"""Each holds 200 MB; a caller that has the memory may ask for more."""
-_START = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"
-"""How processes start: from a clean one, since one that runs threads, as a server does, cannot be forked."""
 
 
 class BatchError(InputError):
@@ -98,7 +91,7 @@ class Batch:
         process dies.
         """
         waiting = iter(units)
-        most = processes or min(_available_cores(), _MOST_PROCESSES)
+        most = processes or default_processes()
         first = list(islice(waiting, most * _UNITS_A_TASK))
         tasks = _tasks(chain(first, waiting))
         count = min(most, -(-len(first) // _UNITS_A_TASK))
@@ -123,9 +116,9 @@ class Batch:
     def _answer_apart(self, tasks: Iterator[Sequence[Unit | ScanError]], processes: int) -> Iterator[Outcome]:
         coming: deque[Future[list[Outcome]]] = deque()
         ahead = processes * _TASKS_AHEAD
-        pool = ProcessPoolExecutor(processes, _context())
+        pool = ProcessPoolExecutor(processes, context())
         try:
-            with _one_thread_each():
+            with one_thread_each():
                 coming.extend(pool.submit(_answer, self, task) for task in islice(tasks, ahead))
             while coming:
                 answered = coming.popleft().result()
@@ -169,25 +162,6 @@ class Batch:
         )
 
 
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Let processes that start here multiply matrices in one thread: two beside each other only get in their way."""
-    name = "OPENBLAS_NUM_THREADS"
-    before = os.environ.get(name)
-    os.environ.setdefault(name, "1")
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-
-
-def _context() -> BaseContext:
-    context = get_context(_START)
-    context.set_forkserver_preload([__name__, "braintumor.inference"])
-    return context
-
-
 def _tasks(units: Iterator[Unit | ScanError]) -> Iterator[Sequence[Unit | ScanError]]:
     while task := list(islice(units, _UNITS_A_TASK)):
         yield task
@@ -204,7 +178,3 @@ def _predictor(bundle: Path) -> "Predictor":
     from braintumor.inference import Predictor
 
     return Predictor.load(bundle, threads=1)
-
-
-def _available_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

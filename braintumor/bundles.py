@@ -10,7 +10,6 @@ from typing import Any
 
 from braintumor.decision import Calibration, MarkDetector, ReferralRule, Typicality, VolumeRule
 from braintumor.errors import InputError
-from braintumor.evaluation.faithfulness import MEASURES
 from braintumor.heatmaps import CellGrid
 from braintumor.scans import PREPROCESSING
 from braintumor.taxonomy import CLASSES
@@ -245,6 +244,9 @@ def _files(card: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _check_heatmap_figures(found: Mapping[str, Any]) -> None:
     """Walk through all that is read later; what this raises, ``ValueError`` where no other, tells of another shape."""
+    # Its pandas takes half a second to load, which nobody who asks for an answer shall wait for.
+    from braintumor.evaluation.faithfulness import MEASURES
+
     numbers = [found["images"], found["groups"], *(found.get("share") or [])]
     for curves in (found.get("curves") or {}).values():
         numbers += [score for curve in curves.values() for score in curve]
