@@ -8,13 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from braintumor.decision import Calibration, MarkDetector, ReferralRule, Typicality, VolumeRule
 from braintumor.errors import InputError
-from braintumor.evaluation.calibration import Calibration
 from braintumor.evaluation.faithfulness import MEASURES
-from braintumor.evaluation.marks import MarkDetector
-from braintumor.evaluation.operating_point import ReferralRule
-from braintumor.evaluation.typicality import Typicality
-from braintumor.evaluation.volume_rule import VolumeRule
 from braintumor.heatmaps import CellGrid
 from braintumor.scans import PREPROCESSING
 from braintumor.taxonomy import CLASSES

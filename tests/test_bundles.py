@@ -15,15 +15,8 @@ from braintumor.bundles import (
     sha256_of,
     write_card,
 )
-from braintumor.evaluation import (
-    Calibration,
-    faithfulness_figures,
-    figures,
-    fit_referral,
-    foreign_figures,
-    map_calibration,
-    segmentation_figures,
-)
+from braintumor.decision import Calibration, fit_referral
+from braintumor.evaluation import faithfulness_figures, figures, foreign_figures, map_calibration, segmentation_figures
 from braintumor.evaluation.faithfulness import MEASURES
 from braintumor.taxonomy import CLASSES
 from braintumor.training.deciding import operating_point

@@ -8,13 +8,14 @@ from PIL import Image
 
 from braintumor import settings
 from braintumor.cli import main
-from braintumor.inference import DECISIONS
+from braintumor.decision import Outcome
 from braintumor.records import Accounts, connect
 from braintumor.scans import phantom
 from braintumor.taxonomy import CLASSES
 from tests.conftest import SHIPPED, png_bytes
 
 KEYS = {
+    *("study", "series", "sequence", "judged"),
     "source",
     "status",
     "error",
@@ -58,7 +59,7 @@ def test_predict_prints_one_object_a_scan_with_every_key(folder, capsys):
         assert row["status"] == "ok"
         assert row["error"] is None
         assert set(row["probabilities"]) == set(CLASSES)
-        assert row["decision"] in DECISIONS
+        assert row["decision"] in list(Outcome)
         assert row["p_tumor"] == pytest.approx(1 - row["probabilities"]["notumor"], abs=1e-9)
 
 

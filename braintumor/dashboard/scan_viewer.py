@@ -19,7 +19,7 @@ from braintumor.dashboard.escaping import plain
 from braintumor.dashboard.volume_words import slice_words
 from braintumor.explanation import METHODS, ExplanationError, explain_apart, methods_for
 from braintumor.inference import Prediction
-from braintumor.reports import DECISION_WORDS, NOTE_WORDS, mask_file, mask_name, percent, stated
+from braintumor.reports import DECISION_WORDS, NOTE_WORDS, mask_file, mask_name, percent, reason_words, stated
 from braintumor.scans import Prepared, place_on_scan
 from braintumor.segmentation import Measurements, draw_outline
 from braintumor.taxonomy import ANY_TUMOR, FINDING_TITLES, NO_TUMOR, TITLES
@@ -104,7 +104,9 @@ def _show_words(prediction: Prediction) -> None:
     st.badge(DECISION_WORDS[prediction.decision], icon=icon, color=color)
     st.markdown(f"**{answer_sentence(prediction)}**")
     if prediction.reasons:
-        st.markdown("\n".join(f"- {plain(reason)}" for reason in prediction.reasons))
+        st.markdown(
+            "\n".join(f"- {plain(reason)}" for reason in reason_words(prediction.reasons, prediction.probabilities))
+        )
     if prediction.finding and prediction.decision != "refer":
         st.metric(
             f"Calibrated confidence: {TITLES[prediction.finding].lower()}",

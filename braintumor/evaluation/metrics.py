@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from braintumor.evaluation.bootstrap import interval
-from braintumor.evaluation.calibration import BINS
+from braintumor.evaluation.reliability import BINS
 from braintumor.evaluation.samples import PROBABILITIES as PROBABILITIES
 from braintumor.evaluation.samples import (
     Bools,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from braintumor.evaluation.bootstrap import GroupBootstrap, exact_at_ends, interval
-from braintumor.evaluation.calibration import BINS, bin_numbers
+from braintumor.evaluation.reliability import BINS, bin_numbers
 from braintumor.taxonomy import CLASSES, NO_TUMOR, TUMOR_CLASSES
 
 Floats = npt.NDArray[np.float64]

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import ndimage
 
 from braintumor.evaluation.bootstrap import GroupBootstrap, mean_by_groups
-from braintumor.evaluation.calibration import BINS, bin_numbers
+from braintumor.evaluation.reliability import BINS, bin_numbers
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]

@@ -7,15 +7,8 @@ from braintumor.reports.masks import has_mask, mask_ending, mask_file, mask_name
 from braintumor.reports.model_card import model_card
 from braintumor.reports.names import source
 from braintumor.reports.numbers import figure, in_words, interval, listed, percent, spread, stated
-from braintumor.reports.tables import (
-    DECISION_WORDS,
-    MEASURES,
-    NOTE_WORDS,
-    Answered,
-    answers_csv,
-    answers_table,
-    guarded,
-)
+from braintumor.reports.tables import MEASURES, Answered, answers_csv, answers_table, guarded
+from braintumor.reports.words import DECISION_WORDS, NOTE_WORDS, reason_words
 
 __all__ = [
     "DECISION_WORDS",
@@ -44,6 +37,7 @@ __all__ = [
     "masks_zip",
     "model_card",
     "percent",
+    "reason_words",
     "referral_reasons",
     "source",
     "spread",

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from braintumor.evaluation import ReferralRule, segmentation_figures
+from braintumor.decision import ReferralRule
+from braintumor.evaluation import segmentation_figures
 from braintumor.evaluation.samples import PROBABILITIES, right_answers
 from braintumor.taxonomy import CLASSES, NO_TUMOR
 

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from braintumor.evaluation import GroupBootstrap, ReferralRule, figures, mean_by_groups
+from braintumor.decision import ReferralRule
+from braintumor.evaluation import GroupBootstrap, figures, mean_by_groups
 from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.reports.numbers import in_words, spread
 from braintumor.taxonomy import NO_TUMOR

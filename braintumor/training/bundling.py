@@ -12,7 +12,7 @@ import pandas as pd
 
 from braintumor import bundles
 from braintumor.datasets import CATALOGUE, HOSPITAL_TEST, HOSPITAL_VALIDATION
-from braintumor.evaluation import LEAST_NPV, LEAST_PPV, MOST_REFERRED, VolumeRule
+from braintumor.decision import LEAST_NPV, LEAST_PPV, MOST_REFERRED, VolumeRule
 from braintumor.inference import Graph
 from braintumor.scans import PREPROCESSING
 from braintumor.taxonomy import CLASSES

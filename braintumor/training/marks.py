@@ -11,7 +11,8 @@ from PIL import Image
 
 from braintumor.bundles import GRAPH_FILE, MARKS_FILE, Bundle, sha256_of, write_card
 from braintumor.datasets import DatasetError, draw_marks, map_pictures
-from braintumor.evaluation import MarkDetector, Share
+from braintumor.decision import MarkDetector
+from braintumor.evaluation import Share
 from braintumor.inference import Graph
 from braintumor.scans import Prepared, Scan, prepare, prepare_outline
 from braintumor.taxonomy import NO_TUMOR

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from braintumor.datasets import HOSPITAL_TEST, HOSPITAL_VALIDATION, at_home
+from braintumor.decision import Calibration, Outcome, VolumeRule, left_out_p_tumor, predictive_limits
 from braintumor.errors import InputError
-from braintumor.evaluation import Calibration, VolumeRule, left_out_p_tumor, predictive_limits
-from braintumor.inference import DECISIONS, FEWEST_SLICES, Graph, stack_evidence
+from braintumor.inference import FEWEST_SLICES, Graph, stack_evidence
 from braintumor.scans import ScanError, prepare, read, restore, walk
 from braintumor.segmentation import EVIDENCE
 from braintumor.taxonomy import NO_TUMOR
@@ -169,7 +169,7 @@ def _answered(rows: pd.DataFrame) -> dict[str, Any]:
     truth = rows["is_tumor"].to_numpy(bool)
 
     def counts(part: pd.DataFrame) -> dict[str, int]:
-        return {"stacks": len(part), **{name: int((part["answer"] == name).sum()) for name in DECISIONS}}
+        return {"stacks": len(part), **{str(name): int((part["answer"] == name).sum()) for name in Outcome}}
 
     both = truth.any() and not truth.all()
     return {

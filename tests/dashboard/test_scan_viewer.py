@@ -18,9 +18,10 @@ from braintumor.dashboard.scan_viewer import (
     overlay,
 )
 from braintumor.dashboard.volume_words import slice_words
+from braintumor.decision import Outcome
 from braintumor.explanation import ExplanationError
 from braintumor.heatmaps import CellGrid
-from braintumor.inference import DECISIONS, Prediction, SliceAnswer
+from braintumor.inference import Prediction, SliceAnswer
 from braintumor.reports import DECISION_WORDS
 from braintumor.scans import phantom, prepare
 from braintumor.segmentation import Measurements, outline
@@ -46,7 +47,6 @@ def answer(decision="tumor", finding="glioma", sha256="0" * 64, pixels=None, p_t
         p_tumor=max(p_tumors),
         decision=decision,
         finding=finding,
-        grounds=(),
         reasons=(),
         seconds=0.01,
         bundle="net 1",
@@ -236,7 +236,7 @@ def test_of_a_volume_every_slice_is_meant():
 
 
 def test_every_decision_has_its_sentence_word_and_badge():
-    assert {decision for decision, _ in SENTENCES} == set(DECISIONS) == set(DECISION_WORDS) == set(scan_viewer._BADGES)
+    assert {decision for decision, _ in SENTENCES} == set(Outcome) == set(DECISION_WORDS) == set(scan_viewer._BADGES)
 
 
 @pytest.mark.parametrize(

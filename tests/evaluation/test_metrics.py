@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from braintumor.evaluation.calibration import expected_calibration_error
 from braintumor.evaluation.metrics import by_dataset_and_class, figures
+from braintumor.evaluation.reliability import expected_calibration_error
 from braintumor.evaluation.samples import Sample, areas
 from braintumor.taxonomy import CLASSES, NO_TUMOR
 

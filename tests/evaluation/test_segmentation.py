@@ -13,7 +13,7 @@ from scipy import ndimage
 from scipy.spatial.distance import cdist
 
 from braintumor.evaluation.bootstrap import GroupBootstrap
-from braintumor.evaluation.calibration import expected_calibration_error, reliability
+from braintumor.evaluation.reliability import expected_calibration_error, reliability
 from braintumor.evaluation.segmentation import (
     dice,
     hausdorff95,

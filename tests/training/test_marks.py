@@ -4,7 +4,7 @@ import pytest
 
 from braintumor.bundles import MARKS_FILE, BundleError, load_bundle, write_card
 from braintumor.datasets import DatasetError
-from braintumor.evaluation import MarkDetector
+from braintumor.decision import MarkDetector
 from braintumor.training.marks import teach_marks
 
 

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from braintumor.datasets import build_index
+from braintumor.decision import Calibration
 from braintumor.errors import InputError
-from braintumor.evaluation import Calibration
 from braintumor.segmentation import EVIDENCE
 from braintumor.training.stacks import fit_volume_rule, read_stacks, stack_table, tumor_free_stacks
 from tests.training.glass import glass_graph

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from braintumor.evaluation import MarkDetector
+from braintumor.decision import MarkDetector
 
 RANDOM = np.random.default_rng(0)
 PLAIN, MARKED = RANDOM.gamma(2, size=(300, 12)), RANDOM.gamma(2, size=(300, 12)) + np.eye(12)[3] * 9

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from braintumor.evaluation import VolumeRule, left_out_p_tumor, predictive_limits
+from braintumor.decision import VolumeRule, left_out_p_tumor, predictive_limits
 
 NAMES = ("highest", "volume")
 

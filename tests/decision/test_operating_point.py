@@ -4,14 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braintumor.evaluation.operating_point import (
-    ReferralRule,
-    choose_threshold,
-    fit_referral,
-    rates_at,
-    risk_coverage,
-    wrong_answers,
-)
+from braintumor.decision import choose_threshold, fit_referral, wrong_answers
 
 
 def table(rows, split="validation"):
@@ -69,31 +62,6 @@ def test_impossible_sensitivity_is_refused(sensitivity):
 def test_threshold_needs_a_tumor():
     with pytest.raises(ValueError, match="no row shows a tumor"):
         choose_threshold([0.5], [False])
-
-
-def test_rates_by_hand():
-    found = rates_at([0.9, 0.5, 0.4, 0.6, 0.1, 0.2], [True, True, True, False, False, False], 0.5)
-    assert list(found) == ["sensitivity", "specificity", "ppv", "npv"]
-    assert list(found.values()) == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2 / 3])
-    assert rates_at([0.9, 0.5, 0.4, 0.1], [True, True, True, False], 0.5)["npv"] == pytest.approx(1 / 2)
-    assert np.isnan(rates_at([0.9], [True], 0.95)["ppv"])
-    assert np.isnan(rates_at([0.9], [True], 0.95)["specificity"])
-
-
-def test_reasons_by_hand():
-    rule = ReferralRule(0.3, 0.6, kind_confidence=0.7, distance_limit=2.0)
-    rows = table([("", 0.29, 0.5), ("", 0.3, 1.0), ("", 0.6, 0.69), ("", 0.6, 0.71), ("", 0.9, 0.9), ("", 0.9, 0.9)])
-    found = rule.reasons(probabilities(rows), [0, 0, 0, 2.0, 2.1, np.nan])
-    assert found["tumor_uncertain"].tolist() == [False, True, False, False, False, False]
-    assert found["kind_uncertain"].tolist() == [False, False, True, False, False, False]
-    assert found["atypical"].tolist() == [False, False, False, False, True, True]
-    assert rule.refers(probabilities(rows)).tolist() == [False, True, True, False, False, False]
-
-
-@pytest.mark.parametrize("values", [(0.6, 0.3), (-0.1, 0.3), (0.3, 1.1), (0.3, 0.6, 1.2), (0.3, 0.6, 0.5, -1.0)])
-def test_impossible_rules_are_refused(values):
-    with pytest.raises(ValueError, match="must"):
-        ReferralRule(*values)
 
 
 def test_wrong_answers_by_hand():
@@ -187,14 +155,3 @@ def test_share_is_kept_and_error_never_rises(seed, threshold, max_share):
     assert referred.mean() <= max_share
     assert rule.tumor_low <= threshold <= rule.tumor_high
     assert wrong[~referred].mean() <= wrong.mean()
-
-
-def test_risk_coverage_by_hand():
-    found = risk_coverage([0.9, 0.5, 0.9, 0.7], [True, False, False, True])
-    assert found["confidence"].tolist() == [0.9, 0.7, 0.5]
-    assert found["coverage"].tolist() == [0.5, 0.75, 1.0]
-    assert found["risk"].tolist() == pytest.approx([1 / 2, 1 / 3, 2 / 4])
-
-
-def test_risk_coverage_of_nothing_is_empty():
-    assert len(risk_coverage([], [])) == 0

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 from scipy.special import expit
 
 Floats = npt.NDArray[np.float64]
@@ -44,6 +43,8 @@ class VolumeRule:
 
         Both sides count alike, however many stacks each has. Raises ``ValueError`` where one side is missing.
         """
+        from scipy.optimize import minimize
+
         rows, truth = np.asarray(figures, dtype=np.float64), np.asarray(is_tumor, dtype=bool)
         if truth.all() or not truth.any():
             raise ValueError("a volume rule needs stacks with a tumor and stacks without")

@@ -1,18 +1,13 @@
-"""Make stated confidence match how often the model is right, and measure how well it does."""
+"""Make stated confidence match how often the model is right."""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, logit, logsumexp, softmax
 
 Floats = npt.NDArray[np.float64]
-
-BINS = 15
-"""Equal-width bins of confidence, as in Guo et al. 2017."""
 
 _TEMPERATURES = (0.05, 20.0)
 
@@ -30,6 +25,9 @@ def fit_temperature(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> float:
 
     Raises ``ValueError`` for no rows, shapes that differ, values that are not finite or a row that allows no class.
     """
+    # A server that only answers need not load what fits.
+    from scipy.optimize import minimize_scalar
+
     scores, admitted = _checked(logits, allowed)
 
     def loss(log_temperature: float) -> float:
@@ -122,6 +120,8 @@ def fit_map_temperature(stated: npt.ArrayLike, truth: npt.ArrayLike) -> float:
     ``stated`` are probabilities and ``truth`` the share of each cell that is tumor, both (n, h, w) in [0, 1]. Without a
     picture the cells stay as the network states them. Raises ``ValueError`` for arrays of different shapes.
     """
+    from scipy.optimize import minimize_scalar
+
     chances, shares = np.asarray(stated, dtype=np.float64), np.asarray(truth, dtype=np.float64)
     if chances.shape != shares.shape:
         raise ValueError(f"stated is {chances.shape} and truth {shares.shape}; they must be of one shape")
@@ -137,6 +137,8 @@ def fit_map_temperature(stated: npt.ArrayLike, truth: npt.ArrayLike) -> float:
 
 
 def _fit_sigmoid(score: Floats, truth: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    from scipy.optimize import minimize
+
     sign = np.where(truth, 1.0, -1.0)
 
     def loss(parameters: Floats) -> float:
@@ -146,53 +148,3 @@ def _fit_sigmoid(score: Floats, truth: npt.NDArray[np.bool_]) -> tuple[float, fl
 
     found = minimize(loss, np.zeros(2), method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9})
     return math.exp(found.x[0]), float(found.x[1])
-
-
-def bin_numbers(confidence: npt.ArrayLike, bins: int = BINS) -> npt.NDArray[np.intp]:
-    """Number the equal-width bin of each confidence in [0, 1], from 0; a bin holds its lower edge, the last both.
-
-    Raises ``ValueError`` when ``bins`` is below 1 or a confidence is outside [0, 1] by more than rounding.
-    """
-    if bins < 1:
-        raise ValueError(f"bins is {bins}; it must be 1 or more")
-    values = np.asarray(confidence, dtype=np.float64)
-    if values.size and not (values.min() >= -1e-6 and values.max() <= 1 + 1e-6):
-        raise ValueError("confidence has values outside 0 to 1")
-    return np.clip((values * bins).astype(np.intp), 0, bins - 1)
-
-
-def reliability(confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: int = BINS) -> pd.DataFrame:
-    """Tabulate mean confidence against the share that was right, one row a bin.
-
-    ``confidence`` is (n,) in [0, 1], ``correct`` (n,) bool. Columns: low, high (edges of the bin), confidence,
-    accuracy (means, NaN in an empty bin), count. Raises ``ValueError`` like ``bin_numbers``.
-    """
-    values = np.asarray(confidence, dtype=np.float64)
-    right = np.asarray(correct, dtype=np.float64)
-    number = bin_numbers(values, bins)
-    count = np.bincount(number, minlength=bins)
-    edges = np.linspace(0, 1, bins + 1)
-    divisor = np.where(count, count, np.nan)
-    return pd.DataFrame(
-        {
-            "low": edges[:-1],
-            "high": edges[1:],
-            "confidence": np.bincount(number, weights=values, minlength=bins) / divisor,
-            "accuracy": np.bincount(number, weights=right, minlength=bins) / divisor,
-            "count": count,
-        }
-    )
-
-
-def expected_calibration_error(confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: int = BINS) -> float:
-    """Average the gap between confidence and accuracy over the bins, weighted by their counts; in [0, 1].
-
-    ``confidence`` is (n,) in [0, 1], ``correct`` (n,) bool; NaN for no rows. Source: Naeini et al., AAAI 2015.
-    Raises ``ValueError`` like ``bin_numbers``.
-    """
-    table = reliability(confidence, correct, bins)
-    total = int(table["count"].sum())
-    if not total:
-        return math.nan
-    gap = (table["confidence"] - table["accuracy"]).abs().fillna(0.0)
-    return float((gap * table["count"]).sum() / total)

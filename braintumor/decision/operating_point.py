@@ -1,15 +1,18 @@
-"""Where the model says "tumor", and when it says nothing and refers the scan to a reader."""
+"""Choose where the model says "tumor", and when it says nothing, on scans that it was not trained on."""
 
 import math
-from dataclasses import dataclass
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy.special import expit, logit
 
+from braintumor.decision.referral import ReferralRule, kind_confidence
 from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, TUMOR_CLASSES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -64,78 +67,8 @@ def predictive_limits(
     return low, max(low, float(highs.min()) if len(highs) else 1.0)
 
 
-def rates_at(p_tumor: npt.ArrayLike, is_tumor: npt.ArrayLike, threshold: float) -> dict[str, float]:
-    """Give sensitivity, specificity, ppv and npv when P(tumor) >= ``threshold`` is called tumor.
-
-    ``p_tumor`` is (n,) in [0, 1], ``is_tumor`` (n,) bool. Each rate is in [0, 1], or NaN where it divides by nothing.
-    """
-    called = np.asarray(p_tumor, dtype=np.float64) >= threshold
-    tumor = np.asarray(is_tumor, dtype=bool)
-
-    def share(top: Bools, bottom: Bools) -> float:
-        return float(top[bottom].mean()) if bottom.any() else math.nan
-
-    return {
-        "sensitivity": share(called, tumor),
-        "specificity": share(~called, ~tumor),
-        "ppv": share(tumor, called),
-        "npv": share(~tumor, ~called),
-    }
-
-
-@dataclass(frozen=True)
-class ReferralRule:
-    """When an answer is withheld.
-
-    A scan is referred when ``tumor_low <= P(tumor) < tumor_high`` (the band around the operating point), or, above
-    that band, when the likeliest kind has ``P(kind | tumor) < kind_confidence``, or when its distance to the training
-    scans exceeds ``distance_limit`` (see ``Typicality``; None: never). Probabilities are in [0, 1]; a band whose ends
-    are equal refers nothing.
-
-    Raises ``ValueError`` for ends or a floor outside [0, 1], ends in the wrong order, or a negative limit.
-    """
-
-    tumor_low: float
-    tumor_high: float
-    kind_confidence: float = 0.0
-    distance_limit: float | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.tumor_low <= self.tumor_high <= 1:
-            raise ValueError(f"the band is {self.tumor_low} to {self.tumor_high}; it must rise and stay within 0 to 1")
-        if not 0 <= self.kind_confidence <= 1:
-            raise ValueError(f"kind_confidence is {self.kind_confidence}; it must be within 0 to 1")
-        if self.distance_limit is not None and not self.distance_limit >= 0:
-            raise ValueError(f"distance_limit is {self.distance_limit}; it must be 0 or more")
-
-    def reasons(self, probabilities: npt.ArrayLike, distance: npt.ArrayLike | None = None) -> dict[str, Bools]:
-        """Tell row by row which of "tumor_uncertain", "kind_uncertain" and "atypical" holds: (n,) bool each.
-
-        ``probabilities`` is (n, 4) in the order of ``CLASSES``, ``distance`` (n,). A distance that is not a number
-        counts as atypical.
-        """
-        rows = np.asarray(probabilities, dtype=np.float64)
-        p_tumor = 1 - rows[:, _KINDS]
-        return {
-            "tumor_uncertain": (p_tumor >= self.tumor_low) & (p_tumor < self.tumor_high),
-            "kind_uncertain": (p_tumor >= self.tumor_high) & (_kind_confidence(rows) < self.kind_confidence),
-            "atypical": np.zeros(len(rows), dtype=bool) if distance is None else self.atypical(distance),
-        }
-
-    def atypical(self, distance: npt.ArrayLike) -> Bools:
-        """Tell which distances (n,) exceed the limit, (n,) bool; one that is not a number does."""
-        values = np.asarray(distance, dtype=np.float64)
-        if self.distance_limit is None:
-            return np.zeros(len(values), dtype=bool)
-        return np.asarray(~(values <= self.distance_limit))
-
-    def refers(self, probabilities: npt.ArrayLike, distance: npt.ArrayLike | None = None) -> Bools:
-        """Tell which rows are referred, (n,) bool; arguments as for ``reasons``."""
-        return np.asarray(np.logical_or.reduce(list(self.reasons(probabilities, distance).values())))
-
-
 def fit_referral(
-    predictions: pd.DataFrame,
+    predictions: "pd.DataFrame",
     *,
     threshold: float,
     max_share: float = MOST_REFERRED,
@@ -185,34 +118,6 @@ def wrong_answers(probabilities: Floats, labels: npt.NDArray[np.str_], threshold
     return np.asarray(detection_wrong | kind_wrong)
 
 
-def risk_coverage(confidence: npt.ArrayLike, correct: npt.ArrayLike) -> pd.DataFrame:
-    """Tabulate the error among the most confident answers as more and more of them are given.
-
-    ``confidence`` and ``correct`` are (n,). Columns: confidence (the lowest still answered), coverage in (0, 1], risk
-    in [0, 1]; one row for each distinct confidence, falling. Source: Geifman and El-Yaniv, Selective Classification
-    for Deep Neural Networks, NeurIPS 2017.
-    """
-    values = np.asarray(confidence, dtype=np.float64)
-    order = np.argsort(-values, kind="stable")
-    values = values[order]
-    errors = np.cumsum(~np.asarray(correct, dtype=bool)[order])
-    answered = np.arange(1, len(values) + 1)
-    # Equal confidences cannot be told apart, so only the last of each run is a reachable point.
-    last = np.append(values[1:] != values[:-1], True) if len(values) else np.zeros(0, dtype=bool)
-    return pd.DataFrame(
-        {
-            "confidence": values[last],
-            "coverage": answered[last] / max(1, len(values)),
-            "risk": errors[last] / answered[last],
-        }
-    )
-
-
-def _kind_confidence(probabilities: Floats) -> Floats:
-    kinds = probabilities[:, :_KINDS]
-    return np.asarray(kinds.max(axis=1) / np.maximum(kinds.sum(axis=1), 1e-12))
-
-
 def _error(wrong: Bools, referred: Bools) -> float:
     answered = ~referred
     return float(wrong[answered].mean()) if answered.any() else 1.0
@@ -230,7 +135,7 @@ def _candidates(probabilities: Floats, threshold: float, max_share: float) -> li
     for width in np.unique(np.quantile(away, shares)) + 1e-9:
         low, high = float(expit(center - width)), float(expit(center + width))
         bands.append((min(low, threshold), max(high, threshold)))
-    called = _kind_confidence(probabilities)[p_tumor >= threshold]
+    called = kind_confidence(probabilities)[p_tumor >= threshold]
     rows_a_call = len(probabilities) / max(1, len(called))
     floors = [0.0]
     if len(called):
