@@ -188,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
         help="file of ImageNet weights, or a model.keras, to start from; imagenet: fetch them",
     )
     train.add_argument("--task", default=FOUR_CLASS, help=f"{FOUR_CLASS}, or {BINARY}: tumor or not")
-    train.add_argument("--loss", help="marginal, categorical, sparse_categorical or binary (default: the network's)")
+    train.add_argument("--loss", help="marginal, categorical or binary (default: the network's)")
     train.add_argument("--name", help="name of the bundle (default: the network's)")
     train.add_argument("--version", default="1.0.0")
     train.add_argument("--size", type=int, help="side of the input in pixels (default: the network's)")
