@@ -27,6 +27,7 @@ from braintumor.dashboard.comparison_tables import (
 )
 from braintumor.dashboard.escaping import plain
 from braintumor.dashboard.metric_sections import elements
+from braintumor.datasets.catalogue import short_name
 from braintumor.evaluation import reliability
 from braintumor.evaluation.comparison import (
     BR35H_TO_NAVONEEL,
@@ -35,7 +36,7 @@ from braintumor.evaluation.comparison import (
     PUBLISHED,
     known_answers,
 )
-from braintumor.reports import figure, in_words, interval, percent, source, spread
+from braintumor.reports import figure, in_words, interval, percent, spread
 from braintumor.taxonomy import CLASSES, TITLES
 
 _MOST_CHOSEN = 2
@@ -99,7 +100,7 @@ def _folds_said(comparison: Comparison, planned: int) -> str:
 
 def _leaking(comparison: Comparison) -> str:
     protocol = comparison.report["protocol"]
-    share, dataset = protocol.get("published_test_in_training"), plain(source(str(protocol.get("published") or "")))
+    share, dataset = protocol.get("published_test_in_training"), plain(short_name(str(protocol.get("published") or "")))
     if not isinstance(share, (int, float)):
         return "some test images have"
     return f"{percent(share)} of {dataset}'s test images have"

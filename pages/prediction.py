@@ -69,7 +69,7 @@ def _show_table(outcomes: Sequence[Answer | ScanError]) -> None:
     rows = [(item.prediction, item.measurements) if isinstance(item, Answer) else item for item in outcomes]
     table = answers_table(rows)
     counts = table["decision"].value_counts()
-    parts = [f"{count} × {name.lower()}" for name, count in counts.items()]
+    parts = [f"{count} × {str(name).lower()}" for name, count in counts.items()]
     st.subheader(f"{len(rows)} files: {', '.join(parts)}" if len(rows) > 1 else "Answer", anchor=False)
     for row in rows:
         if isinstance(row, ScanError):

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from braintumor.bundles import HISTORY_FILE, KERAS_FILE, Bundle, load_bundle
 from braintumor.datasets import at_home
 from braintumor.decision import tumor_score
-from braintumor.evaluation.metrics import WEB_DATASETS
+from braintumor.evaluation.metrics import from_web
 from braintumor.evaluation.segmentation import dice
 from braintumor.networks import build
 from braintumor.networks.answering import RegionPooling, TopMean
@@ -229,14 +229,14 @@ def _try(name: str, idea: Idea, data: ExperimentData, options: argparse.Namespac
 
 def _shipped(bundle: Bundle, index: pd.DataFrame, options: argparse.Namespace) -> dict[str, Any]:
     """Measure a finished model as the ideas are, at its own size; refuses one that may have seen the pictures."""
-    if bundle.card["split"]["index_sha256"] != index_digest(index):
+    if bundle.card.split.index_sha256 != index_digest(index):
         raise SystemExit(f"{bundle.name} was trained on another split; name one of folds 5, fold 0, seed 0.")
     data = prepare_pictures(options.data, index, bundle.size, options.runs)
     model = keras.saving.load_model(bundle.folder / KERAS_FILE, compile=False)
     history = pd.read_csv(bundle.folder / HISTORY_FILE)
-    last_ones = "the last ones " if bundle.card.get("started_from") else ""
+    last_ones = "the last ones " if bundle.card.started_from else ""
     about = {
-        "says": f"The model as it ships, version {bundle.card['version']}: {len(history)} epochs, {last_ones}at "
+        "says": f"The model as it ships, version {bundle.card.version}: {len(history)} epochs, {last_ones}at "
         f"{bundle.size} × {bundle.size} pixels",
         "against": SHIPPED,
         "epochs": len(history),
@@ -290,7 +290,7 @@ def measure(
     found = _run(runner, part.pictures)
     index, score = part.index, tumor_score(found["logits"])
     dataset, label = index["dataset"].to_numpy(), index["label"].to_numpy()
-    web = np.isin(dataset, WEB_DATASETS) | ((dataset == "masoud") & (label == NO_TUMOR))
+    web = from_web(dataset, label)
     known = label != "tumor"
     right = np.array(CLASSES)[found["logits"].argmax(axis=1)] == label
     kind = np.array(TUMOR_CLASSES)[found["logits"][:, :3].argmax(axis=1)] == label

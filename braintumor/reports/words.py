@@ -1,5 +1,7 @@
 """What codes of decisions, reasons and notes are called, wherever an answer is shown."""
 
+from collections.abc import Mapping
+
 from braintumor.decision import Outcome, Reason, ReasonCode
 from braintumor.inference import ORIENTATION_ASSUMED, SIZE_UNKNOWN, Prediction
 from braintumor.scans import BACKGROUND, FRAME, INVERTED, OUTLIERS
@@ -20,6 +22,13 @@ _NOT_JUDGED = {
     ReasonCode.ATYPICAL: "This does not look like the brain MRI slices the model knows. If it is a photo of a screen "
     "or film, export the slice itself.",
 }
+
+REFERRAL_WORDS: Mapping[str, str] = {
+    ReasonCode.TUMOR_UNCERTAIN: "Tumor or not is unsure",
+    ReasonCode.KIND_UNCERTAIN: "The kind of tumor is unsure",
+    ReasonCode.ATYPICAL: "Unlike the training scans, nothing else",
+}
+"""Why scans were referred, as the row of a table that goes by the first reason."""
 
 NOTE_WORDS = {
     ORIENTATION_ASSUMED: "The file does not say how its axes lie in the patient; the usual orientation is assumed, so "

@@ -216,8 +216,8 @@ class _Bench:
         """Tell whether the bundle given stands for a trial."""
         if self._bundle is None or (trial.network, trial.split) != (DEFAULT_MODEL, LEAK_FREE):
             return False
-        split = self._bundle.card["split"]
-        return (split.get("folds"), split.get("fold")) == (self._options.folds, trial.fold)
+        split = self._bundle.card.split
+        return (split.folds, split.fold) == (self._options.folds, trial.fold)
 
     def take_bundle(self, trial: Trial) -> None:
         assert self._bundle is not None

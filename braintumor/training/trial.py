@@ -19,6 +19,7 @@ from braintumor.bundles import (
     PREDICTIONS_FILE,
     SEGMENTATION_FILE,
     Bundle,
+    Card,
     read_card,
 )
 from braintumor.decision import fit_referral
@@ -189,7 +190,7 @@ def join_trial(trial: Trial, options: RunOptions, data: ExperimentData, facts: M
     _finish(trial, joined(models), _taught(data, options.task), options, {**run, **facts})
 
 
-def bundle_trial(trial: Trial, options: RunOptions, data: ExperimentData) -> dict[str, Any]:
+def bundle_trial(trial: Trial, options: RunOptions, data: ExperimentData) -> Card:
     """Write the network of a finished trial as the bundle ``options.models / options.name`` and give its card.
 
     ``data`` is split as for ``train_trial``. A bundle of the same training is left as it is. Raises ``InputError``
@@ -202,7 +203,7 @@ def bundle_trial(trial: Trial, options: RunOptions, data: ExperimentData) -> dic
     history = join_histories(histories, folder / WHOLE_HISTORY_FILE)
     if target.exists():
         card, same = read_card(target), (target / HISTORY_FILE).read_bytes() == history.read_bytes()
-        if not same or card.get("command") != asked.command:
+        if not same or card.command != asked.command:
             raise InputError(f"{target} holds another training; rename it or delete it, and ask for bundles again.")
         return card
     facts = card_facts(
@@ -242,14 +243,14 @@ def take_bundle(trial: Trial, runs: Path, bundle: Bundle, data: ExperimentData, 
     Its threshold is chosen anew, for the sensitivity that all are compared at. Raises ``InputError`` when its network,
     task, split or test rows are others.
     """
-    network = bundle.card["network"]
+    network = bundle.card.network
     if network != trial.network:
         raise InputError(
             f"The bundle {bundle.folder.name} is of {network}, not of {trial.network}; leave --bundle away."
         )
     if bundle.kinds != (facts["task"] == FOUR_CLASS):
         raise InputError(f"The bundle {bundle.folder.name} was trained for another task; leave --bundle away.")
-    if bundle.card["split"]["index_sha256"] != index_digest(data.index):
+    if bundle.card.split.index_sha256 != index_digest(data.index):
         raise InputError(
             f"The bundle {bundle.folder.name} was trained on other data or another split than {trial}; "
             "leave --bundle away."
@@ -266,16 +267,16 @@ def take_bundle(trial: Trial, runs: Path, bundle: Bundle, data: ExperimentData, 
     for name in (GRAPH_FILE, KERAS_FILE, HISTORY_FILE):
         shutil.copyfile(bundle.folder / name, folder / name)
     model = keras.saving.load_model(folder / KERAS_FILE, compile=False)
-    words = str(bundle.card["command"]).split()
+    words = bundle.card.command.split()
     planned = int(words[words.index("--epochs") + 1]) if "--epochs" in words else NETWORKS[trial.network].epochs
-    earlier = bundle.card.get("started_from") or {}
-    devices = [earlier.get("device", NOT_RECORDED)] if earlier else []
-    training = bundle.card.get("training", {})
-    devices.append(training.get("device", NOT_RECORDED))
-    longest = training.get("options", {}).get(network, {}).get("patience", patience(planned))
+    earlier, training = bundle.card.started_from, bundle.card.training
+    devices = [one.device for one in (earlier, training) if one is not None] or [NOT_RECORDED]
+    options = {} if training is None else training.options.get(network, {})
+    told = options.get("patience")
+    longest = told if isinstance(told, int) else patience(planned)
     run = {
-        **_of_history(folder / HISTORY_FILE, earlier.get("epochs", 0) + planned, longest),
-        "initial_weights": earlier.get("initial_weights", bundle.card.get("initial_weights")),
+        **_of_history(folder / HISTORY_FILE, (earlier.epochs if earlier else 0) + planned, longest),
+        "initial_weights": (earlier or bundle.card).initial_weights,
         "device": " and ".join(dict.fromkeys(devices)),
         "bundle": bundle.name,
     }
