@@ -8,10 +8,8 @@ import streamlit as st
 from braintumor import settings
 from braintumor.bundles import BundleError, read_card
 from braintumor.dashboard import charts, gate
-from braintumor.dashboard.comparison_tables import (
-    COMMAND as COMPARE,
-)
-from braintumor.dashboard.comparison_tables import (
+from braintumor.dashboard.comparison import COMMAND as COMPARE
+from braintumor.dashboard.comparison import (
     ComparisonError,
     comparison_stamp,
     paired_intervals,
@@ -33,14 +31,15 @@ from braintumor.dashboard.leakage_tables import (
 )
 from braintumor.dashboard.metric_sections import elements
 from braintumor.datasets.catalogue import short_name
+from braintumor.evaluation.comparison_schema import LEAK_FREE
 from braintumor.reports import guarded, percent
 from braintumor.taxonomy import TITLES
 
 
 @st.cache_data(max_entries=2, show_spinner="Computing the figures")
-def _same_pictures(models_dir: Path, stamp: tuple[float, ...]) -> pd.DataFrame:
-    comparison = read_comparison(models_dir)
-    return pd.DataFrame() if comparison is None else same_pictures(comparison)
+def _same_pictures(folder: Path, stamp: tuple[float, ...]) -> pd.DataFrame:
+    found = read_comparison(folder)
+    return pd.DataFrame() if found is None else same_pictures(found, LEAK_FREE, found.report.published)
 
 
 def main() -> None:
@@ -57,7 +56,7 @@ def main() -> None:
         st.error(str(problem))
     st.header("The same network, with and without leakage", divider="gray")
     _show_model(configured.models_dir / configured.model)
-    _show_networks(configured.models_dir)
+    _show_networks(configured.comparison)
 
 
 def _show_audit(audit: Audit) -> None:
@@ -178,10 +177,10 @@ def _show_model(folder: Path) -> None:
     )
 
 
-def _show_networks(models_dir: Path) -> None:
+def _show_networks(folder: Path) -> None:
     st.subheader("Each network, trained twice", anchor=False)
     try:
-        same = _same_pictures(models_dir, comparison_stamp(models_dir))
+        same = _same_pictures(folder, comparison_stamp(folder))
     except ComparisonError as problem:
         st.error(str(problem))
         return

@@ -15,6 +15,7 @@ from braintumor.taxonomy import CLASSES
 from tests.conftest import SHIPPED, png_bytes
 
 KEYS = {
+    *("study", "series", "sequence", "judged"),
     "source",
     "status",
     "error",
@@ -235,12 +236,15 @@ def test_evaluate_says_so_when_the_data_is_other_data(step, tiny_bundle, picture
 
 
 def test_compare_writes_one_file_and_tells_what_was_left_out(picture_folder, tmp_path, capsys):
-    call = ["compare", "--data", str(picture_folder), "--networks", "logistic", "ensemble", "--folds", "3"]
+    call = ["compare", "--data", str(picture_folder), "--networks", "logistic", "vgg16", "--folds", "3"]
+    (tmp_path / "w.h5").write_bytes(b"no weights")
+    call += ["--weights", f"vgg16={tmp_path / 'w.h5'}"]
     assert main([*call, "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == 1
     out, err = capsys.readouterr()
     report = json.loads((tmp_path / "out" / "comparison.json").read_text())
-    assert json.loads(out) == {"logistic": report["networks"]["logistic"]["leak_free"]["accuracy"]}
-    assert "ensemble on leak_free fold 0: It averages what is not trained yet: vgg16" in err
+    accuracy = report["networks"]["logistic"]["figures"]["leak_free"]["accuracy"]
+    assert json.loads(out) == {"logistic": {"leak_free": accuracy}}
+    assert "vgg16-fold0: w.h5 holds no weights of VGG16" in err
 
 
 def test_recover_prints_a_password_that_opens_the_account_once(tmp_path, capsys, monkeypatch):

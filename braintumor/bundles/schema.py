@@ -23,13 +23,20 @@ class HeldOutHospitals(Record):
 
 
 class Split(Record):
-    """How the data was split into groups; the digests identify the data, its groups and the hospitals' pictures."""
+    """How the data was split into groups; the digests identify the data, its groups and the hospitals' pictures.
+
+    ``train_on`` and ``test_on`` name datasets where only some were trained or tested on; ``as_published`` leaves copies
+    of test pictures in training, as others have it.
+    """
 
     seed: int
     folds: int
     fold: int
     groups: Counts
     index_sha256: str
+    train_on: tuple[str, ...] = ()
+    test_on: tuple[str, ...] = ()
+    as_published: bool = False
     hospitals: HeldOutHospitals | None = None
     hospitals_sha256: str | None = None
 

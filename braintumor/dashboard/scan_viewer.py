@@ -104,7 +104,9 @@ def _show_words(prediction: Prediction) -> None:
     st.badge(DECISION_WORDS[prediction.decision], icon=icon, color=color)
     st.markdown(f"**{answer_sentence(prediction)}**")
     if prediction.reasons:
-        st.markdown("\n".join(f"- {plain(reason)}" for reason in reason_words(prediction)))
+        st.markdown(
+            "\n".join(f"- {plain(reason)}" for reason in reason_words(prediction.reasons, prediction.probabilities))
+        )
     if prediction.finding and prediction.decision != "refer":
         st.metric(
             f"Calibrated confidence: {TITLES[prediction.finding].lower()}",

@@ -15,8 +15,9 @@ class Dataset:
     published split. ``masks`` names the folders that hold outlines, not scans. ``outline_weights`` is for a set whose
     outlines were drawn on one sequence and stand for all: how much the outline of a tumor counts in each sequence, from
     0 to 1. Such outlines do not say where the tumor shows in the picture itself. ``short`` is what tables call it, and
-    ``from_web`` names the labels whose pictures were gathered from web pages. Of the set that ``is_reference``, whose
-    scans come from hospitals and have both a kind and an outline, figures stand among those to see first.
+    ``from_web`` names the labels whose pictures were gathered from web pages. ``clinical`` tells a set whose scans and
+    kinds come from hospitals' own records of their patients. Of the set that ``is_reference``, which has a kind and an
+    outline for every scan, figures stand among those to see first.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Dataset:
     outline_weights: Mapping[str, float] = field(default_factory=dict)
     short: str = ""
     from_web: tuple[str, ...] = ()
+    clinical: bool = False
     is_reference: bool = False
 
 
@@ -86,6 +88,7 @@ CATALOGUE: dict[str, Dataset] = {
             _KINDS,
             {},
             short="Cheng",
+            clinical=True,
             is_reference=True,
         ),
         Dataset(
@@ -113,6 +116,7 @@ CATALOGUE: dict[str, Dataset] = {
             {},
             outline_weights={"flair": 1.0, "post": 0.5, "pre": 0.25},
             short="TCGA-LGG",
+            clinical=True,
         ),
     )
 }

@@ -21,12 +21,15 @@ from braintumor.decision.operating_point import (
 )
 from braintumor.decision.out_of_distribution import Typicality
 from braintumor.decision.referral import ReferralRule
+from braintumor.decision.study import PRIORITY, Agreement, SeriesAnswer, StudyAnswer, answer_study
 from braintumor.decision.volume_rule import VolumeRule, left_out_p_tumor
 
 __all__ = [
     "LEAST_NPV",
     "LEAST_PPV",
     "MOST_REFERRED",
+    "PRIORITY",
+    "Agreement",
     "Calibration",
     "Decision",
     "MarkDetector",
@@ -35,8 +38,11 @@ __all__ = [
     "Reason",
     "ReasonCode",
     "ReferralRule",
+    "SeriesAnswer",
+    "StudyAnswer",
     "Typicality",
     "VolumeRule",
+    "answer_study",
     "apply_temperature",
     "choose_threshold",
     "decide",

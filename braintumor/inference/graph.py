@@ -44,9 +44,9 @@ class Graph:
         self._batch = 0
 
     @classmethod
-    def of(cls, bundle: Bundle) -> "Graph":
+    def of(cls, bundle: Bundle, threads: int = 2) -> "Graph":
         """Load a bundle's graph, its map calibrated."""
-        return cls(bundle.folder / GRAPH_FILE, map_temperature=bundle.calibration.map_temperature)
+        return cls(bundle.folder / GRAPH_FILE, threads, bundle.calibration.map_temperature)
 
     def run(self, images: NDArray[np.uint8]) -> GraphOutput:
         """Run prepared images, uint8 (n, size, size), in one pass."""

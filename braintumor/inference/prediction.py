@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from braintumor.decision import Outcome, Reason
 from braintumor.heatmaps import CellGrid, scaled_map
-from braintumor.scans import Placement, Prepared, place_on_scan
+from braintumor.scans import Placement, Prepared, Series, place_on_scan
 from braintumor.segmentation import Measurements, dice_threshold, head_mask, measure, tumor_mask
 from braintumor.taxonomy import ANY_TUMOR, CLASSES
 
@@ -50,7 +50,7 @@ class Prediction:
     gray values before they were judged, see ``restore``. ``oriented`` is False where the file does not say how its axes
     lie in space and the usual orientation is assumed. Of a volume that is judged as a whole ``rests_on`` are the slices
     that the answer rests on, by number, and ``slice_limits`` threshold and doubt for single slices; the others are then
-    the volume's.
+    the volume's. ``series`` holds the facts of a DICOM series.
     """
 
     source: str
@@ -76,6 +76,7 @@ class Prediction:
     oriented: bool = True
     rests_on: tuple[int, ...] = ()
     slice_limits: tuple[float, float] | None = None
+    series: Series | None = None
 
     @property
     def unsure_of_kind_alone(self) -> bool:

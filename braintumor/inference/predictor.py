@@ -97,16 +97,16 @@ def stack_evidence(
 class Predictor:
     """The only door from the app to a network: one loaded bundle for all users, safe to share between threads."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, threads: int = 2) -> None:
         self.bundle = bundle
-        self._graph = Graph.of(bundle)
+        self._graph = Graph.of(bundle, threads)
         self._typicality = bundle.typicality
         self._calibration = bundle.calibration
 
     @classmethod
-    def load(cls, folder: Path) -> "Predictor":
-        """Load and check a bundle; raises ``BundleError`` when it cannot be used."""
-        return cls(load_bundle(folder))
+    def load(cls, folder: Path, threads: int = 2) -> "Predictor":
+        """Load and check a bundle, to answer in so many threads; raises ``BundleError`` when it cannot be used."""
+        return cls(load_bundle(folder), threads)
 
     def predict(self, scans: Sequence[Scan]) -> list[Prediction]:
         """Answer for every scan, in order.
@@ -192,6 +192,7 @@ class Predictor:
             oriented=bool(scan.facts.get("oriented", True)),
             rests_on=judged.rests_on,
             slice_limits=(self.bundle.threshold, self.bundle.doubt_from) if judged.whole else None,
+            series=scan.series,
         )
 
     def _named(self, chances: NDArray[np.float64]) -> dict[str, float]:

@@ -106,7 +106,7 @@ def _answered(prediction: Prediction, measured: Measurements | None) -> dict[str
             for column, name in zip(PROBABILITIES, CLASSES, strict=True)
         },
         **{name: getattr(measured, name) if given and measured else None for name in MEASURES},
-        "reasons": " ".join(reason_words(prediction)),
+        "reasons": " ".join(reason_words(prediction.reasons, prediction.probabilities)),
         "notes": " ".join(NOTE_WORDS[note] for note in prediction.notes),
         "error": "",
         "seconds": prediction.seconds,

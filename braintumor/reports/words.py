@@ -1,9 +1,9 @@
 """What codes of decisions, reasons and notes are called, wherever an answer is shown."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from braintumor.decision import Outcome, Reason, ReasonCode
-from braintumor.inference import ORIENTATION_ASSUMED, SIZE_UNKNOWN, Prediction
+from braintumor.inference import ORIENTATION_ASSUMED, SIZE_UNKNOWN
 from braintumor.scans import BACKGROUND, FRAME, INVERTED, OUTLIERS
 from braintumor.taxonomy import FINDING_TITLES, NO_TUMOR, TUMOR_CLASSES
 
@@ -42,19 +42,19 @@ NOTE_WORDS = {
 """How a scan was taken, and what was changed in it before it was judged, see ``Prediction.notes``, as sentences."""
 
 
-def reason_words(prediction: Prediction) -> tuple[str, ...]:
-    """Say why the answer is withheld, a sentence for each of its reasons."""
-    return tuple(_NOT_JUDGED.get(reason.code) or _doubt(reason, prediction) for reason in prediction.reasons)
+def reason_words(reasons: Sequence[Reason], probabilities: Mapping[str, float]) -> tuple[str, ...]:
+    """Say why an answer is withheld, a sentence for each of its reasons; both are as in ``Prediction``."""
+    return tuple(_NOT_JUDGED.get(reason.code) or _doubt(reason, probabilities) for reason in reasons)
 
 
-def _doubt(reason: Reason, prediction: Prediction) -> str:
+def _doubt(reason: Reason, probabilities: Mapping[str, float]) -> str:
     value, low, high = (number or 0.0 for number in (reason.value, reason.low, reason.high))
     if reason.code == ReasonCode.TUMOR_UNCERTAIN:
         return (
             f"The probability of a tumor, {value:.1%}, neither rules one out nor is high enough to answer "
             f"(referred from {low:.1%} to {high:.1%})."
         )
-    kind = max(TUMOR_CLASSES, key=prediction.probabilities.__getitem__)
+    kind = max(TUMOR_CLASSES, key=probabilities.__getitem__)
     return (
         f"The kind of tumor is unsure: {kind} is likeliest, but with only {value:.1%} among the three kinds "
         f"(at least {high:.1%} is asked for)."

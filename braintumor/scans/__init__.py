@@ -2,14 +2,17 @@
 
 from braintumor.scans.archive import expand
 from braintumor.scans.color import COLORED, MARKED
+from braintumor.scans.files import StoredFile
 from braintumor.scans.fitness import drawn_ring, several_heads
 from braintumor.scans.limits import DEFAULT_LIMITS, Limits, PixelBudget
+from braintumor.scans.paths import files_at, survey, walk
 from braintumor.scans.preprocessing import (
     PREPROCESSING,
     Box,
     CoarseHead,
     Prepared,
     coarse_head,
+    fill_holes,
     in_window,
     largest_region,
     place_on_scan,
@@ -18,10 +21,12 @@ from braintumor.scans.preprocessing import (
     prepare_within,
     small_head,
 )
-from braintumor.scans.reading import read, read_all, survey, walk
+from braintumor.scans.reading import gather, outcome, read, read_all
 from braintumor.scans.restoring import BACKGROUND, FRAME, INVERTED, OUTLIERS, Restored, restore
 from braintumor.scans.sample import phantom
 from braintumor.scans.scan import Placement, Scan, ScanError, safe_name
+from braintumor.scans.series import Patient, Series, SeriesNote, Unjudged, Weighting
+from braintumor.scans.units import WEIGHTING_WORDS, NotJudgedError, Unit
 from braintumor.scans.volumes import in_file_axes
 
 __all__ = [
@@ -33,21 +38,34 @@ __all__ = [
     "MARKED",
     "OUTLIERS",
     "PREPROCESSING",
+    "WEIGHTING_WORDS",
     "Box",
     "CoarseHead",
     "Limits",
+    "NotJudgedError",
+    "Patient",
     "PixelBudget",
     "Placement",
     "Prepared",
     "Restored",
     "Scan",
     "ScanError",
+    "Series",
+    "SeriesNote",
+    "StoredFile",
+    "Unit",
+    "Unjudged",
+    "Weighting",
     "coarse_head",
     "drawn_ring",
     "expand",
+    "files_at",
+    "fill_holes",
+    "gather",
     "in_file_axes",
     "in_window",
     "largest_region",
+    "outcome",
     "phantom",
     "place_on_scan",
     "prepare",

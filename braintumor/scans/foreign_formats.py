@@ -2,6 +2,9 @@
 
 from pathlib import PurePosixPath
 
+from braintumor.scans.limits import Limits, PixelBudget
+from braintumor.scans.scan import Scan, ScanError
+
 _CONVERT = "Convert the volume to NIfTI (.nii.gz) and try again."
 _EXPORT = "Export the slice as PNG or JPEG and try again."
 _UNPACK = "Unpack the picture, or convert the volume to NIfTI, and try again."
@@ -22,13 +25,21 @@ _MARKS = {
 }
 
 
-def refusal(data: bytes, name: str) -> tuple[str, str] | None:
+def is_known(data: bytes, name: str) -> bool:
+    """Tell whether a file is of a known kind that cannot be read."""
+    return _refusal(data, name) is not None
+
+
+def refuse(data: bytes, name: str, sha256: str, limits: Limits, budget: PixelBudget) -> Scan:
+    """Raise the ``ScanError`` for a file of a known kind that cannot be read."""
+    raise ScanError(*(_refusal(data, name) or ("This file cannot be read.", _EXPORT)), name)
+
+
+def _refusal(data: bytes, name: str) -> tuple[str, str] | None:
     """Give the reason and the next step for a file of a known kind that cannot be read, None for any other file.
 
     Content decides; bare voxels, which have no mark of their own, are known by ``name``.
     """
-    if _is_dicom(data):
-        return "DICOM files cannot be read yet.", _EXPORT
     suffix = PurePosixPath(name).suffix.lower()
     for mark, said in _MARKS.items():
         if data.startswith(mark):
@@ -39,12 +50,3 @@ def refusal(data: bytes, name: str) -> tuple[str, str] | None:
     if start and _PRINTABLE.issuperset(start):
         return "This is a text file, not a scan.", _DOWNLOAD
     return ("These are voxels whose header lies in another file.", _CONVERT) if suffix in _BARE_VOXELS else None
-
-
-def _is_dicom(data: bytes) -> bool:
-    """Know DICOM by its mark, or, without a preamble, by a first element of group 2 or 8 (PS3.10, section 7.1)."""
-    if data[128:132] == b"DICM":
-        return True
-    explicit = data[4:6].isalpha() and data[4:6].isupper()
-    implicit = int.from_bytes(data[4:8], "little") <= _LOOKED_AT
-    return data[:2] in (b"\x02\x00", b"\x08\x00") and len(data) > 8 and data[3] == 0 and (explicit or implicit)

@@ -1,5 +1,8 @@
 """What the header of a volume says, whatever its format."""
 
+# mypy: allow-untyped-calls
+# nibabel annotates few of its functions.
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +12,8 @@ from numpy.typing import NDArray
 from braintumor.scans.scan import ScanError
 
 EXPORT = "Export it again as NIfTI and try once more."
+_SCANNER = 1  # NIfTI's code for the scanner's own coordinates
+_LONGEST_NIFTI1_AXIS = 32_767
 _FLATTEST = 0.01  # volume of a voxel whose edges are made 1; below this it is flat, and no true scan
 
 
@@ -40,6 +45,21 @@ def checked(affine: NDArray[np.float64]) -> NDArray[np.float64]:
     if not np.isfinite([*affine.flat, *sizes, spread]).all() or spread < _FLATTEST:
         raise ScanError("This volume does not say how it lies in space.", EXPORT)
     return affine
+
+
+def nifti_header(shape: tuple[int, int, int], affine: NDArray[np.float64] | None) -> bytes:
+    """Give the NIfTI header for a ``Placement`` of voxels with this shape and place; without a place it has none."""
+    # Loading nibabel takes a while, and the login page needs none of it.
+    from nibabel.nifti1 import Nifti1Header
+    from nibabel.nifti2 import Nifti2Header
+
+    header = (Nifti1Header if max(shape) <= _LONGEST_NIFTI1_AXIS else Nifti2Header)()
+    header.set_data_shape(shape)
+    if affine is not None:
+        header.set_xyzt_units("mm")
+        header.set_zooms(voxel_sizes(affine))
+        header.set_sform(affine, _SCANNER)
+    return bytes(header.binaryblock)
 
 
 def voxel_sizes(affine: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,9 +3,8 @@
 # nibabel annotates few of its functions.
 
 import numpy as np
-from numpy.typing import NDArray
 
-from braintumor.scans.layout import Layout, checked, voxel_sizes
+from braintumor.scans.layout import Layout, checked, nifti_header
 from braintumor.scans.scan import ScanError
 
 SUFFIXES = frozenset({".mgh", ".mgz"})
@@ -14,8 +13,6 @@ _VERSION = (1).to_bytes(4, "big")
 _SIZE = 284
 _TYPES = (0, 1, 3, 4)  # uint8, int32, float32, int16
 _TYPE_AT, _IS_PLACED_AT = slice(20, 24), slice(28, 30)
-_SCANNER = 1  # NIfTI's code for the scanner's own coordinates
-_LONGEST_NIFTI1_AXIS = 32_767
 
 
 def is_known(start: bytes) -> bool:
@@ -51,18 +48,5 @@ def layout(start: bytes) -> Layout:
         affine,
         oriented=is_placed,
         sized=is_placed,
-        placed=_placed((width, height, depth), affine, is_placed=is_placed),
+        placed=nifti_header((width, height, depth), affine if is_placed else None),
     )
-
-
-def _placed(shape: tuple[int, int, int], affine: NDArray[np.float64], *, is_placed: bool) -> bytes:
-    from nibabel.nifti1 import Nifti1Header
-    from nibabel.nifti2 import Nifti2Header
-
-    header = (Nifti1Header if max(shape) <= _LONGEST_NIFTI1_AXIS else Nifti2Header)()
-    header.set_data_shape(shape)
-    if is_placed:
-        header.set_xyzt_units("mm")
-        header.set_zooms(voxel_sizes(affine))
-        header.set_sform(affine, _SCANNER)
-    return bytes(header.binaryblock)

@@ -25,6 +25,11 @@ _COPIES = {"WEBP": 2}
 _EXPORT = "Export it again as PNG or JPEG and try once more."
 
 
+def may_be_picture(data: bytes, name: str) -> bool:
+    """Take any file: what is no picture is refused when it is read."""
+    return True
+
+
 def read_raster(data: bytes, source: str, sha256: str, limits: Limits, budget: PixelBudget) -> Scan:
     """Read a picture as a scan: one slice, or one for each page of a TIFF file and each frame of an animation.
 

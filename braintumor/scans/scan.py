@@ -1,12 +1,16 @@
 """What a file becomes once it is read, and what is said when it cannot be."""
 
+import copyreg
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from braintumor.scans.series import Series
 
 _NAME_LENGTH = 120
 
@@ -19,6 +23,10 @@ class ScanError(Exception):
         self.reason = reason
         self.hint = hint
         self.source = source
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it travel between processes, which an exception that is made from other arguments does not by itself."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -43,8 +51,8 @@ class Scan:
     the DICOM code ("MR") or None. ``facts`` holds what else the file tells (format, bits, color). ``source`` is a
     name safe to show; ``sha256`` identifies the bytes. ``affine`` is the 4 × 4 matrix, row by row, that takes
     (slice, row, column, 1) to the patient's space in millimeters (RAS+: to the right, to the front, up), or None where
-    the file does not place its pixels. ``placement`` is how a volume's file lays them out, None of pictures. Raises
-    ``ValueError`` for
+    the file does not place its pixels. ``placement`` is how a volume's file lays them out, None of pictures.
+    ``series`` holds the facts of a DICOM series. Raises ``ValueError`` for
     pixels of another shape, of another type or not finite, and for an affine that is no finite 4 × 4 matrix.
     """
 
@@ -56,6 +64,7 @@ class Scan:
     facts: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     affine: tuple[tuple[float, ...], ...] | None = None
     placement: Placement | None = None
+    series: Series | None = None
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or 0 in self.pixels.shape:

@@ -3,6 +3,10 @@
 import io
 import zlib
 
+from braintumor.scans.dicom.mark import is_dicom
+from braintumor.scans.files import StoredFile
+from braintumor.scans.scan import ScanError
+
 GZIP = b"\x1f\x8b"
 _PIECE = 2**20
 _PACKED_PIECE = 2**16
@@ -47,6 +51,27 @@ class Unpacker:
             raise zlib.error("too many members")
         self._member = zlib.decompressobj(wbits=31)
         return True
+
+
+def is_packed_dicom(data: bytes) -> bool:
+    """Tell whether a file is a DICOM object that was packed with gzip."""
+    if not data.startswith(GZIP):
+        return False
+    try:
+        return is_dicom(Unpacker(data).read(_PACKED_PIECE))
+    except zlib.error:
+        return False
+
+
+def unpack(file: StoredFile, max_bytes: int) -> bytes:
+    """Give the bytes of a file that was packed with gzip; raises ``ScanError`` on damage and above ``max_bytes``."""
+    try:
+        data = Unpacker(file.load()).read(max_bytes + 1)
+    except zlib.error:
+        raise ScanError("This file is damaged or cut short.", "Pack it again and try once more.", file.name) from None
+    if len(data) > max_bytes:
+        raise ScanError("This file unpacks to more than is accepted.", "Send it in parts.", file.name)
+    return data
 
 
 Stream = io.BytesIO | Unpacker

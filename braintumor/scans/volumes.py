@@ -4,7 +4,8 @@
 
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import import_module
 from threading import Lock
 from typing import Any
@@ -34,7 +35,7 @@ _PIECE = 2**20
 """Voxels read at a time; as the doubles in which they are scaled they take 8 MB."""
 
 
-def is_volume(data: bytes) -> bool:
+def is_volume(data: bytes, name: str = "") -> bool:
     """Tell by its first bytes, unpacked where they are gzip, whether a file is a volume, or the header of a pair."""
     try:
         start = unpacked(data).read(_HEADER_READ)
@@ -63,11 +64,7 @@ def read_volume(data: bytes, source: str, sha256: str, limits: Limits, budget: P
     try:
         start = unpacked(data).read(_HEADER_READ)
         layout = next(known for known in _FORMATS if known.is_known(start)).layout(start)
-        turn, plane = _turn(layout.affine, layout.shape)
-        shape = _checked_shape(layout.shape, turn, limits)
-        budget.take(math.prod(shape), shape[0])
-        pixels = fill_missing(_pixels(unpacked(data), layout, turn, shape))
-        return _scan(pixels, layout, turn, plane, source, sha256)
+        return assemble(layout, partial(_read_voxels, unpacked(data), layout), source, sha256, limits, budget)
     except ScanError as error:
         error.source = source
         raise
@@ -76,6 +73,26 @@ def read_volume(data: bytes, source: str, sha256: str, limits: Limits, budget: P
     # A damaged header makes nibabel, NumPy and zlib raise nearly every built-in exception.
     except Exception:
         raise ScanError("This volume is damaged or cut short.", EXPORT, source) from None
+
+
+def assemble(
+    layout: Layout,
+    fill: Callable[[NDArray[np.float32]], None],
+    source: str,
+    sha256: str,
+    limits: Limits,
+    budget: PixelBudget,
+) -> Scan:
+    """Make a scan of a volume, see ``read_volume``: ``fill`` gets an array along the file's axes to put voxels in.
+
+    What is no number there becomes the lowest value. Raises ``ScanError`` for what exceeds the limits or the budget.
+    """
+    turn, plane = _turn(layout.affine, layout.shape)
+    shape = _checked_shape(layout.shape, turn, limits)
+    budget.take(math.prod(shape), shape[0])
+    pixels = np.empty(shape, np.float32)
+    fill(in_file_axes(pixels, turn))
+    return _scan(fill_missing(pixels), layout, turn, plane, source, sha256)
 
 
 def in_file_axes(array: NDArray[Any], turn: npt.ArrayLike) -> NDArray[Any]:
@@ -116,15 +133,11 @@ def _checked_shape(stored: tuple[int, int, int], turn: NDArray[np.float64], limi
     return slices, height, width
 
 
-def _pixels(
-    stream: Stream, layout: Layout, turn: NDArray[np.float64], shape: tuple[int, int, int]
-) -> NDArray[np.float32]:
+def _read_voxels(stream: Stream, layout: Layout, voxels: NDArray[np.float32]) -> None:
     """Read the voxels, part by part, to where they are shown, so that no second copy of them is held.
 
     Raises ``ValueError`` when there are fewer than the header says, ``EOFError`` when gzip is cut short after them.
     """
-    pixels = np.empty(shape, np.float32)
-    voxels = in_file_axes(pixels, turn)
     stream.read(layout.offset)
     for part in _parts(layout.shape):
         target = voxels[part]
@@ -136,7 +149,6 @@ def _pixels(
             target[...] = scaled.reshape(target.shape, order="F")
     if isinstance(stream, Unpacker) and not stream.ends_well():
         raise EOFError
-    return pixels
 
 
 def _parts(shape: tuple[int, int, int]) -> Iterator[tuple[slice, slice, slice]]:

@@ -193,7 +193,7 @@ def data_counts(index: pd.DataFrame) -> dict[str, Any]:
         about = {"title": known.title, "source": known.source, "license": known.license} if known else {}
         table = rows.groupby(["label", "split"]).size().unstack(fill_value=0)
         if set(table) & {HOSPITAL_VALIDATION, HOSPITAL_TEST}:
-            table = table.reindex(columns=dict.fromkeys([*_SPLITS, *table]), fill_value=0)
+            table = table.reindex(columns=list(dict.fromkeys([*_SPLITS, *table])), fill_value=0)
         images = {str(label): {str(key): int(value) for key, value in row.items()} for label, row in table.iterrows()}
         counts[str(name)] = {**about, "images": images}
     return counts

@@ -1,5 +1,6 @@
 """``python -m braintumor evaluate``: a bundle's figures once more, from images."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from braintumor.bundles.schema import HeldOutHospitals
 from braintumor.datasets import DatasetError, Hospitals, at_home
 from braintumor.inference import Graph
 from braintumor.training.deciding import Decisions
-from braintumor.training.experiment import index_digest, labelled_index, prepare_pictures, split_index
+from braintumor.training.experiment import index_digest, labelled_index, prepare_pictures, split_again
 from braintumor.training.measuring import card_metrics, measure_splits
 
 _DIGITS = 6
@@ -26,6 +27,7 @@ def evaluate_bundle(bundle: Bundle, root: Path) -> tuple[dict[str, Any], pd.Data
     index, known = split_as_trained(labelled_index(root), bundle)
     data = prepare_pictures(root, index, bundle.size)
     data = data if bundle.kinds else data.without_kinds()
+    data = replace(data, as_published=known and bundle.card.split.as_published)
     decisions = Decisions(bundle.calibration, bundle.threshold, bundle.referral, bundle.typicality, [])
     measured = measure_splits(Graph.of(bundle), data, decisions)
     metrics = card_metrics(measured, decisions, tells_kinds=bundle.kinds)
@@ -43,17 +45,17 @@ def evaluate_bundle(bundle: Bundle, root: Path) -> tuple[dict[str, Any], pd.Data
 
 def split_as_trained(index: pd.DataFrame, bundle: Bundle) -> tuple[pd.DataFrame, bool]:
     """Split an index as the bundle's training run did and say True, or name all of other data "external" and False."""
-    split, home = bundle.card.split, at_home(index)
-    institutions = set(index.loc[~home, "hospital"])
+    split = bundle.card.split
+    institutions = set(index.loc[~at_home(index), "hospital"])
     # What trained on none has seen none of them.
     asked = split.hospitals or HeldOutHospitals(train=(), validation=(), test=tuple(sorted(institutions)))
     there = set(index["hospital"])
     hospitals = Hospitals(*(tuple(name for name in names if name in there) for names in (asked.validation, asked.test)))
     try:
-        again = split_index(index, folds=split.folds, fold=split.fold, seed=split.seed, hospitals=hospitals)
+        again = split_again(index, split.model_dump(), hospitals)
     except DatasetError:
         return index.assign(split="external"), False
-    known = index_digest(again[home]) == split.index_sha256
+    known = index_digest(again[at_home(again)]) == split.index_sha256
     return (again, True) if known else (index.assign(split="external"), False)
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from braintumor.bundles import Metrics
-from braintumor.datasets import HOSPITAL_TEST
+from braintumor.datasets import HOSPITAL_TEST, published_test
 from braintumor.evaluation import DecidesBy, measured_metrics, pixel_bins, score_masks
 from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.inference import Graph, GraphOutput
@@ -86,17 +86,11 @@ def card_metrics(measured: Measured, decisions: Decisions, *, tells_kinds: bool 
     return measured_metrics(*tables, decides_by)
 
 
-def published_test(index: pd.DataFrame) -> NDArray[np.bool_]:
-    """Mark the test part as its authors published it, (n,) bool, of datasets whose test part has several labels."""
-    test = index["published_split"] == "test"
-    labels = index["label"].where(test).groupby(index["dataset"]).transform("nunique")
-    return np.asarray(test & (labels > 1))
-
-
 def _parts(data: ExperimentData, was_trained: bool) -> dict[str, ExperimentData]:
     held_out = (*_BY_FOLDS, HOSPITAL_TEST)
-    parts = {name: data.distinct(name) for name in held_out if name in set(data.index["split"])}
-    published = published_test(data.index)
+    there = set(data.index["split"])
+    parts = {name: data.tested() if name == "test" else data.distinct(name) for name in held_out if name in there}
+    published = published_test(data.index).to_numpy()
     if published.any() and was_trained:
         parts["published_test"] = data.chosen(published)
     for name in _BY_FOLDS:
@@ -123,7 +117,7 @@ def _score(
         outline = part.outline(int(row))
         assert outline is not None
         found = mask_on_square(output.tumor_map[row], size) & outlined[row]
-        facts = part.index.iloc[row][["dataset", "group", "label", "path"]].to_dict()
+        facts = {name: part.index[name].iloc[row] for name in ("dataset", "group", "label", "path")}
         rows.append({**facts, **score_masks(found, outline > 127)})
     return pd.DataFrame(rows)
 
@@ -134,8 +128,10 @@ def _bins(part: ExperimentData, output: GraphOutput) -> pd.DataFrame:
     side = output.tumor_map.shape[1]
     factor = part.pictures.shape[1] // side
     tables = []
-    for dataset, rows in part.index.groupby("dataset").indices.items():
-        known = {int(row): outline for row in rows if (outline := part.outline(int(row))) is not None}
+    for dataset in sorted(part.index["dataset"].unique()):
+        rows = np.flatnonzero(part.index["dataset"] == dataset)
+        outlines = {int(row): part.outline(int(row)) for row in rows}
+        known = {row: outline for row, outline in outlines.items() if outline is not None}
         if known:
             drawn = np.stack(list(known.values())).reshape(-1, side, factor, side, factor)
             table = pixel_bins(output.tumor_map[list(known)], drawn.mean(axis=(2, 4)) > 127)

@@ -7,7 +7,7 @@ from braintumor.bundles import Bundle, Card
 from braintumor.datasets import Hospitals, at_home
 from braintumor.errors import InputError
 from braintumor.training.bundling import refit_bundle
-from braintumor.training.experiment import index_digest, labelled_index, prepare_pictures, split_index
+from braintumor.training.experiment import index_digest, labelled_index, prepare_pictures, split_again
 from braintumor.training.run import split_facts
 from braintumor.training.stacks import StackSource
 
@@ -43,8 +43,8 @@ def refit(bundle: Bundle, options: RefitOptions) -> Card:
     seen = sorted(trained & {*options.hospitals.validation, *options.hospitals.test})
     if seen:
         raise InputError(f"{bundle.name} was trained on {seen[0]}; hold out hospitals that it never saw.")
-    folds = {"folds": split.folds, "fold": split.fold, "seed": split.seed}
-    index = split_index(labelled_index(options.data), **folds, hospitals=options.hospitals)
+    told = split.model_dump()
+    index = split_again(labelled_index(options.data), told, options.hospitals)
     # What is neither held out nor was trained on has no part in this.
     index.loc[~at_home(index) & (index["split"] == "train") & ~index["hospital"].isin(trained), "split"] = ""
     index = index[index["split"] != ""].reset_index(drop=True)
@@ -55,7 +55,7 @@ def refit(bundle: Bundle, options: RefitOptions) -> Card:
     facts = {
         "version": options.version,
         "refitted_by": options.command,
-        "split": split_facts(index, folds, options.hospitals, trained),
+        "split": split_facts(index, told, options.hospitals, trained),
     }
     sensitivity = bundle.card.operating_point.chosen_for_sensitivity
     source = StackSource(options.data, options.tumor_free)

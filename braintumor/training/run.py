@@ -1,7 +1,7 @@
 """``python -m braintumor train``: from a folder of pictures to a bundle."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -10,7 +10,7 @@ import keras
 import pandas as pd
 
 from braintumor.bundles import CARD_FILE, HISTORY_FILE, Card, read_card, sha256_of
-from braintumor.datasets import Hospitals, at_home
+from braintumor.datasets import Hospitals, Roles, at_home
 from braintumor.errors import InputError
 from braintumor.networks import Network, registered
 from braintumor.networks.ensemble import joined
@@ -67,6 +67,7 @@ class RunOptions:
     loss: str | None = None
     unfreeze: bool = False
     hospitals: Hospitals = field(default_factory=Hospitals)
+    roles: Roles = field(default_factory=Roles)
     tumor_free: Path | None = None
 
     @property
@@ -82,6 +83,9 @@ class RunOptions:
         given += ["--unfreeze"] if self.unfreeze else []
         given += [f"--validation-hospitals {' '.join(self.hospitals.validation)}"] if self.hospitals.validation else []
         given += [f"--test-hospitals {' '.join(self.hospitals.test)}"] if self.hospitals.test else []
+        given += [f"--train-on {' '.join(self.roles.train_on)}"] if self.roles.train_on else []
+        given += [f"--test-on {' '.join(self.roles.test_on)}"] if self.roles.test_on else []
+        given += ["--as-published"] if self.roles.as_published else []
         given += ["--tumor-free DIR"] if self.tumor_free else []
         given += ["--bfloat16"] if self.bfloat16 else []
         given += [] if self.sensitivity == SENSITIVITY else [f"--sensitivity {self.sensitivity:g}"]
@@ -116,12 +120,12 @@ class RunOptions:
         )
 
 
-def run(options: RunOptions) -> Card:
+def run(options: RunOptions, listed: pd.DataFrame | None = None) -> Card:
     """Train, or go on with a stopped run, and write the bundle ``models/NAME``; gives its card.
 
-    Raises ``InputError`` for an unknown network, a sensitivity out of range, or a bundle's network to start from that
-    was trained on another split, ``DatasetError`` for data that cannot be used, and ``TrainingError`` when the name was
-    used for another run.
+    ``listed`` is what ``labelled_index`` gives of the data, where that is at hand. Raises ``InputError`` for an unknown
+    network, a sensitivity out of range, or a bundle's network to start from that was trained on another split,
+    ``DatasetError`` for data that cannot be used, and ``TrainingError`` when the name was used for another run.
     """
     if not 0 < options.sensitivity <= 1:
         raise InputError(f"The sensitivity is {options.sensitivity:g}; it must be above 0 and at most 1.")
@@ -132,15 +136,17 @@ def run(options: RunOptions) -> Card:
         _fit_options(part)
         start(part)
     index = split_index(
-        labelled_index(options.data),
+        labelled_index(options.data) if listed is None else listed,
         folds=options.folds,
         fold=options.fold,
         seed=options.seed,
         hospitals=options.hospitals,
+        roles=options.roles,
     )
     _refuse_other_split(options.weights, index)
     folder = options.runs / options.name
-    data = prepare_pictures(options.data, index, size, folder)
+    data = prepare_pictures(options.data, index, size, options.runs / "pictures")
+    data = replace(data, as_published=options.roles.as_published)
     data = data.without_kinds() if options.task == BINARY else data
     # What training starts from may be replaced before it is over.
     initial = options.weights_identity()
@@ -189,7 +195,7 @@ def card_facts(
         "command": options.command,
         "split": split_facts(
             index,
-            {"seed": options.seed, "folds": options.folds, "fold": options.fold},
+            {"seed": options.seed, "folds": options.folds, "fold": options.fold, **asdict(options.roles)},
             options.hospitals,
             set(index.loc[index["split"] == "train", "hospital"]),
         ),
@@ -202,23 +208,24 @@ def card_facts(
 
 
 def split_facts(
-    index: pd.DataFrame, folds: Mapping[str, int], held_out: Hospitals, trained: Collection[str]
+    index: pd.DataFrame, told: Mapping[str, Any], held_out: Hospitals, trained: Collection[str]
 ) -> dict[str, Any]:
-    """Tell how an index was split, for a card: ``folds`` has seed, folds and fold.
+    """Tell how an index was split, for a card: ``told`` has seed, folds and fold, and may have the fields of ``Roles``.
 
     Which hospitals were ``trained`` on and held out is told where a row names an institution or one is held out.
     """
     home = at_home(index)
     facts = {
-        **{key: folds[key] for key in ("seed", "folds", "fold")},
+        **{key: told[key] for key in ("seed", "folds", "fold")},
+        **{field.name: value for field in fields(Roles) if (value := told.get(field.name))},
         "groups": {str(name): int(count) for name, count in index.groupby("split")["group"].nunique().items()},
         "index_sha256": index_digest(index[home]),
     }
     if home.all() and held_out == Hospitals():
         return facts
     institutions = sorted(set(trained) & set(index.loc[~home, "hospital"]))
-    told = {"train": institutions, "validation": list(held_out.validation), "test": list(held_out.test)}
-    return {**facts, "hospitals": told, "hospitals_sha256": index_digest(index[~home])}
+    hospitals = {"train": institutions, "validation": list(held_out.validation), "test": list(held_out.test)}
+    return {**facts, "hospitals": hospitals, "hospitals_sha256": index_digest(index[~home])}
 
 
 def versions_of(folders: Sequence[Path]) -> dict[str, str]:

@@ -46,7 +46,7 @@ def test_columns_and_values_of_an_answer():
         "head_share": 0.0625,
         "largest_diameter_mm": 24.5,
         "largest_diameter_head": 0.25,
-        "reasons": " ".join(reason_words(prediction(reasons=(DOUBT, Reason(ReasonCode.COLOR))))),
+        "reasons": " ".join(reason_words((DOUBT, Reason(ReasonCode.COLOR)), prediction().probabilities)),
         "notes": "",
         "error": "",
         "seconds": 0.03125,

@@ -14,7 +14,7 @@ from tests.reports.made_predictions import prediction
     ],
 )
 def test_every_reason_has_a_sentence_with_its_numbers(reason, said):
-    (sentence,) = reason_words(prediction(reasons=(reason,)))
+    (sentence,) = reason_words((reason,), prediction().probabilities)
     assert sentence.endswith(".")
     assert all(number in sentence for number in said)
 

@@ -1,10 +1,12 @@
 import io
+import pickle
 import struct
 import zipfile
+from functools import partial
 
 import pytest
 
-from braintumor.scans import ScanError, expand
+from braintumor.scans import ScanError, StoredFile, expand
 from braintumor.scans.archive import is_archive
 
 MANY = {"max_files": 100, "max_bytes": 10_000, "max_total_bytes": 100_000}
@@ -19,7 +21,14 @@ def _zip(*members, method=zipfile.ZIP_STORED):
 
 
 def _expand(data, **limits):
-    return list(expand(data, "upload.zip", **{**MANY, **limits}))
+    return [_loaded(item) for item in expand(StoredFile("upload.zip", lambda: data), **{**MANY, **limits})]
+
+
+def _loaded(item):
+    try:
+        return item if isinstance(item, ScanError) else (item.name, item.load())
+    except ScanError as error:
+        return error
 
 
 def _told(outcome):
@@ -172,6 +181,7 @@ def test_errors_name_the_member():
     assert outcomes[1] == ("upload.zip/b.png", b"y")
 
 
-def test_nothing_is_unpacked_before_it_is_asked_for():
-    outcomes = expand(_zip(("a", b"1"), ("b", b"2")), "upload.zip", **MANY)
-    assert next(outcomes) == ("upload.zip/a", b"1")
+def test_a_member_is_unpacked_each_time_it_is_loaded_also_by_another_process():
+    outcomes = list(expand(StoredFile("upload.zip", partial(_zip, ("a", b"1"), ("b", b"2"))), **MANY))
+    sent = pickle.loads(pickle.dumps(outcomes[1]))
+    assert [outcomes[1].load(), outcomes[0].load(), sent.load()] == [b"2", b"1", b"2"]

@@ -174,7 +174,7 @@ def _foreign():
     yield "zeros", bytes(5000), NOT_A_PICTURE
     yield "ones", b"\xff" * 5000, NOT_A_PICTURE
     yield "PDF", b"%PDF-1.4\n" + bytes(200), "This is a PDF document, not a picture."
-    yield "DICOM", bytes(128) + b"DICM" + bytes(200), "DICOM files cannot be read yet."
+    yield "DICOM", bytes(128) + b"DICM" + bytes(200), "This DICOM file is damaged or cut short."
     yield "NIfTI", struct.pack("<i", 348) + bytes(340) + b"n+1\x00" + bytes(90), NO_TYPE
     yield "larger than allowed", bytes(2**21 + 1), "This file is larger than 2 MB."
 

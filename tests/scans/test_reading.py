@@ -44,7 +44,12 @@ EXPORT = "Export it again as PNG or JPEG and try once more."
         (b"", DEFAULT_LIMITS, "This file is empty.", "Check that it was saved or copied in full."),
         (bytes(2**20 + 1), MEBIBYTE, "This file is larger than 1 MB.", "Make it smaller and try again."),
         (bytes(2**20), MEBIBYTE, NOT_A_PICTURE, EXPORT),
-        (DICOM, DEFAULT_LIMITS, "DICOM files cannot be read yet.", EXPORT_SLICE),
+        (
+            DICOM,
+            DEFAULT_LIMITS,
+            "This DICOM file is damaged or cut short.",
+            "Send or export it again and try once more.",
+        ),
         (b"%PDF-1.7\n", DEFAULT_LIMITS, "This is a PDF document, not a picture.", EXPORT_SLICE),
         (DICOM[:131], DEFAULT_LIMITS, NOT_A_PICTURE, EXPORT),
         (gzip.compress(PNG), DEFAULT_LIMITS, ONLY_VOLUMES, UNPACK),
@@ -60,7 +65,9 @@ EXPORT = "Export it again as PNG or JPEG and try once more."
 def test_file_that_cannot_be_read_says_why_and_what_next(data, limits, reason, hint):
     with pytest.raises(ScanError) as caught:
         read(data, "x\x00.png", limits)
-    assert (caught.value.reason, caught.value.hint, caught.value.source) == (reason, hint, "x.png")
+    # The name of a DICOM file may be that of a patient.
+    source = "DICOM file 1" if data is DICOM else "x.png"
+    assert (caught.value.reason, caught.value.hint, caught.value.source) == (reason, hint, source)
 
 
 def test_limits_themselves_are_accepted():
@@ -95,7 +102,7 @@ def test_a_bad_file_never_ends_the_others():
 @pytest.mark.parametrize(
     ("limits", "told"),
     [
-        (Limits(max_files=1), ["ok", "This archive holds 2 files; the first 1 were taken."]),
+        (Limits(max_files=1), ["ok", "This archive holds more than 1 scans; the first 1 were taken."]),
         (Limits(max_bytes=len(PNG) - 1), ["This file unpacks to more than is accepted."] * 2),
         (Limits(max_archive_bytes=2 * len(PNG) - 1), ["ok", "This file unpacks to more than is accepted."]),
         (Limits(max_archive_bytes=2 * len(PNG)), ["ok", "ok"]),

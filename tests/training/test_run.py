@@ -10,7 +10,7 @@ import pytest
 from braintumor import settings
 from braintumor.bundles import load_bundle
 from braintumor.cli import main
-from braintumor.datasets import Hospitals
+from braintumor.datasets import Hospitals, Roles
 from braintumor.errors import InputError
 from braintumor.explanation import METHODS, methods_for
 from braintumor.inference import Graph, Predictor
@@ -60,6 +60,7 @@ SHORTEST = (
             f"{SHORTEST} --validation-hospitals CS cheng --test-hospitals FG",
         ),
         ({"sensitivity": 0.98}, f"{SHORTEST} --sensitivity 0.98"),
+        ({"roles": Roles(("a", "b"), ("c",), True)}, f"{SHORTEST} --train-on a b --test-on c --as-published"),
         ({"size": 96}, SHORTEST.replace("--name", "--size 96 --name")),
         ({"weights": Path("/somewhere/private/w.h5")}, SHORTEST.replace("--name", "--weights w.h5 --name")),
         ({"network": "squeezenet"}, SHORTEST.replace("efficient_unet", "squeezenet")),

@@ -1,0 +1,1 @@
+"""DICOM objects to series, and series to scans."""

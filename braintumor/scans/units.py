@@ -1,0 +1,157 @@
+"""Files that belong together and are read as one scan; DICOM series among them."""
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from braintumor.scans.files import StoredFile
+from braintumor.scans.limits import Limits, PixelBudget
+from braintumor.scans.scan import Scan, ScanError
+from braintumor.scans.series import Patient, Series, Unjudged, Weighting
+
+if TYPE_CHECKING:
+    from braintumor.scans.dicom.grouping import ImageSeries
+    from braintumor.scans.dicom.instance import Instance
+
+MR = frozenset({"MR"})
+"""Modalities that the shipped model reads."""
+
+WEIGHTING_WORDS = {
+    Weighting.T1_CONTRAST: "T1 after contrast",
+    Weighting.T1: "T1",
+    Weighting.T2: "T2",
+    Weighting.FLAIR: "FLAIR",
+    Weighting.PROTON_DENSITY: "proton density",
+    Weighting.SUSCEPTIBILITY: "susceptibility",
+    Weighting.ANGIOGRAPHY: "angiography",
+    Weighting.DIFFUSION: "diffusion",
+    Weighting.ADC: "ADC map",
+    Weighting.PERFUSION: "perfusion",
+    Weighting.FUNCTIONAL: "functional or echo planar",
+    Weighting.SPECTROSCOPY: "spectroscopy",
+    Weighting.FIELD_MAP: "field or phase map",
+    Weighting.DERIVED_MAP: "derived map",
+    Weighting.LOCALIZER: "localizer",
+    Weighting.UNKNOWN: "sequence not stated",
+}
+"""How each kind of images is named to readers."""
+
+_REASONS = {
+    Unjudged.NO_IMAGES: ("It holds no images but a report, a document or the like.", "Nothing needs to be done."),
+    Unjudged.OTHER_MODALITY: ("Its modality is {modality}; the model reads MR.", "Send an MRI series of the head."),
+    Unjudged.OTHER_BODY_PART: ("It does not show the head.", "Send an MRI series of the head."),
+    Unjudged.PHANTOM: ("It shows a phantom.", "Send an MRI series of a patient's head."),
+    Unjudged.LOCALIZER: ("It is a localizer.", "Send the diagnostic series of the study."),
+    Unjudged.WEIGHTING: (
+        "Its kind, {weighting}, is not one that the model learned.",
+        "Send T1, T1 after contrast, T2 or FLAIR.",
+    ),
+    Unjudged.DERIVED: ("It is a map that was computed.", "Send T1, T1 after contrast, T2 or FLAIR."),
+    Unjudged.COLOR: ("Its images are in color; an MRI is gray.", "Send the series that they were made from."),
+}
+
+
+class NotJudgedError(ScanError):
+    """A series that is no failure but not for the model; ``series`` holds its facts, ``reason`` says why."""
+
+    def __init__(self, series: Series, source: str) -> None:
+        reason, hint = _REASONS[series.unjudged or Unjudged.NO_IMAGES]
+        said = reason.format(modality=series.modality or "not stated", weighting=WEIGHTING_WORDS[series.weighting])
+        super().__init__(said, hint, source)
+        self.series = series
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Files that are one scan together: ``name`` is safe to show, of a series it names neither file nor patient.
+
+    ``key`` is made from those of its files. ``series`` and ``patient`` are those of DICOM files.
+    """
+
+    name: str
+    key: str
+    load: Callable[[Limits, PixelBudget, Collection[str]], Scan]
+    series: Series | None = None
+    patient: Patient | None = None
+
+    def read(self, limits: Limits, budget: PixelBudget, modalities: Collection[str] = MR) -> Scan:
+        """Read it; raises ``ScanError``, a ``NotJudgedError`` for a series of another modality or not for a model."""
+        return self.load(limits, budget, modalities)
+
+
+_MOST_FRAMES = 100_000
+"""Frames of DICOM objects that are listed in one upload, at 600 bytes each: functional series of 1,000 mosaics with 72
+slices each are the largest known."""
+
+
+class DicomObjects:
+    """DICOM objects as they come, in any order, until all are there to form series.
+
+    Names of their files often are those of patients, so that errors say the object's number among them instead.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._instances: list[Instance] = []
+        self._count = self._frames = 0
+        self._index: ScanError | None = None
+
+    def next_name(self) -> str:
+        """Name the next object by its number."""
+        self._count += 1
+        return f"DICOM file {self._count}"
+
+    def add(self, file: StoredFile, data: bytes) -> None:
+        """Take one object; raises ``ScanError`` where it is damaged."""
+        # Loading pydicom takes half a second.
+        from braintumor.scans.dicom.instance import read_instance
+
+        name = self.next_name()
+        instance = read_instance(StoredFile(name, file.load), data, self._limits)
+        if instance.is_directory:
+            self._index = ScanError("This is the index of a CD.", "Choose the folder in which it lies.", name)
+            return
+        self._frames += len(instance.frames)
+        if self._frames > _MOST_FRAMES:
+            raise ScanError("This upload holds more images than are accepted at once.", "Send fewer series.", name)
+        self._instances.append(instance)
+
+    def series(self) -> Iterator[Unit | ScanError]:
+        """Yield a unit for each series, in order of study and number; an error for an index without its files."""
+        if not self._instances:
+            yield from () if self._index is None else (self._index,)
+            return
+        from braintumor.scans.dicom.grouping import group
+
+        studies: dict[str, int] = {}
+        for found in group(self._instances):
+            study = studies.setdefault(found.facts.study, len(studies) + 1)
+            name = _named(found.facts, study)
+            found = replace(found, facts=replace(found.facts, study_number=study))
+            yield Unit(name, _key(found), partial(_read_series, found, name), found.facts, found.instances[0].patient)
+
+
+def _key(series: "ImageSeries") -> str:
+    keys = sorted(instance.file.key for instance in series.instances)
+    return hashlib.sha256(repr((series.facts.uid, series.facts.part, keys)).encode()).hexdigest()
+
+
+def _named(series: Series, study: int) -> str:
+    kind = WEIGHTING_WORDS[series.weighting] if series.modality == "MR" else series.modality or "modality not stated"
+    parts = [f"Study {study}", f"series {series.number}" if series.number is not None else "series", kind]
+    return ", ".join([*parts, f"volume {series.part}"] if series.part > 1 else parts)
+
+
+def _read_series(
+    series: "ImageSeries", name: str, limits: Limits, budget: PixelBudget, modalities: Collection[str]
+) -> Scan:
+    facts = series.facts
+    if facts.unjudged is None and facts.modality not in modalities:
+        facts = replace(facts, unjudged=Unjudged.OTHER_MODALITY)
+    if facts.unjudged is not None:
+        raise NotJudgedError(facts, name)
+    from braintumor.scans.dicom.pixels import read_series
+
+    return read_series(series, name, limits, budget)
