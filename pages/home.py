@@ -8,7 +8,7 @@ from braintumor import settings
 from braintumor.bundles import BundleError, Card, read_card
 from braintumor.dashboard import charts, gate
 from braintumor.dashboard.bundle_tables import training_overlap
-from braintumor.dashboard.escaping import plain
+from braintumor.dashboard.plain_text import plain
 from braintumor.model_cards import HEADLINES, TEST, bounds
 from braintumor.reports import figure, interval, percent
 

@@ -16,7 +16,7 @@ from braintumor.dashboard.comparison import (
     read_comparison,
     same_pictures,
 )
-from braintumor.dashboard.escaping import plain
+from braintumor.dashboard.plain_text import plain
 from braintumor.dashboard.leakage_tables import (
     COMMAND,
     OWN,

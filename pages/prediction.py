@@ -11,7 +11,7 @@ from braintumor import settings
 from braintumor.bundles import BundleError
 from braintumor.dashboard import answers, choices, gate
 from braintumor.dashboard.answers import Answer, Outcome, Progress
-from braintumor.dashboard.escaping import plain
+from braintumor.dashboard.plain_text import plain
 from braintumor.dashboard.scan_viewer import show_answer
 from braintumor.dashboard.studies import show_studies
 from braintumor.reports import Answered, answers_csv, answers_table, has_mask, masks_zip

@@ -20,7 +20,7 @@ from braintumor.dashboard.metric_sections import (
     foreign,
     headlines,
     heatmaps,
-    learning,
+    training_curves,
     mirrored,
     outlines,
     referral,
@@ -52,7 +52,7 @@ def main() -> None:
     mirrored.show(tables.card.metrics.mirrored_test)
     heatmaps.show(tables)
     if tables.history is not None:
-        learning.show(tables.history)
+        training_curves.show(tables.history)
     closer.show(tables)
     _downloads(folder)
 

@@ -15,7 +15,7 @@ from plotly.colors import get_colorscale, sample_colorscale, unlabel_rgb
 from braintumor.bundles import HeatmapFigures, read_heatmap_figures
 from braintumor.dashboard import charts, choices, gate
 from braintumor.dashboard.answers import Answer, predictor
-from braintumor.dashboard.escaping import plain
+from braintumor.dashboard.plain_text import plain
 from braintumor.dashboard.volume_words import slice_words
 from braintumor.explanation import METHODS, ExplanationError, explain_apart, methods_for
 from braintumor.inference import Prediction

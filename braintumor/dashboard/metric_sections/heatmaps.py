@@ -9,7 +9,7 @@ from braintumor.bundles import Estimate, HeatmapFigures
 from braintumor.bundles.figures import MethodFigures
 from braintumor.dashboard import charts
 from braintumor.dashboard.bundle_tables import BundleTables
-from braintumor.dashboard.escaping import plain
+from braintumor.dashboard.plain_text import plain
 from braintumor.dashboard.metric_sections import elements
 from braintumor.evaluation.faithfulness import FLOORS, MAP
 from braintumor.explanation import METHODS

@@ -13,7 +13,7 @@ from braintumor.dashboard.bundle_tables import (
     outcome_counts,
     segmentation_table,
 )
-from braintumor.dashboard.escaping import plain
+from braintumor.dashboard.plain_text import plain
 from braintumor.dashboard.metric_sections import elements
 from braintumor.datasets.catalogue import short_name
 from braintumor.evaluation import map_calibration
