@@ -20,6 +20,7 @@ from braintumor.taxonomy import BINARY, FOUR_CLASS
 if TYPE_CHECKING:
     from braintumor.datasets import Roles
 
+_MASKS = ("mask", "segmentation")
 OK, SOME_FAILED, WRONG_USAGE = 0, 1, 2
 
 
@@ -63,6 +64,7 @@ def finding_row(finding: Finding) -> dict[str, Any]:
         "rests_on": list(finding.rests_on),
         "outline": None if measured is None else asdict(measured),
         "mask": None,
+        "segmentation": None,
         "reasons": list(reason_words(finding.reasons, finding.probabilities)),
         "notes": list(finding.notes),
         "seconds": finding.seconds,
@@ -80,7 +82,7 @@ def _series_row(series: Series | None) -> dict[str, Any]:
 def error_row(error: ScanError, bundle: str) -> dict[str, Any]:
     """Give a file that could not be read, or a series that is not judged, as a JSON object with the same keys."""
     not_judged = isinstance(error, NotJudgedError)
-    empty = dict.fromkeys(("p_tumor", "probabilities", "decision", "finding", "slice", "rests_on", "outline", "mask"))
+    empty = dict.fromkeys(("p_tumor", "probabilities", "decision", "finding", "slice", "rests_on", "outline", *_MASKS))
     return {
         "source": error.source,
         **_series_row(error.series if isinstance(error, NotJudgedError) else None),
@@ -105,17 +107,22 @@ class MaskFolder:
         self._taken: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
 
-    def write(self, finding: Finding) -> str | None:
+    def write(self, finding: Finding) -> dict[str, str | None]:
         """Write the mask of the scan's own size and give its file's path; None from a network that does not locate.
 
+        That of a DICOM series, where it is not empty, is written as DICOM Segmentation beside it.
         A second source of the same name gets a number behind it, so that no mask takes another one's place; one that
         would replace one of ``sources`` gets the word "mask", and then a number rather than replace anything.
         """
         if finding.mask is None or finding.mask_ending is None:
-            return None
+            return {"mask": None, "segmentation": None}
         path = self._free_path(Path(finding.source), finding.mask_ending)
         path.write_bytes(finding.mask)
-        return str(path)
+        if finding.segmentation is None:
+            return {"mask": str(path), "segmentation": None}
+        beside = path.with_name(path.name.removesuffix(finding.mask_ending) + ".dcm")
+        beside.write_bytes(finding.segmentation)
+        return {"mask": str(path), "segmentation": str(beside)}
 
     def _free_path(self, source: Path, ending: str) -> Path:
         base = source.name
@@ -181,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
         help="file of ImageNet weights, or a model.keras, to start from; imagenet: fetch them",
     )
     train.add_argument("--task", default=FOUR_CLASS, help=f"{FOUR_CLASS}, or {BINARY}: tumor or not")
-    train.add_argument("--loss", help="marginal, categorical, sparse_categorical or binary (default: the network's)")
+    train.add_argument("--loss", help="marginal, categorical or binary (default: the network's)")
     train.add_argument("--name", help="name of the bundle (default: the network's)")
     train.add_argument("--version", default="1.0.0")
     train.add_argument("--size", type=int, help="side of the input in pixels (default: the network's)")
@@ -277,7 +284,7 @@ def _predict(options: argparse.Namespace) -> int:
             status = status if isinstance(outcome, NotJudgedError) else SOME_FAILED
         else:
             row = finding_row(outcome)
-            row["mask"] = None if masks is None else masks.write(outcome)
+            row |= {} if masks is None else masks.write(outcome)
         sys.stdout.write((json.dumps(row) if options.json else _line(row)) + "\n")
     return status
 

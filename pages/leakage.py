@@ -16,7 +16,6 @@ from braintumor.dashboard.comparison import (
     read_comparison,
     same_pictures,
 )
-from braintumor.dashboard.plain_text import plain
 from braintumor.dashboard.leakage_tables import (
     COMMAND,
     OWN,
@@ -30,6 +29,7 @@ from braintumor.dashboard.leakage_tables import (
     sizes_table,
 )
 from braintumor.dashboard.metric_sections import elements
+from braintumor.dashboard.plain_text import plain
 from braintumor.datasets.catalogue import short_name
 from braintumor.evaluation.comparison_schema import LEAK_FREE
 from braintumor.reports import guarded, percent

@@ -20,10 +20,10 @@ from braintumor.dashboard.metric_sections import (
     foreign,
     headlines,
     heatmaps,
-    training_curves,
     mirrored,
     outlines,
     referral,
+    training_curves,
 )
 
 

@@ -14,7 +14,7 @@ from plotly.colors import get_colorscale, sample_colorscale, unlabel_rgb
 
 from braintumor.bundles import HeatmapFigures, read_heatmap_figures
 from braintumor.dashboard import charts, choices, gate
-from braintumor.dashboard.answers import Answer, predictor
+from braintumor.dashboard.answers import Answer, limits, predictor
 from braintumor.dashboard.plain_text import plain
 from braintumor.dashboard.volume_words import slice_words
 from braintumor.explanation import METHODS, ExplanationError, explain_apart, methods_for
@@ -254,6 +254,26 @@ def _show_measurements(answer: Answer, measured: Measurements) -> None:
         icon=":material/download:",
         on_click="ignore",
     )
+    if answer.unit and answer.unit.sources and measured.lesions:
+        st.download_button(
+            "Download mask (DICOM SEG)",
+            partial(_segmentation, answer),
+            f"{prediction.sha256[:12]}-mask.dcm",
+            "application/dicom",
+            key=f"segmentation-{answer.key}",
+            icon=":material/download:",
+            on_click="ignore",
+            help="For the archive that holds the study: it carries the patient's name as the study does.",
+        )
+
+
+def _segmentation(answer: Answer) -> bytes:
+    # Loading highdicom takes a second, and few ask for it.
+    from braintumor.reports.dicom_segmentation import segmentation_file
+
+    assert answer.unit is not None
+    assert answer.unit.sources is not None
+    return segmentation_file(answer.prediction, answer.unit.sources(limits()))
 
 
 def _amount(value: float, unit: str) -> str:

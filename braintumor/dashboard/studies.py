@@ -57,7 +57,7 @@ def _show_study(lines: Sequence[Answer | NotJudgedError], *, is_whole: bool) -> 
     number = facts(lines[0]).study_number
     with st.container(border=True):
         st.subheader(f"Study {number}", anchor=False)
-        patient = next((answer.patient for answer in answered if answer.patient), None)
+        patient = next((answer.unit.patient for answer in answered if answer.unit), None)
         if patient and gate.current().role in _SEE_NAMES:
             st.caption(plain(_patient_words(patient)))
         if is_whole:

@@ -47,8 +47,8 @@ from braintumor.taxonomy import BINARY, FOUR_CLASS
 from braintumor.training.deciding import operating_point
 from braintumor.training.evaluating import split_as_trained
 from braintumor.training.experiment import ExperimentData
-from braintumor.training.fitting import NOT_RECORDED, patience
-from braintumor.training.profiling import device, latency, operations
+from braintumor.training.fit_options import patience
+from braintumor.training.profiling import NOT_RECORDED, device, latency, operations
 from braintumor.training.writing import write_whole
 
 _DIGITS = 4

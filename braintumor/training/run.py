@@ -24,10 +24,11 @@ from braintumor.training.experiment import (
     prepare_pictures,
     split_index,
 )
-from braintumor.training.fitting import NOT_RECORDED, FitOptions, fit, kept_epochs, patience, trained_on, trained_with
+from braintumor.training.fit import fit, kept_epochs, trained_on, trained_with
+from braintumor.training.fit_options import FitOptions, patience
 from braintumor.training.logistic import fit_logistic
 from braintumor.training.losses import chosen_loss
-from braintumor.training.profiling import device, software
+from braintumor.training.profiling import NOT_RECORDED, device, software
 from braintumor.training.recipes import RECIPES
 from braintumor.training.sampling import Sampling
 from braintumor.training.stacks import StackSource

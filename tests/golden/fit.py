@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from braintumor.bundles import HISTORY_FILE
-from braintumor.training import Augmentation, Counterfactuals, FitOptions, Sampling, fit
+from braintumor.training import Augmentation, Counterfactuals, FitOptions, Sampling
+from braintumor.training.fit import fit
 from tests.training.glass import ROWS, build_glass, glass_data
 
 FILE = Path(__file__).with_name("fit.json")

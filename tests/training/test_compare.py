@@ -27,7 +27,7 @@ from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, TUMOR_CLASSES
 from braintumor.training import comparison, run
 from braintumor.training.compare import CompareOptions, compare
 from braintumor.training.comparison import _short, _training
-from braintumor.training.fitting import FitOptions
+from braintumor.training.fit_options import FitOptions
 from braintumor.training.profiling import device
 from tests.bundles.made_card import made_card, rewrite
 from tests.conftest import ROOT, flat, phantom_scan

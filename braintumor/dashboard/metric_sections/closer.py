@@ -7,8 +7,8 @@ from braintumor.bundles import SplitFigures
 from braintumor.bundles.schema import OperatingPoint
 from braintumor.dashboard import charts, choices, gate
 from braintumor.dashboard.bundle_tables import BundleTables
-from braintumor.dashboard.plain_text import plain
 from braintumor.dashboard.metric_sections import elements
+from braintumor.dashboard.plain_text import plain
 from braintumor.datasets.catalogue import short_name
 from braintumor.evaluation import rates_at, reliability
 from braintumor.evaluation.samples import PROBABILITIES, right_answers

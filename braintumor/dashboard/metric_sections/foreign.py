@@ -8,8 +8,8 @@ import streamlit as st
 from braintumor.bundles.figures import ForeignFigures
 from braintumor.dashboard import charts
 from braintumor.dashboard.bundle_tables import BundleTables
-from braintumor.dashboard.plain_text import plain
 from braintumor.dashboard.metric_sections import elements
+from braintumor.dashboard.plain_text import plain
 from braintumor.datasets.catalogue import short_name
 from braintumor.reports import figure, listed, percent
 

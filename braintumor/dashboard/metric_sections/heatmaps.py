@@ -9,8 +9,8 @@ from braintumor.bundles import Estimate, HeatmapFigures
 from braintumor.bundles.figures import MethodFigures
 from braintumor.dashboard import charts
 from braintumor.dashboard.bundle_tables import BundleTables
-from braintumor.dashboard.plain_text import plain
 from braintumor.dashboard.metric_sections import elements
+from braintumor.dashboard.plain_text import plain
 from braintumor.evaluation.faithfulness import FLOORS, MAP
 from braintumor.explanation import METHODS
 from braintumor.reports import figure, in_words

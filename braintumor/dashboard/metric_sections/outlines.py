@@ -13,8 +13,8 @@ from braintumor.dashboard.bundle_tables import (
     outcome_counts,
     segmentation_table,
 )
-from braintumor.dashboard.plain_text import plain
 from braintumor.dashboard.metric_sections import elements
+from braintumor.dashboard.plain_text import plain
 from braintumor.datasets.catalogue import short_name
 from braintumor.evaluation import map_calibration
 from braintumor.model_cards import SPLITS, TEST

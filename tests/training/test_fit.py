@@ -10,19 +10,10 @@ import pytest
 
 from braintumor.bundles import HISTORY_FILE
 from braintumor.scans import phantom
-from braintumor.training import Augmentation, Counterfactuals, FitOptions, Sampling, fit
+from braintumor.training import Augmentation, Counterfactuals, FitOptions, Sampling, callbacks
+from braintumor.training.callbacks import Judge, RunState, records
 from braintumor.training.experiment import ExperimentData
-from braintumor.training.fitting import (
-    NOT_RECORDED,
-    TrainingError,
-    _Judge,
-    _restored,
-    _State,
-    best_so_far,
-    kept_epochs,
-    trained_on,
-    trained_with,
-)
+from braintumor.training.fit import TrainingError, fit, kept_epochs, trained_on, trained_with
 from braintumor.training.losses import MarginalCrossEntropy, OutlineLoss
 from braintumor.training.profiling import device, software
 from braintumor.training.sampling import allowed_classes, target_maps
@@ -37,7 +28,6 @@ OPTIONS = FitOptions(
     patience=10,
     averaging=0.13,
     outline_weight=0.7,
-    rest_weight=0.3,
     sampling=Sampling(Augmentation(), Counterfactuals(mirror_half=0.5, patch=0.5, graft=0.5)),
 )
 MEASURED = {
@@ -90,7 +80,8 @@ def test_a_run_leaves_a_history_and_both_states(whole):
     assert set(whole.best.output) == set(whole.trained.output)
     assert whole.best.output["logits"].shape == (None, 4)
     names = {path.stem.split("-")[0] for path in whole.folder.glob("*.keras")}
-    assert {"best", "last"} <= names <= {"best", "last", "kept"}
+    assert {"best"} <= names <= {"best", "kept"}
+    assert (whole.folder / "backup" / "latest.weights.h5").is_file()
 
 
 def test_the_history_tells_how_the_best_epoch_does_on_validation(whole, part):
@@ -101,7 +92,7 @@ def test_the_history_tells_how_the_best_epoch_does_on_validation(whole, part):
     loss = float(MarginalCrossEntropy()(allowed, found["logits"]))
     if "map" in found:
         truth = target_maps([part.outline(row) for row in range(8)], SIZE // 2)
-        loss += 0.7 * float(OutlineLoss(rest=0.3)(truth, found["map"]))
+        loss += 0.7 * float(OutlineLoss()(truth, found["map"]))
         drawn, called = truth[[1, 3, 5]] > 0.5, found["map"][[1, 3, 5]] > 0
         dice = [2 * (one & other).sum() / (one.sum() + other.sum()) for one, other in zip(drawn, called, strict=True)]
         assert row["val_dice"] == pytest.approx(np.mean(dice), abs=1e-6)
@@ -114,7 +105,7 @@ def test_what_is_kept_is_at_least_as_good_as_the_best_epoch(whole, part):
     kept, lowest = kept_epochs(whole.folder), whole.history["val_loss"].min()
     assert set(kept) <= {1, 2, 3}
     assert whole.history["val_loss"].idxmin() + 1 in kept
-    found = _Judge(part, part, OPTIONS).measure(whole.best)["val_loss"]
+    found = Judge(part, part, OPTIONS).measure(whole.best)["val_loss"]
     assert found == pytest.approx(lowest, rel=1e-4) if len(kept) == 1 else found < lowest
 
 
@@ -125,8 +116,8 @@ def test_a_run_that_was_never_begun_kept_nothing(tmp_path):
 def test_the_best_two_states_and_the_last_are_blended(part, tmp_path, monkeypatch):
     """Of five epochs the second and fourth were the best so far; their mean is better, with the last it is worse."""
     losses = iter([0.9, 0.5, 0.6, 0.4, 0.7, *(0.4, 0.3, 0.35), 0.3])
-    original = _Judge.measure
-    monkeypatch.setattr(_Judge, "measure", lambda self, model: {**original(self, model), "val_loss": next(losses)})
+    original = Judge.measure
+    monkeypatch.setattr(Judge, "measure", lambda self, model: {**original(self, model), "val_loss": next(losses)})
     run = _run(build_glass("squeezenet"), part, tmp_path, replace(OPTIONS, epochs=5))
     assert kept_epochs(tmp_path) == [2, 4]
     states = [keras.saving.load_model(tmp_path / f"best-{epoch}.keras") for epoch in (2, 4)]
@@ -138,12 +129,12 @@ def test_the_best_two_states_and_the_last_are_blended(part, tmp_path, monkeypatc
 def test_the_kept_weights_have_statistics_of_their_own(part, tmp_path):
     """Three steps of 1% would leave the statistics near the zeros and ones that they start from."""
     plain = Sampling(Augmentation(*[0] * len(fields(Augmentation))))
-    run = _run(build_glass(), part, tmp_path, replace(OPTIONS, epochs=1, epoch_images=12, sampling=plain))
-    last = keras.saving.load_model(next(tmp_path.glob("last-*.keras")))
-    pictures = part.pictures[..., None].astype(np.float32)
+    model, pictures = build_glass(), part.pictures[..., None].astype(np.float32)
+    run = _run(model, part, tmp_path, replace(OPTIONS, epochs=1, epoch_images=12, sampling=plain))
+    model.load_weights(tmp_path / "backup" / "latest.weights.h5")
     (mean, variance), kept = first_statistics(run.best, [pictures]), run.best.get_layer("fire3_norm").get_weights()
     assert np.abs(kept[2] - mean).max() < 0.3 * np.abs(mean).max()
-    assert np.abs(last.get_layer("fire3_norm").get_weights()[2] - mean).max() > 0.9 * np.abs(mean).max()
+    assert np.abs(model.get_layer("fire3_norm").get_weights()[2] - mean).max() > 0.9 * np.abs(mean).max()
     assert np.abs(kept[3] - variance).max() < 0.5 * variance.max()
 
 
@@ -164,22 +155,22 @@ def test_a_network_learns_what_it_is_shown_and_its_average_is_kept(part, tmp_pat
     after = losses(run.best)
     assert after["logits"] < 0.7 * before["logits"]
     assert after["map"] < 0.9 * before["map"]
-    last = keras.saving.load_model(next(tmp_path.glob("last-*.keras")))
-    averages = last.optimizer._model_variables_moving_average
-    for kept, average, weight in zip(run.best.trainable_weights, averages, last.trainable_weights, strict=True):
+    # After the run the model holds the average; the backup holds the weights themselves.
+    averages = [np.asarray(average) for average in model.optimizer._model_variables_moving_average]
+    model.load_weights(tmp_path / "backup" / "latest.weights.h5")
+    for kept, average, weight in zip(run.best.trainable_weights, averages, model.trainable_weights, strict=True):
         np.testing.assert_allclose(kept, average, rtol=1e-6)
         assert (np.asarray(kept) != np.asarray(weight)).any()
 
 
-@pytest.mark.parametrize("weight", ["outline_weight", "rest_weight"])
-@pytest.mark.parametrize("measured", ["loss", "val_loss"])
-def test_the_map_counts_as_much_as_asked_for(weight, measured, part, tmp_path):
+def test_the_map_counts_as_much_as_asked_for(part, tmp_path):
     once = replace(OPTIONS, epochs=1, epoch_images=8)
-    losses = [
-        _run(build_glass(), part, tmp_path / str(value), replace(once, **{weight: value})).history[measured][0]
+    light, heavy = (
+        _run(build_glass(), part, tmp_path / str(value), replace(once, outline_weight=value)).history
         for value in (0.0, 5.0)
-    ]
-    assert losses[1] > losses[0] + 0.5
+    )
+    for measured in ("loss", "val_loss"):
+        assert heavy[measured][0] > light[measured][0] + 0.5
 
 
 def test_a_run_in_bfloat16_keeps_its_weights_in_float32(part, tmp_path):
@@ -194,36 +185,6 @@ def test_a_run_in_bfloat16_keeps_its_weights_in_float32(part, tmp_path):
     assert np.isfinite(run.history.to_numpy()).all()
 
 
-class KilledError(Exception):
-    pass
-
-
-def test_a_stopped_run_ends_where_an_unbroken_one_does(whole, part, tmp_path, monkeypatch):
-    class StopAfterOne(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 1:
-                raise KilledError
-
-    original = keras.Model.fit
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            keras.Model,
-            "fit",
-            lambda self, *args, callbacks, **kwargs: original(
-                self, *args, callbacks=[*callbacks, StopAfterOne()], **kwargs
-            ),
-        )
-        with pytest.raises(KilledError):
-            _run(build_glass(whole.trained.name), part, tmp_path)
-    assert list(pd.read_csv(tmp_path / HISTORY_FILE)["epoch"]) == [1]
-
-    resumed = _run(build_glass(whole.trained.name, seed=9), part, tmp_path)
-    columns = list(MEASURED[whole.trained.name] - {"seconds"})
-    np.testing.assert_allclose(resumed.history[columns], whole.history[columns], rtol=1e-4, atol=1e-6)
-    for found, wanted in zip(resumed.best.get_weights(), whole.best.get_weights(), strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
-
-
 def test_a_finished_run_is_not_trained_again(whole, part):
     before = {path: path.stat().st_mtime_ns for path in whole.folder.iterdir()}
     again = _run(build_glass(whole.trained.name, seed=9), part, whole.folder)
@@ -234,7 +195,7 @@ def test_a_finished_run_is_not_trained_again(whole, part):
 
 def test_a_finished_run_needs_the_state_that_it_kept_alone(whole, part, tmp_path):
     for path in whole.folder.iterdir():
-        if not path.name.startswith("last-"):
+        if path.is_file():
             shutil.copy(path, tmp_path)
     # When to give up is no part of what a run is of.
     again = _run(build_glass(whole.trained.name, seed=9), part, tmp_path, replace(OPTIONS, patience=7))
@@ -256,33 +217,47 @@ def test_a_folder_of_another_run_is_refused(whole, part, options, identity):
         _run(build_glass(), part, whole.folder, options, identity)
 
 
-def test_a_resumed_optimizer_still_spares_what_does_not_decay(whole):
-    def spared(model):
-        return [not model.optimizer._use_weight_decay(variable) for variable in model.trainable_variables]
+@pytest.mark.parametrize("lost", ["metadata", "weights"])
+def test_a_stop_while_the_state_is_saved_leaves_one_that_can_be_resumed(lost, whole, part, tmp_path):
+    """The run is over, but its last state was written in part: the number of its epoch is missing, or its weights."""
+    shutil.copytree(whole.folder, tmp_path / "run")
+    backup = tmp_path / "run" / "backup"
+    (tmp_path / "run" / "state.json").write_text(
+        json.dumps({"identity": RunState.load(whole.folder).identity}), encoding="utf-8"
+    )
+    if lost == "metadata":
+        shutil.copy(backup / "training_metadata.json.bkp", backup / "training_metadata.json")
+    else:
+        content = (backup / "latest.weights.h5").read_bytes()
+        (backup / "latest.weights.h5").write_bytes(content[: len(content) // 2])
+    resumed = _run(build_glass(whole.trained.name, seed=9), part, tmp_path / "run")
+    assert list(resumed.history["epoch"]) == [1, 2, 3]
+    for found, wanted in zip(resumed.best.get_weights(), whole.best.get_weights(), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
 
-    resumed = _restored(next(whole.folder.glob("last-*.keras")), OPTIONS)
-    assert any(spared(whole.trained))
-    assert not all(spared(whole.trained))
-    assert spared(resumed) == spared(whole.trained)
-    for found, wanted in zip(resumed.optimizer.variables, whole.trained.optimizer.variables, strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+@pytest.mark.parametrize(
+    ("losses", "epochs"),
+    [([], []), ([0.5, 0.6, 0.4, 0.4], [1, 3]), ([float("nan"), 0.5], [2]), ([float("nan")], [])],
+)
+def test_records_are_lower_than_any_before(losses, epochs):
+    assert records(pd.DataFrame({"val_loss": losses})) == epochs
 
 
 def test_patience_ends_a_run_that_stops_improving(part, tmp_path, monkeypatch):
     losses = iter([0.5, 0.6, 0.7, *[0.5] * 3])
-    original = _Judge.measure
-    monkeypatch.setattr(_Judge, "measure", lambda self, model: {**original(self, model), "val_loss": next(losses)})
+    original = Judge.measure
+    monkeypatch.setattr(Judge, "measure", lambda self, model: {**original(self, model), "val_loss": next(losses)})
     run = _run(build_glass("squeezenet"), part, tmp_path, replace(OPTIONS, epochs=30, patience=2))
     assert list(run.history["epoch"]) == [1, 2, 3]
 
 
 def test_a_run_that_never_had_a_validation_loss_says_what_to_change(part, tmp_path, monkeypatch):
-    original = _Judge.measure
-    monkeypatch.setattr(_Judge, "measure", lambda self, model: {**original(self, model), "val_loss": float("nan")})
+    original = Judge.measure
+    monkeypatch.setattr(Judge, "measure", lambda self, model: {**original(self, model), "val_loss": float("nan")})
     with pytest.raises(TrainingError, match="never a number; choose a lower --learning-rate"):
         _run(build_glass("squeezenet"), part, tmp_path, replace(OPTIONS, epochs=1))
-    with pytest.raises(TrainingError, match="never a number"):
-        best_so_far(tmp_path, "a")
+    assert kept_epochs(tmp_path) == []
 
 
 def test_a_run_says_what_it_was_trained_on(whole, tmp_path):
@@ -293,20 +268,13 @@ def test_a_run_says_what_it_was_trained_on(whole, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("state", "added", "said"),
-    [
-        ({}, "B", "B"),
-        ({"epoch": 0, "device": "A"}, "B", "B"),
-        ({"epoch": 1}, "B", f"{NOT_RECORDED} and B"),
-        ({"epoch": 1, "device": "A"}, "B", "A and B"),
-        ({"epoch": 1, "device": "A and B"}, "A", "A and B"),
-        ({"epoch": 1}, None, NOT_RECORDED),
-    ],
+    ("before", "said"),
+    [({}, "B"), ({"device": "A"}, "A and B"), ({"device": "A and B"}, "A and B"), ({"device": "A", "kept": [1]}, "A")],
 )
-def test_a_run_on_several_machines_names_each_once(state, added, said, tmp_path):
-    (tmp_path / "state.json").write_text(json.dumps(state), encoding="utf-8")
-    found = _State.load(tmp_path)
-    if added:
-        found.add_device(added)
-        replace(found, epoch=2).save(tmp_path)
+def test_a_run_on_several_machines_names_each_once(before, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(callbacks, "device", lambda: "B")
+    state = RunState(**before)
+    assert state.begin("a")
+    state.save(tmp_path)
     assert trained_on(tmp_path) == said
+    assert not RunState.load(tmp_path).begin("b")

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from braintumor.training.averaging import blend, settle
+from braintumor.training.averages import blend, settle
 from tests.training.glass import ROWS, build_glass, first_statistics, glass_data
 
 
