@@ -81,7 +81,7 @@ class Batch:
         from braintumor.bundles import read_card
 
         card = read_card(self.bundle)
-        return f"{card['name']}-{card['version']}"
+        return f"{card.name}-{card.version}"
 
     def answer(self, units: Iterable[Unit | ScanError], processes: int | None = None) -> Iterator[Outcome]:
         """Give a finding or a failure for each unit, in order; what is a failure already is handed on.

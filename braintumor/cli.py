@@ -246,6 +246,10 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--out", type=Path, default=settings.ROOT / "results" / "comparison")
     compare.set_defaults(run=_compare)
 
+    convert = verbs.add_parser("convert-card", help="give a model of version 5.2 or before a card of today's shape")
+    convert.add_argument("bundle", type=Path, metavar="DIR")
+    convert.set_defaults(run=_convert_card)
+
     export = verbs.add_parser("export", help="write a bundle's network as .keras, .h5 or .tflite")
     export.add_argument("--bundle", type=Path, required=True)
     export.add_argument("--to", type=Path, required=True, metavar="FILE")
@@ -390,7 +394,7 @@ def _train(options: argparse.Namespace) -> int:
         tumor_free=options.tumor_free,
     )
     card = run(wanted)
-    _print_json(card["metrics"]["test"])
+    _print_json(card.model_dump(mode="json")["metrics"]["test"])
     return OK
 
 
@@ -402,7 +406,7 @@ def _refit(options: argparse.Namespace) -> int:
     hospitals = Hospitals(tuple(options.validation_hospitals), tuple(options.test_hospitals))
     wanted = RefitOptions(options.data, options.version, hospitals, options.tumor_free, options.runs)
     card = refit(load_bundle(options.bundle), wanted)
-    _print_json(card.get("stacks", {}))
+    _print_json(card.model_dump(mode="json")["stacks"])
     return OK
 
 
@@ -443,6 +447,13 @@ def _compare(options: argparse.Namespace) -> int:
     found = {name: row.figures for name, row in report.networks.items() if row.figures}
     _print_json({name: {key: getattr(one, told) for key, one in figures.items()} for name, figures in found.items()})
     return SOME_FAILED if skipped else OK
+
+
+def _convert_card(options: argparse.Namespace) -> int:
+    from braintumor.evaluation.card_conversion import convert_card
+
+    convert_card(options.bundle)
+    return OK
 
 
 def _export(options: argparse.Namespace) -> int:

@@ -230,7 +230,7 @@ def phantom_png() -> bytes:
 
 
 def _answer(scan: Scan, key: str, room: int) -> Answer:
-    model = predictor().bundle.card["sha256"][GRAPH_FILE]
+    model = predictor().bundle.card.sha256[GRAPH_FILE]
     prediction, measurements = _predict(scan.sha256, model, scan)
     # The stored prediction carries the name that the same bytes came with first.
     prediction = replace(prediction, source=scan.source, series=scan.series)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from braintumor.dashboard import gate
 from braintumor.dashboard.answers import Answer, Outcome
-from braintumor.dashboard.escaping import plain
+from braintumor.dashboard.plain_text import plain
 from braintumor.decision import Agreement, SeriesAnswer, StudyAnswer, answer_study
 from braintumor.decision import Outcome as Decided
 from braintumor.records import Role

@@ -89,7 +89,9 @@ def stack_evidence(
     odds = logit(np.clip(p_tumor, _LEAST_CHANCE, 1 - _LEAST_CHANCE))
     placed = [on_grid(found, square, shape) for found, square in zip(maps, squares, strict=True) if found is not None]
     heads = [head_share(square, shape) for square in squares]
-    return evidence(odds, np.stack(placed) if placed else None, heads, [bool(item.image.any()) for item in squares])
+    return evidence(
+        odds.tolist(), np.stack(placed) if placed else None, heads, [bool(item.image.any()) for item in squares]
+    )
 
 
 class Predictor:
