@@ -2,10 +2,9 @@
 
 import zipfile
 from collections.abc import Sequence
-from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -179,22 +178,17 @@ class Typicality:
 
     @classmethod
     def load(cls, path: str | Path) -> "Typicality":
-        """Read what ``save`` wrote, also before there were ``power`` and ``weights``; never unpickles.
+        """Read what ``save`` wrote; never unpickles.
 
         Raises ``ValueError`` for a file that is not such an archive, ``FileNotFoundError`` for none.
         """
         try:
             with np.load(Path(path), allow_pickle=False) as stored:
-                needed = [one.name for one in fields(cls) if one.name in stored or _is_needed(one)]
-                values = {name: stored[name] for name in needed}
+                values = {one.name: stored[one.name] for one in fields(cls)}
         except (KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as problem:
             raise ValueError(f"{Path(path).name} does not hold a typicality model") from problem
         numbers = {name: float(value) for name, value in values.items() if not value.ndim}
         return cls(**{**values, **numbers})
-
-
-def _is_needed(one: "Field[Any]") -> bool:
-    return one.default is MISSING and one.default_factory is MISSING
 
 
 def _raised(rows: Floats, power: float) -> Floats:
