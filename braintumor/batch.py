@@ -22,7 +22,7 @@ from braintumor.scans import outcome as read_outcome
 
 if TYPE_CHECKING:
     from braintumor.decision import Reason
-    from braintumor.inference import Prediction, Predictor
+    from braintumor.inference import Prediction, Predictors
     from braintumor.segmentation import Measurements
 
 _UNITS_A_TASK = 8
@@ -68,7 +68,10 @@ Outcome = Finding | ScanError
 
 @dataclass(frozen=True)
 class Batch:
-    """How to answer: with the model in the folder ``bundle``, with ``measurements`` and ``masks`` where asked for."""
+    """How to answer: with the model in the folder ``bundle``, or one of a series' modality beside it.
+
+    ``measurements`` and ``masks`` come where they are asked for.
+    """
 
     bundle: Path
     measurements: bool = False
@@ -97,21 +100,22 @@ class Batch:
         count = min(most, -(-len(first) // _UNITS_A_TASK))
         return self._answer_apart(tasks, count) if count > 1 else self._answer_here(tasks)
 
-    def answer_unit(self, predictor: "Predictor", unit: Unit | ScanError) -> Outcome:
+    def answer_unit(self, predictors: "Predictors", unit: Unit | ScanError) -> Outcome:
         """Read one unit and answer it; of its scan no more than the finding stays in memory."""
         if isinstance(unit, ScanError):
             return unit
-        scan = read_outcome(unit, self.limits, PixelBudget(self.limits.max_total_pixels))
+        budget = PixelBudget(self.limits.max_total_pixels)
+        scan = read_outcome(unit, self.limits, budget, predictors.modalities)
         if isinstance(scan, ScanError):
             return scan
-        return self._finding(predictor.predict([scan])[0], unit)
+        return self._finding(predictors.answering(scan).predict([scan])[0], unit)
 
     def _answer_here(self, tasks: Iterable[Sequence[Unit | ScanError]]) -> Iterator[Outcome]:
-        from braintumor.inference import Predictor
+        from braintumor.inference import Predictors
 
-        predictor = Predictor.load(self.bundle)
+        predictors = Predictors(self.bundle)
         for unit in chain.from_iterable(tasks):
-            yield self.answer_unit(predictor, unit)
+            yield self.answer_unit(predictors, unit)
 
     def _answer_apart(self, tasks: Iterator[Sequence[Unit | ScanError]], processes: int) -> Iterator[Outcome]:
         coming: deque[Future[list[Outcome]]] = deque()
@@ -169,12 +173,12 @@ def _tasks(units: Iterator[Unit | ScanError]) -> Iterator[Sequence[Unit | ScanEr
 
 def _answer(batch: Batch, task: Sequence[Unit | ScanError]) -> list[Outcome]:
     """Answer a task in a process of its own, which loads the model once."""
-    predictor = _predictor(batch.bundle)
-    return [batch.answer_unit(predictor, unit) for unit in task]
+    predictors = _predictors(batch.bundle)
+    return [batch.answer_unit(predictors, unit) for unit in task]
 
 
 @cache
-def _predictor(bundle: Path) -> "Predictor":
-    from braintumor.inference import Predictor
+def _predictors(bundle: Path) -> "Predictors":
+    from braintumor.inference import Predictors
 
-    return Predictor.load(bundle, threads=1)
+    return Predictors(bundle, threads=1)

@@ -203,6 +203,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="also train what keeps its ImageNet weights, but the first convolution",
     )
+    train.add_argument("--modality", default="MR", help="of the pictures to learn from, as DICOM codes it: MR or CT")
     train.add_argument("--bfloat16", action="store_true", help="compute in bfloat16: faster on processors that can")
     train.add_argument("--sensitivity", type=float, default=0.95, help="share of tumors the operating point must find")
     _add_hospitals(train)
@@ -392,6 +393,7 @@ def _train(options: argparse.Namespace) -> int:
         hospitals=Hospitals(tuple(options.validation_hospitals), tuple(options.test_hospitals)),
         roles=_roles(options),
         tumor_free=options.tumor_free,
+        modality=options.modality,
     )
     card = run(wanted)
     _print_json(card.model_dump(mode="json")["metrics"]["test"])

@@ -174,14 +174,16 @@ class FittedVolumeRule(Record):
 class Card(Record):
     """A model's card; ``docs/model-bundles.md`` says what each key means.
 
-    Without ``map`` the network does not locate tumors; ``kinds`` is False for one that tells tumor or not only.
-    ``sha256`` is of each other file of the bundle, and filled in when the card is written.
+    ``modality`` is DICOM's code of the images it reads. Without ``map`` the network does not locate tumors; ``kinds``
+    is False for one that tells tumor or not only. ``sha256`` is of each other file of the bundle, and filled in when
+    the card is written.
     """
 
     schema_version: Literal[2] = SCHEMA
     name: str
     version: str
     created: date
+    modality: str = "MR"
     network: str
     network_source: str
     initial_weights: str | None = None

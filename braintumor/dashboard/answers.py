@@ -16,7 +16,7 @@ from braintumor import settings
 from braintumor.bundles import GRAPH_FILE
 from braintumor.dashboard import server
 from braintumor.dashboard.allocator import release_freed_memory
-from braintumor.inference import Prediction, Predictor
+from braintumor.inference import Prediction, Predictor, Predictors
 from braintumor.scans import (
     Limits,
     PixelBudget,
@@ -95,10 +95,15 @@ class _Desk:
 
 
 @st.cache_resource(show_spinner="Loading the model …")
-def predictor() -> Predictor:
-    """Give the one loaded model of this server; raises ``BundleError`` when it cannot be used."""
+def predictors() -> Predictors:
+    """Give the models of this server, one a modality; raises ``BundleError`` when the first cannot be used."""
     configured = settings.load()
-    return Predictor.load(configured.models_dir / configured.model)
+    return Predictors(configured.models_dir / configured.model)
+
+
+def predictor() -> Predictor:
+    """Give the model that answers for MRI and for pictures; raises ``BundleError`` when it cannot be used."""
+    return predictors().first
 
 
 def limits() -> Limits:
@@ -171,7 +176,7 @@ def _look_at(uploads: Sequence[Any], desk: _Desk, on_progress: Callable[[Progres
 
 
 def _answer_unit(unit: Unit, room: int, turns: "_Turns") -> Outcome:
-    scan = read_outcome(unit, limits(), turns)
+    scan = read_outcome(unit, limits(), turns, predictors().modalities)
     if isinstance(scan, ScanError):
         return scan
     answer = _answer(scan, unit.key, room)
@@ -230,7 +235,7 @@ def phantom_png() -> bytes:
 
 
 def _answer(scan: Scan, key: str, room: int) -> Answer:
-    model = predictor().bundle.card.sha256[GRAPH_FILE]
+    model = predictors().answering(scan).bundle.card.sha256[GRAPH_FILE]
     prediction, measurements = _predict(scan.sha256, model, scan)
     # The stored prediction carries the name that the same bytes came with first.
     prediction = replace(prediction, source=scan.source, series=scan.series)
@@ -250,7 +255,7 @@ def _spread(count: int, own: int, most: int) -> Sequence[int]:
 
 @st.cache_data(max_entries=200, show_spinner=False, scope="session")
 def _predict(sha256: str, model: str, _scan: Scan) -> tuple[Prediction, Measurements | None]:
-    prediction = predictor().predict([_scan])[0]
+    prediction = predictors().answering(_scan).predict([_scan])[0]
     return prediction, prediction.measurements() if prediction.finding else None
 
 

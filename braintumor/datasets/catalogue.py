@@ -6,18 +6,22 @@ from pathlib import Path, PurePosixPath
 
 from braintumor.taxonomy import ANY_TUMOR, NO_TUMOR
 
+MR, CT = "MR", "CT"
+"""Modalities as DICOM codes them (PS3.3, C.7.3.1.1.1)."""
+
 
 @dataclass(frozen=True)
 class Dataset:
     """One public dataset.
 
     ``slug`` is its Kaggle handle. ``labels`` maps a folder's name (lower case) to a label and ``splits`` to a
-    published split. ``masks`` names the folders that hold outlines, not scans. ``outline_weights`` is for a set whose
-    outlines were drawn on one sequence and stand for all: how much the outline of a tumor counts in each sequence, from
-    0 to 1. Such outlines do not say where the tumor shows in the picture itself. ``short`` is what tables call it, and
-    ``from_web`` names the labels whose pictures were gathered from web pages. ``clinical`` tells a set whose scans and
-    kinds come from hospitals' own records of their patients. Of the set that ``is_reference``, which has a kind and an
-    outline for every scan, figures stand among those to see first.
+    published split. ``masks`` names the folders that hold outlines, not scans, and ``modalities`` maps folders to the
+    modality of what they hold, MR where it has none. ``outline_weights`` is for a set whose outlines were drawn on one
+    sequence and stand for all: how much the outline of a tumor counts in each sequence, from 0 to 1. Such outlines do
+    not say where the tumor shows in the picture itself. ``short`` is what tables call it, and ``from_web`` names the
+    labels whose pictures were gathered from web pages. ``clinical`` tells a set whose scans and kinds come from
+    hospitals' own records of their patients. Of the set that ``is_reference``, which has a kind and an outline for
+    every scan, figures stand among those to see first.
     """
 
     name: str
@@ -30,6 +34,7 @@ class Dataset:
     splits: dict[str, str]
     masks: tuple[str, ...] = ("masks",)
     outline_weights: Mapping[str, float] = field(default_factory=dict)
+    modalities: Mapping[str, str] = field(default_factory=dict)
     short: str = ""
     from_web: tuple[str, ...] = ()
     clinical: bool = False
@@ -103,6 +108,17 @@ CATALOGUE: dict[str, Dataset] = {
             short="Navoneel",
             from_web=(ANY_TUMOR, NO_TUMOR),
         ),
+        Dataset(
+            "multimodal",
+            "Brain tumor multimodal image (CT & MRI)",
+            "Murtoza Likhon",
+            "murtozalikhon/brain-tumor-multimodal-image-ct-and-mri",
+            "see its page",
+            "https://www.kaggle.com/datasets/murtozalikhon/brain-tumor-multimodal-image-ct-and-mri",
+            _YES_NO,
+            {},
+            modalities={"brain tumor ct scan images": CT, "brain tumor mri images": MR, "ct": CT, "mri": MR},
+        ),
         # The outline is the abnormality on FLAIR: after contrast agent larger than what enhances, before it often
         # invisible. A map that must find what a picture does not show learns to guess.
         Dataset(
@@ -121,7 +137,9 @@ CATALOGUE: dict[str, Dataset] = {
     )
 }
 
-_ANY_FOLDERS = Dataset("folder", "", "", "", "", "", {**_KINDS, **_YES_NO}, _SPLITS, _OUTLINED)
+_ANY_FOLDERS = Dataset(
+    "folder", "", "", "", "", "", {**_KINDS, **_YES_NO}, _SPLITS, _OUTLINED, modalities={"ct": CT, "mri": MR}
+)
 
 
 def short_name(dataset: str) -> str:
@@ -133,6 +151,12 @@ def short_name(dataset: str) -> str:
 def known_or_any(name: str) -> Dataset:
     """Give the catalogue's entry of that name, else the rules for any class-per-folder directory."""
     return CATALOGUE.get(name, _ANY_FOLDERS)
+
+
+def modality_of(dataset: Dataset, path: PurePosixPath) -> str:
+    """Read the modality, as DICOM's code, from the folders on a picture's path; MR where none says another."""
+    folders = [part.lower() for part in path.parts[:-1]]
+    return next((dataset.modalities[folder] for folder in reversed(folders) if folder in dataset.modalities), MR)
 
 
 def folder_facts(dataset: Dataset, path: PurePosixPath) -> tuple[str, str]:

@@ -6,13 +6,13 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from braintumor.datasets import figshare, lgg, via, volumes
-from braintumor.datasets.catalogue import folder_facts, known_or_any
+from braintumor.datasets.catalogue import MR, folder_facts, known_or_any, modality_of
 from braintumor.datasets.volumes import VOLUME_GROUP
 from braintumor.errors import InputError
 from braintumor.scans import walk
 from braintumor.taxonomy import LABELS
 
-INDEX_COLUMNS = ("path", "dataset", "published_split", "label", "group", "mask", "hospital", "sequence")
+INDEX_COLUMNS = ("path", "dataset", "published_split", "label", "group", "mask", "hospital", "sequence", "modality")
 INDEX_FILE = "index.csv"
 # A row is one picture; ``walk`` lists archives and volumes as well.
 _NO_PICTURES = frozenset({".zip", ".nii", ".gz"})
@@ -31,7 +31,8 @@ def build_index(root: Path) -> pd.DataFrame:
     listed outlines into masks, and the slices of a folder ``lgg`` into pictures with a list there; what MATLAB and
     JSON files say an ``index.csv`` then keeps, together with all else that was found. A first folder with an
     ``index.csv`` of its own is a dataset of its own, listed there. ``hospital`` is the column of that name or
-    ``institution`` of a list, else the dataset; rows that name an institution come last.
+    ``institution`` of a list, else the dataset; rows that name an institution come last. ``modality`` is that column
+    or what a folder's name says, else MR.
     ``label`` and ``group`` may be empty. Raises ``DatasetError`` when there is nothing to list or a label is
     unknown.
     """
@@ -104,7 +105,8 @@ def _nested(root: Path, name: str) -> pd.DataFrame:
 def _completed(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows.reindex(columns=[*rows.columns, *({*INDEX_COLUMNS, "institution"} - set(rows.columns))], fill_value="")
     hospital = rows["hospital"].where(rows["hospital"] != "", rows["institution"])
-    return rows.assign(hospital=hospital.where(hospital != "", rows["dataset"]))
+    modality = rows["modality"].where(rows["modality"] != "", MR)
+    return rows.assign(hospital=hospital.where(hospital != "", rows["dataset"]), modality=modality)
 
 
 def _from_folders(root: Path, listed: Collection[str] = ()) -> pd.DataFrame:
@@ -125,7 +127,10 @@ def _from_folders(root: Path, listed: Collection[str] = ()) -> pd.DataFrame:
             continue
         label, split = folder_facts(dataset, inside)
         own = dataset.name if dataset.name != "folder" else root.name
-        rows.append({"path": str(inside), "dataset": own, "published_split": split, "label": label})
+        modality = modality_of(dataset, inside)
+        rows.append(
+            {"path": str(inside), "dataset": own, "published_split": split, "label": label, "modality": modality}
+        )
     found = pd.DataFrame(converted + rows).fillna("")
     if kept:
         # Labels, patients and outlines stand in MATLAB and JSON files alone, and are not read a second time.

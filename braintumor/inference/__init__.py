@@ -3,6 +3,7 @@
 from braintumor.inference.graph import Graph, GraphOutput
 from braintumor.inference.prediction import ORIENTATION_ASSUMED, SIZE_UNKNOWN, Prediction, SliceAnswer
 from braintumor.inference.predictor import FEWEST_SLICES, Predictor, stack_evidence
+from braintumor.inference.predictors import Predictors
 
 __all__ = [
     "FEWEST_SLICES",
@@ -12,6 +13,7 @@ __all__ = [
     "GraphOutput",
     "Prediction",
     "Predictor",
+    "Predictors",
     "SliceAnswer",
     "stack_evidence",
 ]

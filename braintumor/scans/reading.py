@@ -11,7 +11,7 @@ from braintumor.scans.dicom.mark import is_dicom
 from braintumor.scans.files import StoredFile
 from braintumor.scans.limits import DEFAULT_LIMITS, Limits, PixelBudget
 from braintumor.scans.scan import Scan, ScanError, safe_name
-from braintumor.scans.units import DicomObjects, Unit
+from braintumor.scans.units import MR, DicomObjects, Unit
 from braintumor.scans.unpacking import GZIP, is_packed_dicom, unpack
 
 
@@ -167,10 +167,12 @@ def read_all(
     return map(partial(outcome, limits=limits, budget=budget), units)
 
 
-def outcome(unit: Unit | ScanError, limits: Limits, budget: PixelBudget) -> Scan | ScanError:
+def outcome(
+    unit: Unit | ScanError, limits: Limits, budget: PixelBudget, modalities: Collection[str] = MR
+) -> Scan | ScanError:
     """Read a unit; gives its error where it cannot be read."""
     try:
-        return unit if isinstance(unit, ScanError) else unit.read(limits, budget)
+        return unit if isinstance(unit, ScanError) else unit.read(limits, budget, modalities)
     except ScanError as error:
         return error
 

@@ -24,7 +24,7 @@ def evaluate_bundle(bundle: Bundle, root: Path) -> tuple[dict[str, Any], pd.Data
     are the card's. Other data counts in full as the split "external": the report then says that near-duplicates
     of training pictures may be among it. Raises ``DatasetError`` when the folder holds no labelled pictures.
     """
-    index, known = split_as_trained(labelled_index(root), bundle)
+    index, known = split_as_trained(labelled_index(root, bundle.card.modality), bundle)
     data = prepare_pictures(root, index, bundle.size)
     data = data if bundle.kinds else data.without_kinds()
     data = replace(data, as_published=known and bundle.card.split.as_published)
@@ -65,7 +65,7 @@ def held_out(bundle: Bundle, root: Path) -> pd.DataFrame:
     Raises ``DatasetError`` where the folder holds other data than the training run's, of which nobody knows what was
     held out.
     """
-    index, known = split_as_trained(labelled_index(root), bundle)
+    index, known = split_as_trained(labelled_index(root, bundle.card.modality), bundle)
     if not known:
         raise DatasetError(
             f"{root} holds other data than {bundle.name} was trained on, so none of it is known to be held out; "

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from braintumor.datasets import (
     HOSPITAL_VALIDATION,
+    MR,
     DatasetError,
     Hospitals,
     Roles,
@@ -104,13 +105,16 @@ class ExperimentData:
         return np.zeros_like(self.pictures[row]) if is_clear else None
 
 
-def labelled_index(root: Path) -> pd.DataFrame:
-    """List and group the labelled pictures under a folder.
+def labelled_index(root: Path, modality: str = MR) -> pd.DataFrame:
+    """List and group the labelled pictures of a modality under a folder.
 
     Pictures without a label, unreadable ones, those whose copies carry contradicting labels and those of an institution
     that are copies of pictures elsewhere are left out. Raises ``DatasetError`` when none is left.
     """
     index = build_index(root)
+    index = index[index["modality"] == modality].reset_index(drop=True)
+    if index.empty:
+        raise DatasetError(f"{root} holds no pictures of modality {modality}; see docs/model-bundles.md.")
     marks, failed = signatures(root, list(index["path"]))
     pairs, copied = _within_hospitals(index, near_duplicates(marks))
     index = assign_groups(index, pairs)

@@ -44,7 +44,7 @@ def refit(bundle: Bundle, options: RefitOptions) -> Card:
     if seen:
         raise InputError(f"{bundle.name} was trained on {seen[0]}; hold out hospitals that it never saw.")
     told = split.model_dump()
-    index = split_again(labelled_index(options.data), told, options.hospitals)
+    index = split_again(labelled_index(options.data, bundle.card.modality), told, options.hospitals)
     # What is neither held out nor was trained on has no part in this.
     index.loc[~at_home(index) & (index["split"] == "train") & ~index["hospital"].isin(trained), "split"] = ""
     index = index[index["split"] != ""].reset_index(drop=True)

@@ -10,7 +10,7 @@ import keras
 import pandas as pd
 
 from braintumor.bundles import CARD_FILE, HISTORY_FILE, Card, read_card, sha256_of
-from braintumor.datasets import Hospitals, Roles, at_home
+from braintumor.datasets import MR, Hospitals, Roles, at_home
 from braintumor.errors import InputError
 from braintumor.networks import Network, registered
 from braintumor.networks.ensemble import joined
@@ -70,6 +70,7 @@ class RunOptions:
     hospitals: Hospitals = field(default_factory=Hospitals)
     roles: Roles = field(default_factory=Roles)
     tumor_free: Path | None = None
+    modality: str = MR
 
     @property
     def command(self) -> str:
@@ -88,6 +89,7 @@ class RunOptions:
         given += [f"--test-on {' '.join(self.roles.test_on)}"] if self.roles.test_on else []
         given += ["--as-published"] if self.roles.as_published else []
         given += ["--tumor-free DIR"] if self.tumor_free else []
+        given += [] if self.modality == MR else [f"--modality {self.modality}"]
         given += ["--bfloat16"] if self.bfloat16 else []
         given += [] if self.sensitivity == SENSITIVITY else [f"--sensitivity {self.sensitivity:g}"]
         return " ".join(["python -m braintumor train --data DIR", *given])
@@ -137,7 +139,7 @@ def run(options: RunOptions, listed: pd.DataFrame | None = None) -> Card:
         _fit_options(part)
         start(part)
     index = split_index(
-        labelled_index(options.data) if listed is None else listed,
+        labelled_index(options.data, options.modality) if listed is None else listed,
         folds=options.folds,
         fold=options.fold,
         seed=options.seed,
@@ -189,6 +191,7 @@ def card_facts(
     return {
         "name": options.name,
         "version": options.version,
+        "modality": options.modality,
         "network": network.name,
         "network_source": network.source,
         "initial_weights": options.initial_weights,

@@ -13,7 +13,7 @@ def _put(root, *names):
 
 
 def _rows(index):
-    return [tuple(row) for row in index.drop(columns=["hospital", "sequence"]).itertuples(index=False)]
+    return [tuple(row) for row in index.drop(columns=["hospital", "sequence", "modality"]).itertuples(index=False)]
 
 
 def test_folders_become_rows_sorted_by_path(tmp_path):
@@ -112,7 +112,7 @@ def test_dataset_with_a_list_of_its_own_is_read_there_and_institutions_come_last
     _put(tmp_path, "masoud/Training/glioma/a.jpg", "lgg/images/1_post.png", "lgg/unlisted.png")
     (tmp_path / "lgg" / "index.csv").write_text(LISTED)
     index = build_index(tmp_path)
-    assert [tuple(row) for row in index.drop(columns="published_split").itertuples(index=False)] == [
+    assert [tuple(row) for row in index.drop(columns=["published_split", "modality"]).itertuples(index=False)] == [
         ("lgg/images/2_post.png", "lgg", "notumor", "", "", "lgg", "post"),
         ("masoud/Training/glioma/a.jpg", "masoud", "glioma", "", "", "masoud", ""),
         ("lgg/images/1_flair.png", "lgg", "notumor", "volume-p1", "", "FG", "flair"),
@@ -141,3 +141,17 @@ def test_list_of_a_folder_that_cannot_be_used_is_refused(tmp_path, content, mess
     (tmp_path / "lgg" / "index.csv").write_text(content)
     with pytest.raises(DatasetError, match=message):
         build_index(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "modality"),
+    [
+        ("multimodal/Brain Tumor CT scan Images/Tumor/a.jpg", "CT"),
+        ("multimodal/Brain Tumor MRI images/Healthy/a.jpg", "MR"),
+        ("CT/glioma/a.png", "CT"),
+        ("glioma/a.png", "MR"),
+    ],
+)
+def test_folders_name_the_modality_and_mri_is_usual(path, modality, tmp_path):
+    _put(tmp_path, path)
+    assert list(build_index(tmp_path)["modality"]) == [modality]

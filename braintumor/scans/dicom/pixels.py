@@ -20,6 +20,9 @@ from braintumor.scans.volumes import assemble
 
 _THICKEST = 100.0
 """Millimeters between slices from which they are no volume."""
+_WINDOWS = {"CT": (0.0, 80.0)}
+"""Values outside which nothing of a brain differs: of CT in Hounsfield units, the preset of 40 and width 80 by which
+viewers show it. Bone and air, a hundred times further apart, would leave no contrast to the brain."""
 _TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """DICOM's axes lead to the left and back, NIfTI's to the right and front."""
 
@@ -55,7 +58,7 @@ def _read_series(series: ImageSeries, source: str, limits: Limits, budget: Pixel
         )
     places = places_of(series.images, limits)
     identity = hashlib.sha256()
-    fill = partial(_fill, series.images, places, identity, limits)
+    fill = partial(_fill, series.images, places, identity, limits, _WINDOWS.get(series.facts.modality))
     affine = _affine(series.images)
     shape = (columns, rows, places[-1] + 1)
     if affine is None:
@@ -115,9 +118,10 @@ def _fill(
     places: Sequence[int],
     identity: "hashlib._Hash",
     limits: Limits,
+    window: tuple[float, float] | None,
     voxels: NDArray[np.float32],
 ) -> None:
-    """Decode images into ``voxels``, (columns, rows, slices)."""
+    """Decode images into ``voxels``, (columns, rows, slices); what lies beside ``window`` is as its nearer end."""
     if voxels.shape[2] > len(images):
         voxels[...] = np.nan
     of_instance: dict[int, list[tuple[int, Image]]] = defaultdict(list)
@@ -128,6 +132,8 @@ def _fill(
         identity.update(hashlib.sha256(data).digest())
         for place, pixels in _decoded(data, placed, limits):
             voxels[:, :, place] = pixels.T
+    if window:
+        np.clip(voxels, *window, out=voxels)
     if images[0].instance.photometric == "MONOCHROME1":
         # Low is bright there (PS3.3, C.7.6.3.1.2).
         np.subtract(np.nanmax(voxels) + np.nanmin(voxels), voxels, out=voxels)

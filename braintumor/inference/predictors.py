@@ -1,0 +1,47 @@
+"""The models at hand, one a modality, and which of them answers for a scan."""
+
+import threading
+from pathlib import Path
+
+from braintumor.bundles import BundleError, list_bundles, read_card
+from braintumor.inference.predictor import Predictor
+from braintumor.scans import Scan
+
+
+class Predictors:
+    """One predictor a modality, each loaded when it is first needed; safe to share between threads.
+
+    A scan goes to the model of its modality; a picture that does not say its own goes to the first model.
+    """
+
+    def __init__(self, first: Path, threads: int = 2) -> None:
+        """Load the bundle in the folder ``first``, and find those of other modalities beside it, by name.
+
+        Raises ``BundleError`` when it cannot be used; one beside it that cannot be read is passed over.
+        """
+        self._threads = threads
+        self.first = Predictor.load(first, threads)
+        self._loaded = {self.first.bundle.card.modality: self.first}
+        self._folders: dict[str, Path] = {}
+        self._loading = threading.Lock()
+        for folder in list_bundles(first.parent):
+            try:
+                modality = read_card(folder).modality
+            except BundleError:
+                continue
+            if modality not in self._loaded:
+                self._folders.setdefault(modality, folder)
+
+    @property
+    def modalities(self) -> frozenset[str]:
+        """The modalities that some model reads, as DICOM codes them."""
+        return frozenset((*self._loaded, *self._folders))
+
+    def answering(self, scan: Scan) -> Predictor:
+        """Give the model that answers for a scan; raises ``BundleError`` when it cannot be used."""
+        if scan.modality is None:
+            return self.first
+        with self._loading:
+            if scan.modality not in self._loaded and scan.modality in self._folders:
+                self._loaded[scan.modality] = Predictor.load(self._folders[scan.modality], self._threads)
+        return self._loaded.get(scan.modality, self.first)
