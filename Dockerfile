@@ -15,6 +15,7 @@ COPY .streamlit/config.toml .streamlit/config.toml
 COPY pages pages
 COPY braintumor braintumor
 COPY models models
+COPY results results
 # The page on leakage shows it.
 COPY docs/audit.json docs/audit.json
 

@@ -5,23 +5,23 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
-from itertools import chain, count, islice
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from braintumor import settings
+from braintumor.batch import Batch, Finding
 from braintumor.errors import InputError
-from braintumor.scans import DEFAULT_LIMITS, Scan, ScanError, read_all, safe_name, survey, walk
+from braintumor.scans import NotJudgedError, ScanError, Series, files_at, gather, walk
 from braintumor.taxonomy import BINARY, FOUR_CLASS
 
 if TYPE_CHECKING:
-    from braintumor.inference import Prediction, Predictor
+    from braintumor.datasets import Roles
 
+_MASKS = ("mask", "segmentation")
 OK, SOME_FAILED, WRONG_USAGE = 0, 1, 2
-_FILES_AT_ONCE = 64
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,40 +45,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def prediction_row(prediction: "Prediction", *, outlined: bool = True) -> dict[str, Any]:
-    """Give a prediction as the JSON object that ``predict --json`` prints; slices are numbered from 0.
+def finding_row(finding: Finding) -> dict[str, Any]:
+    """Give a finding as the JSON object that ``predict --json`` prints; slices are numbered from 0."""
+    from braintumor.reports import reason_words
 
-    Measuring the outline takes longer than the answer, so who prints no JSON leaves it out.
-    """
-    measured = prediction.measurements() if outlined else None
+    measured = finding.measurements
     return {
-        "source": prediction.source,
+        "source": finding.source,
+        **_series_row(finding.series),
         "status": "ok",
+        "judged": finding.finding is not None,
         "error": None,
-        "p_tumor": prediction.p_tumor,
-        "probabilities": prediction.probabilities,
-        "decision": prediction.decision,
-        "finding": prediction.finding,
-        "slice": prediction.slice_number,
-        "rests_on": list(prediction.rests_on),
+        "p_tumor": finding.p_tumor,
+        "probabilities": finding.probabilities,
+        "decision": finding.decision,
+        "finding": finding.finding,
+        "slice": finding.slice_number,
+        "rests_on": list(finding.rests_on),
         "outline": None if measured is None else asdict(measured),
         "mask": None,
-        "reasons": list(prediction.reasons),
-        "notes": list(prediction.notes),
-        "seconds": prediction.seconds,
-        "bundle": prediction.bundle,
+        "segmentation": None,
+        "reasons": list(reason_words(finding.reasons, finding.probabilities)),
+        "notes": list(finding.notes),
+        "seconds": finding.seconds,
+        "bundle": finding.bundle,
     }
 
 
+def _series_row(series: Series | None) -> dict[str, Any]:
+    """Give what a DICOM study calls a series, by UIDs as its PACS does, and its kind; None of other scans."""
+    if series is None:
+        return {"study": None, "series": None, "sequence": None}
+    return {"study": series.study, "series": series.uid, "sequence": series.weighting.value}
+
+
 def error_row(error: ScanError, bundle: str) -> dict[str, Any]:
-    """Give a file that could not be read as a JSON object with the same keys."""
-    empty = dict.fromkeys(("p_tumor", "probabilities", "decision", "finding", "slice", "rests_on", "outline", "mask"))
+    """Give a file that could not be read, or a series that is not judged, as a JSON object with the same keys."""
+    not_judged = isinstance(error, NotJudgedError)
+    empty = dict.fromkeys(("p_tumor", "probabilities", "decision", "finding", "slice", "rests_on", "outline", *_MASKS))
     return {
         "source": error.source,
-        "status": "error",
-        "error": str(error),
+        **_series_row(error.series if isinstance(error, NotJudgedError) else None),
+        "status": "not judged" if not_judged else "error",
+        "judged": False,
+        "error": None if not_judged else str(error),
         **empty,
-        "reasons": [],
+        "reasons": [str(error)] if not_judged else [],
         "notes": [],
         "seconds": None,
         "bundle": bundle,
@@ -95,19 +107,22 @@ class MaskFolder:
         self._taken: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
 
-    def write(self, prediction: "Prediction") -> str | None:
+    def write(self, finding: Finding) -> dict[str, str | None]:
         """Write the mask of the scan's own size and give its file's path; None from a network that does not locate.
 
+        That of a DICOM series, where it is not empty, is written as DICOM Segmentation beside it.
         A second source of the same name gets a number behind it, so that no mask takes another one's place; one that
         would replace one of ``sources`` gets the word "mask", and then a number rather than replace anything.
         """
-        from braintumor.reports import mask_ending, mask_file
-
-        if not prediction.locates:
-            return None
-        path = self._free_path(Path(prediction.source), mask_ending(prediction))
-        path.write_bytes(mask_file(prediction))
-        return str(path)
+        if finding.mask is None or finding.mask_ending is None:
+            return {"mask": None, "segmentation": None}
+        path = self._free_path(Path(finding.source), finding.mask_ending)
+        path.write_bytes(finding.mask)
+        if finding.segmentation is None:
+            return {"mask": str(path), "segmentation": None}
+        beside = path.with_name(path.name.removesuffix(finding.mask_ending) + ".dcm")
+        beside.write_bytes(finding.segmentation)
+        return {"mask": str(path), "segmentation": str(beside)}
 
     def _free_path(self, source: Path, ending: str) -> Path:
         base = source.name
@@ -173,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
         help="file of ImageNet weights, or a model.keras, to start from; imagenet: fetch them",
     )
     train.add_argument("--task", default=FOUR_CLASS, help=f"{FOUR_CLASS}, or {BINARY}: tumor or not")
-    train.add_argument("--loss", help="marginal, categorical, sparse_categorical or binary (default: the network's)")
+    train.add_argument("--loss", help="marginal, categorical or binary (default: the network's)")
     train.add_argument("--name", help="name of the bundle (default: the network's)")
     train.add_argument("--version", default="1.0.0")
     train.add_argument("--size", type=int, help="side of the input in pixels (default: the network's)")
@@ -191,6 +206,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--bfloat16", action="store_true", help="compute in bfloat16: faster on processors that can")
     train.add_argument("--sensitivity", type=float, default=0.95, help="share of tumors the operating point must find")
     _add_hospitals(train)
+    _add_roles(train)
     train.add_argument("--runs", type=Path, default=settings.ROOT / "runs", help="folder for checkpoints")
     train.set_defaults(run=_train)
 
@@ -211,12 +227,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--run-folds", type=int, nargs="*", default=[0], help="numbers of the folds to train, from 0; or no number"
     )
-    compare.add_argument("--published", action="store_true", help="also on the split as published, which leaks")
-    compare.add_argument(
-        "--br35h-to-navoneel",
-        action="store_true",
-        help="also trained on Br35H and tested on Navoneel's set, as some publish, with and without what both share",
-    )
+    _add_roles(compare)
     compare.add_argument("--task", default=FOUR_CLASS, help=f"{FOUR_CLASS}, or {BINARY}: tumor or not")
     compare.add_argument("--epochs", type=int, help="default: each network's own")
     compare.add_argument(
@@ -228,18 +239,16 @@ def _parser() -> argparse.ArgumentParser:
         help="file of ImageNet weights to start from; NETWORK=imagenet: fetch them",
     )
     compare.add_argument("--bfloat16", action="store_true", help="compute in bfloat16: faster on processors that can")
-    compare.add_argument("--close", action="store_true", help="take stopped runs as they are, instead of going on")
-    compare.add_argument("--bundle", type=Path, help="a bundle that stands for the default network on its own fold")
-    compare.add_argument(
-        "--write-bundles",
-        action="store_true",
-        help="also write each network of a leak-free fold as the bundle NETWORK-foldN",
-    )
+    compare.add_argument("--bundles", type=Path, nargs="+", default=[], help="trained models that count too")
     compare.add_argument("--seed", type=int, default=0)
     compare.add_argument("--sensitivity", type=float, default=0.95, help="share of tumors to choose each threshold for")
     compare.add_argument("--runs", type=Path, default=settings.ROOT / "runs", help="folder for checkpoints and results")
-    compare.add_argument("--out", type=Path, default=settings.ROOT / "models" / "comparison")
+    compare.add_argument("--out", type=Path, default=settings.ROOT / "results" / "comparison")
     compare.set_defaults(run=_compare)
+
+    convert = verbs.add_parser("convert-card", help="give a model of version 5.2 or before a card of today's shape")
+    convert.add_argument("bundle", type=Path, metavar="DIR")
+    convert.set_defaults(run=_convert_card)
 
     export = verbs.add_parser("export", help="write a bundle's network as .keras, .h5 or .tflite")
     export.add_argument("--bundle", type=Path, required=True)
@@ -263,92 +272,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from braintumor.inference import Predictor
-
     configured = settings.load()
-    predictor = Predictor.load(options.bundle or configured.models_dir / configured.model)
+    bundle = options.bundle or configured.models_dir / configured.model
     masks = MaskFolder(options.masks, walk(options.paths)) if options.masks else None
+    batch = Batch(bundle, measurements=options.json, masks=masks is not None)
     status = OK
-    for outcomes, predictions in _answers(predictor, options.paths):
-        for row in _rows(outcomes, predictions, predictor.bundle.name, masks, outlined=options.json):
-            status = SOME_FAILED if row["status"] == "error" else status
-            sys.stdout.write((json.dumps(row) if options.json else _line(row)) + "\n")
-    return status
-
-
-def _answers(
-    predictor: "Predictor", paths: Iterable[Path]
-) -> Iterator[tuple[list[Scan | ScanError], list["Prediction"]]]:
-    """Give files and answers chunk by chunk; while one is measured and written, the next is answered."""
-
-    def answer(outcomes: list[Scan | ScanError]) -> tuple[list[Scan | ScanError], list["Prediction"]]:
-        return outcomes, predictor.predict([outcome for outcome in outcomes if isinstance(outcome, Scan)])
-
-    coming = None
-    with ThreadPoolExecutor(1) as pool:
-        for outcomes in _chunks(_read_paths(paths), _FILES_AT_ONCE):
-            ready, coming = coming, pool.submit(answer, outcomes)
-            if ready:
-                yield ready.result()
-        if coming:
-            yield coming.result()
-
-
-def _rows(
-    outcomes: Sequence[Scan | ScanError],
-    predictions: Iterable["Prediction"],
-    bundle: str,
-    masks: "MaskFolder | None",
-    *,
-    outlined: bool,
-) -> Iterator[dict[str, Any]]:
-    answers = iter(predictions)
-    for outcome in outcomes:
-        if isinstance(outcome, Scan):
-            prediction = next(answers)
-            row = prediction_row(prediction, outlined=outlined)
-            if masks is not None:
-                row["mask"] = masks.write(prediction)
-            yield row
+    for outcome in batch.answer(gather(files_at(options.paths), batch.limits)):
+        if isinstance(outcome, ScanError):
+            row = error_row(outcome, batch.bundle_name)
+            # What is not for the model has not failed.
+            status = status if isinstance(outcome, NotJudgedError) else SOME_FAILED
         else:
-            yield error_row(outcome, bundle)
-
-
-def _read_paths(paths: Iterable[Path]) -> Iterator[Scan | ScanError]:
-    with ThreadPoolExecutor(2) as pool:
-        files = (file for path in paths for file in _files_of(path))
-        for chunk in _chunks(files, _FILES_AT_ONCE):
-            for outcomes in pool.map(_read_path, chunk):
-                yield from outcomes
-
-
-def _files_of(path: Path) -> list[Path]:
-    """List what a path stands for: itself, or all in a folder but notes, so that what cannot be read gets its reason.
-
-    A folder without any such file stands for itself, so that it does not go unnoticed.
-    """
-    taken, others = survey(path) if path.is_dir() else ([], [])
-    return [*taken, *others] or [path]
-
-
-def _read_path(path: Path) -> list[Scan | ScanError]:
-    try:
-        if path.is_dir():
-            return [ScanError("This folder holds no pictures.", "Name one that does.", str(path))]
-        if path.stat().st_size > DEFAULT_LIMITS.max_archive_bytes:
-            return [ScanError("This file is too large for a picture.", "Check that it is one.", str(path))]
-        return [_named(outcome, path) for outcome in read_all(path.read_bytes(), path.name)]
-    except OSError as error:
-        reason = "There is no such file." if isinstance(error, FileNotFoundError) else "This file cannot be opened."
-        return [ScanError(reason, "Check its name and your right to read it.", str(path))]
-
-
-def _named(outcome: Scan | ScanError, path: Path) -> Scan | ScanError:
-    """Give an outcome its full path: what is cut or cleaned for a page would make two files look like one."""
-    inside = outcome.source.removeprefix(safe_name(path.name))
-    if isinstance(outcome, ScanError):
-        return ScanError(outcome.reason, outcome.hint, f"{path}{inside}")
-    return replace(outcome, source=f"{path}{inside}")
+            row = finding_row(outcome)
+            row |= {} if masks is None else masks.write(outcome)
+        sys.stdout.write((json.dumps(row) if options.json else _line(row)) + "\n")
+    return status
 
 
 def _add_hospitals(verb: argparse.ArgumentParser) -> None:
@@ -358,15 +296,25 @@ def _add_hospitals(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--tumor-free", type=Path, metavar="DIR", help="folder of volumes of heads without a tumor")
 
 
-def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
+def _add_roles(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--train-on", nargs="+", default=[], metavar="DATASET", help="only these train (default: all)")
+    verb.add_argument("--test-on", nargs="+", default=[], metavar="DATASET", help="the test, instead of a fold")
+    verb.add_argument(
+        "--as-published",
+        action="store_true",
+        help="split as others have it, with copies of test pictures in training: inflated figures",
+    )
+
+
+def _roles(options: argparse.Namespace) -> "Roles":
+    from braintumor.datasets import Roles
+
+    return Roles(tuple(options.train_on), tuple(options.test_on), options.as_published)
 
 
 def _line(row: dict[str, Any]) -> str:
-    if row["status"] == "error":
-        return f"{row['source']}: {row['error']}"
+    if row["status"] != "ok":
+        return f"{row['source']}: {row['status']}. {row['error'] or row['reasons'][0]}"
     from braintumor.reports import NOTE_WORDS
 
     words = f"{row['decision']}, finding {row['finding'] or 'none'}, P(tumor) {row['p_tumor']:.3f}"
@@ -442,10 +390,11 @@ def _train(options: argparse.Namespace) -> int:
         runs=options.runs,
         models=settings.load().models_dir,
         hospitals=Hospitals(tuple(options.validation_hospitals), tuple(options.test_hospitals)),
+        roles=_roles(options),
         tumor_free=options.tumor_free,
     )
     card = run(wanted)
-    _print_json(card["metrics"]["test"])
+    _print_json(card.model_dump(mode="json")["metrics"]["test"])
     return OK
 
 
@@ -457,7 +406,7 @@ def _refit(options: argparse.Namespace) -> int:
     hospitals = Hospitals(tuple(options.validation_hospitals), tuple(options.test_hospitals))
     wanted = RefitOptions(options.data, options.version, hospitals, options.tumor_free, options.runs)
     card = refit(load_bundle(options.bundle), wanted)
-    _print_json(card.get("stacks", {}))
+    _print_json(card.model_dump(mode="json")["stacks"])
     return OK
 
 
@@ -473,7 +422,7 @@ def _weights_of(text: str) -> tuple[str, Path | str]:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from braintumor.training.comparing import CompareOptions, compare
+    from braintumor.training.compare import CompareOptions, compare
 
     wanted = CompareOptions(
         data=options.data,
@@ -482,25 +431,29 @@ def _compare(options: argparse.Namespace) -> int:
         networks=tuple(options.networks),
         folds=options.folds,
         run_folds=tuple(options.run_folds),
-        published=options.published,
-        br35h_to_navoneel=options.br35h_to_navoneel,
+        roles=_roles(options),
         task=options.task,
         epochs=options.epochs,
         weights=dict(options.weights),
         bfloat16=options.bfloat16,
-        close=options.close,
-        bundle=options.bundle,
-        bundles=settings.load().models_dir if options.write_bundles else None,
+        bundles=tuple(options.bundles),
         seed=options.seed,
         sensitivity=options.sensitivity,
     )
     report, skipped = compare(wanted)
-    for trial, reason in skipped.items():
-        sys.stderr.write(f"{trial}: {reason}\n")
-    found = {name: facts["leak_free"] for name, facts in report["networks"].items() if facts.get("leak_free")}
+    for training, reason in skipped.items():
+        sys.stderr.write(f"{training}: {reason}\n")
     told = "accuracy" if options.task == FOUR_CLASS else "accuracy_tumor"
-    _print_json({name: figures[told] for name, figures in found.items()})
+    found = {name: row.figures for name, row in report.networks.items() if row.figures}
+    _print_json({name: {key: getattr(one, told) for key, one in figures.items()} for name, figures in found.items()})
     return SOME_FAILED if skipped else OK
+
+
+def _convert_card(options: argparse.Namespace) -> int:
+    from braintumor.evaluation.card_conversion import convert_card
+
+    convert_card(options.bundle)
+    return OK
 
 
 def _export(options: argparse.Namespace) -> int:

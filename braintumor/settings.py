@@ -15,6 +15,7 @@ from braintumor.errors import InputError
 ROOT = Path(__file__).resolve().parent.parent
 _IS_CHECKOUT = (ROOT / "Home.py").is_file()
 _MODELS = ROOT / "models" if _IS_CHECKOUT else Path(sys.prefix, "share", "braintumor", "models")
+_RESULTS = ROOT / "results" if _IS_CHECKOUT else Path(sys.prefix, "share", "braintumor", "results")
 _DATA = ROOT / "data" if _IS_CHECKOUT else Path.home() / ".local" / "share" / "braintumor"
 """Where an installed package keeps what a checkout has beside the code."""
 SECRETS = ROOT / ".streamlit" / "secrets.toml"
@@ -41,6 +42,7 @@ class Settings:
 
     data_dir: Path = _DATA
     models_dir: Path = _MODELS
+    results_dir: Path = _RESULTS
     model: str = DEFAULT_MODEL
     database_url: str = ""
     demo: bool = False
@@ -68,6 +70,11 @@ class Settings:
             raise SettingsError("BRAINTUMOR_COOKIE_KEY is shorter than 32 characters; use a random one.")
         if not all(_ORIGIN.fullmatch(origin) for origin in self.frame_ancestors.split()):
             raise SettingsError("BRAINTUMOR_FRAME_ANCESTORS must be origins such as https://mri.example.org.")
+
+    @property
+    def comparison(self) -> Path:
+        """Folder of the comparison of networks."""
+        return self.results_dir / "comparison"
 
     @property
     def database(self) -> str:

@@ -10,11 +10,12 @@ import streamlit as st
 from braintumor import settings
 from braintumor.bundles import BundleError
 from braintumor.dashboard import answers, choices, gate
-from braintumor.dashboard.answers import Answer, Progress
-from braintumor.dashboard.escaping import plain
+from braintumor.dashboard.answers import Answer, Outcome, Progress
+from braintumor.dashboard.plain_text import plain
 from braintumor.dashboard.scan_viewer import show_answer
+from braintumor.dashboard.studies import show_studies
 from braintumor.reports import Answered, answers_csv, answers_table, has_mask, masks_zip
-from braintumor.scans import ScanError
+from braintumor.scans import NotJudgedError, ScanError
 
 CARDS_AT_ONCE = 5
 
@@ -23,8 +24,8 @@ def main() -> None:
     session = gate.current()
     st.title("Prediction")
     st.markdown(
-        "Drop MRI slices or volumes of the head below. For each you get tumor or not, the likely kind, how sure the "
-        "model is, and where it places the tumor. **Research and decision support, never a diagnosis.**"
+        "Drop DICOM studies, volumes or slices of the head below. For each you get tumor or not, the likely kind, how "
+        "sure the model is, and where it places the tumor. **Research and decision support, never a diagnosis.**"
     )
     if session.is_guest:
         st.info("You are trying this as a guest: nothing you upload is stored.", icon=":material/lock_open:")
@@ -35,42 +36,54 @@ def main() -> None:
         return
     outcomes = _outcomes()
     if outcomes:
-        _show_table(outcomes)
+        show_studies(outcomes)
+        _show_table([outcome for outcome in outcomes if not isinstance(outcome, NotJudgedError)])
         _show_cards(outcomes)
 
 
-def _outcomes() -> list[Answer | ScanError]:
+def _outcomes() -> list[Outcome]:
     configured = settings.load()
     uploads = st.file_uploader(
         "Scans",
         accept_multiple_files=True,
-        help="PNG, JPEG, BMP, GIF, TIFF or WebP, volumes (.nii, .nii.gz, .mgz), or a ZIP of them: "
-        f"{configured.max_upload_mb} MB a file, {configured.max_session_mb} MB in all. A file marked in red did not "
-        "fit; remove some to make room. Remove names from scans before you upload them.",
+        help="DICOM studies (files, a folder, or a CD's), volumes (.nii, .nii.gz, .mgz), pictures (PNG, JPEG, BMP, "
+        f"GIF, TIFF, WebP), or a ZIP of any: {configured.max_upload_mb} MB a file, {configured.max_session_mb} MB in "
+        "all. A file marked in red did not fit; remove some to make room. Remove names from pictures before you upload "
+        "them.",
     )
     if not uploads:
         st.toggle("No scan at hand? Try a synthetic sample", key="sample")
-    bar = st.empty()
-    outcomes = answers.answer_uploads(uploads, lambda now: bar.progress(now.file / now.files, text=_progress_text(now)))
+    bar, lines = st.empty(), st.empty()
+
+    def show_lines(outcomes: Sequence[Outcome]) -> None:
+        with lines.container():
+            show_studies(outcomes, is_whole=False)
+
+    outcomes = answers.answer_uploads(
+        uploads, lambda now: bar.progress(now.done / (now.total or 1), text=_progress_text(now)), show_lines
+    )
     bar.empty()
+    lines.empty()
     if not uploads and st.session_state.get("sample"):
         outcomes.append(answers.sample_answer())
     return outcomes
 
 
 def _progress_text(now: Progress) -> str:
-    text = f"File {now.file + 1} of {now.files}: {plain(now.name)}"
-    if now.answered:
-        text += f", scans answered: {now.answered}"
+    if now.total is None:
+        return f"Looking at {plain(now.name)}"
+    text = f"Scan {now.done + 1} of {now.total}: {plain(now.name)}"
     return f"{text}. Waiting for other users; scans ahead: {now.ahead}" if now.ahead else text
 
 
-def _show_table(outcomes: Sequence[Answer | ScanError]) -> None:
+def _show_table(outcomes: Sequence[Outcome]) -> None:
+    if not outcomes:
+        return
     rows = [(item.prediction, item.measurements) if isinstance(item, Answer) else item for item in outcomes]
     table = answers_table(rows)
     counts = table["decision"].value_counts()
-    parts = [f"{count} × {name.lower()}" for name, count in counts.items()]
-    st.subheader(f"{len(rows)} files: {', '.join(parts)}" if len(rows) > 1 else "Answer", anchor=False)
+    parts = [f"{count} × {str(name).lower()}" for name, count in counts.items()]
+    st.subheader(f"{len(rows)} scans: {', '.join(parts)}" if len(rows) > 1 else "Answer", anchor=False)
     for row in rows:
         if isinstance(row, ScanError):
             st.error(f"**{plain(row.source)}**: {row.reason} {row.hint}", icon=":material/broken_image:")
@@ -122,7 +135,7 @@ def _offer_masks(answered: Sequence[Answered]) -> None:
     )
 
 
-def _show_cards(outcomes: Sequence[Answer | ScanError]) -> None:
+def _show_cards(outcomes: Sequence[Outcome]) -> None:
     shown = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
     first = 0
     if len(shown) > CARDS_AT_ONCE:

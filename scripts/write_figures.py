@@ -4,29 +4,25 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from statistics import fmean
 from typing import Any
-
-import pandas as pd
 
 # Called by its path, Python would look for modules beside this file only.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from braintumor.bundles import CARD_FILE, PREDICTIONS_FILE
-from braintumor.dashboard.bundle_tables import BundleTables, bundle_tables, kept_figures, training_overlap
-from braintumor.dashboard.comparison_tables import FIGURES, cut_short
-from braintumor.evaluation.comparison import BR35H_TO_NAVONEEL, BR35H_TO_NAVONEEL_LEAK_FREE, LEAK_FREE, PUBLISHED
-from braintumor.reports import HEADLINES, SPLITS, TEST, bounds, hospital_sentence, in_words, model_card
+from braintumor.bundles import CARD_FILE, Card, Metrics, SplitFigures, read_card, read_heatmap_figures
+from braintumor.dashboard.bundle_tables import training_overlap
+from braintumor.dashboard.comparison import read_comparison
+from braintumor.model_cards import HEADLINES, SPLITS, bounds, hospital_sentence, hospitals_markdown, model_card
+from braintumor.reports import in_words
 from braintumor.reports.changes import changes_block, changes_plot
-from braintumor.reports.hospitals import hospitals_markdown
-from braintumor.reports.numbers import spread
 from braintumor.settings import DEFAULT_MODEL
-from braintumor.taxonomy import CLASSES, TITLES
+from scripts.network_figures import markdown, networks_block, with_interval
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 MODEL_CARD = ROOT / "docs" / "model-card.md"
 HOSPITALS = ROOT / "docs" / "hospitals.md"
+NETWORKS = ROOT / "docs" / "networks.md"
 BUNDLE = ROOT / "models" / DEFAULT_MODEL
 AUDIT = ROOT / "docs" / "audit.json"
 BENCHMARKS = ROOT / "docs" / "benchmarks.json"
@@ -34,7 +30,7 @@ IDEAS = ROOT / "docs" / "ideas.json"
 OTHER_HOSPITAL = ROOT / "docs" / "other-hospital.json"
 CHANGES = ROOT / "docs" / "changes.json"
 CHANGES_PLOT = ROOT / "docs" / "changes.svg"
-COMPARISON = ROOT / "models" / "comparison" / "comparison.json"
+COMPARISON = ROOT / "results" / "comparison"
 START, END = "<!-- figures:start -->", "<!-- figures:end -->"
 
 NOT_YET = f"They stand here once `models/{DEFAULT_MODEL}` holds a trained model and `scripts/write_figures.py` has run."
@@ -96,10 +92,11 @@ def main() -> None:
 def documents() -> dict[Path, str]:
     """Give what belongs between the marks of each document that has them and whose source is at hand."""
     found = {README: block(BUNDLE), MODEL_CARD: card_block(BUNDLE), HOSPITALS: hospitals_block(BUNDLE)}
-    for document, (source, write) in _REPORTED.items():
-        if source.is_file():
-            found[document] = write(json.loads(source.read_text(encoding="utf-8")))
-    return found
+    for document, (report, write) in _REPORTED.items():
+        if report.is_file():
+            found[document] = write(json.loads(report.read_text(encoding="utf-8")))
+    comparison = read_comparison(COMPARISON)
+    return found if comparison is None else {**found, NETWORKS: networks_block(comparison)}
 
 
 def filled(text: str, figures: str) -> str:
@@ -115,21 +112,19 @@ def block(folder: Path) -> str:
     """Say what a bundle reaches as a sentence and a Markdown table, or that there is no bundle."""
     if not (folder / CARD_FILE).is_file():
         return NOT_YET
-    tables = bundle_tables(folder)
-    clean, leaking = kept_figures(tables.card, TEST), kept_figures(tables.card, "published_test")
-    if clean is None:
+    card = read_card(folder)
+    if card.metrics.test is None:
         return NOT_YET
-    elsewhere = kept_figures(tables.card, "hospital_test")
+    elsewhere = card.metrics.hospital_test
     first = [hospital_sentence(elsewhere), ""] if elsewhere else []
-    return "\n".join([*first, _introduction(tables, clean, leaking), "", *_table(clean, leaking)])
+    return "\n".join([*first, _introduction(card, card.metrics.test), "", *_table(card.metrics)])
 
 
 def card_block(folder: Path) -> str:
     """Give a bundle's model card, or say that there is no bundle."""
     if not (folder / CARD_FILE).is_file():
         return NOT_YET
-    tables = bundle_tables(folder)
-    return model_card(tables.card, tables.predictions, tables.segmentation, tables.heatmaps).rstrip("\n")
+    return model_card(read_card(folder), read_heatmap_figures(folder)).rstrip("\n")
 
 
 def leakage_block(report: Mapping[str, Any]) -> str:
@@ -192,131 +187,6 @@ def ideas_block(report: Mapping[str, Any]) -> str:
     return "\n".join([_how_trained(report), "", *head, *rows])
 
 
-def networks_block(report: Mapping[str, Any]) -> str:
-    """Lay out what each network is worth without leaks and with them, what it costs, and why one has no figures."""
-    trained = {name: row for name, row in report["networks"].items() if not row["not_trained"]}
-    clean = {name: row for name, row in trained.items() if row["leak_free"]}
-    worth = [
-        [
-            _labelled(row),
-            *(_told(row["leak_free"][key], figure.is_share) for key, figure in FIGURES.items()),
-            _against(row),
-        ]
-        for row in clean.values()
-    ]
-    titles = [f"{figure.title} ↓" if figure.less_is_better else figure.title for figure in FIGURES.values()]
-    costs = [[row["title"], *_costs(row)] for row in trained.values()]
-    leaks = [[_labelled(row), *_both(row), row["reported"] or "–"] for row in trained.values()]
-    missing = [f"- {row['title']}: {row['not_trained']}" for row in report["networks"].values() if row["not_trained"]]
-    lines = [_how_compared(report), "", "Leak-free folds, no picture with a near-duplicate in training:", ""]
-    lines += _markdown(["Network", *titles, "Against the default"], worth)
-    lines += ["", "Class by class, on the same folds:", ""]
-    lines += _markdown(_class_titles(), [[_labelled(row), *_of_classes(row)] for row in clean.values()])
-    lines += ["", _how_it_leaks(report), ""]
-    lines += _markdown([*_LEAKS], leaks)
-    lines += _across(report)
-    costly = f"latency on {report['measured_on']}, one picture at a time; training as a mean of the leak-free folds"
-    lines += ["", f"What each costs; {costly}:", ""]
-    lines += _markdown([*_COSTS], costs)
-    return "\n".join([*lines, "", "Without figures:", "", *missing] if missing else lines)
-
-
-def _labelled(row: Mapping[str, Any]) -> str:
-    """Give a network's title, with how far its leak-free training came where that was cut short."""
-    return _titled(row, LEAK_FREE)
-
-
-def _titled(row: Mapping[str, Any], *splits: str) -> str:
-    stopped = cut_short([run for run in row["runs"] if run["split"] in splits])
-    return f"{row['title']} ({stopped})" if stopped else str(row["title"])
-
-
-_LEAKS = (
-    "Network",
-    "Leak-free",
-    "Published split (inflated)",
-    "Tumor or not, leak-free",
-    "Tumor or not, published split (inflated)",
-    "What its authors report",
-)
-_ACROSS = (
-    "Network",
-    "Accuracy, as published (inflated)",
-    "F1, as published (inflated)",
-    "Accuracy, leak-free",
-    "F1, leak-free",
-    "What its authors report",
-)
-
-
-def _across(report: Mapping[str, Any]) -> list[str]:
-    """Lay out training on Br35H and testing on Navoneel's set, with and without copies; nothing where none was run."""
-    splits = (BR35H_TO_NAVONEEL, BR35H_TO_NAVONEEL_LEAK_FREE)
-    rows = [row for row in report["networks"].values() if all(row.get(split) for split in splits)]
-    if not rows:
-        return []
-    share = report["protocol"][f"{BR35H_TO_NAVONEEL}_test_in_training"]
-    images = {run["split"]: run["images"] for run in rows[0]["runs"] if run["split"] in splits}
-    said = (
-        f"Tumor or not, trained on Br35H and tested on Navoneel's set, of whose pictures {share:.0%} have a "
-        f"near-duplicate among the {images[BR35H_TO_NAVONEEL]:,} trained on; and the same test, after training on the "
-        f"{images[BR35H_TO_NAVONEEL_LEAK_FREE]:,} that share no group with it:"
-    )
-    cells = [
-        [
-            _titled(row, *splits),
-            *(_told(row[split][key], True) for split in splits for key in ("accuracy_tumor", "f1_tumor")),
-            row["reported"] or "–",
-        ]
-        for row in rows
-    ]
-    return ["", said, "", *_markdown([*_ACROSS], cells)]
-
-
-_COSTS = (
-    "Network",
-    "Input",
-    "Parameters",
-    "Operations",
-    "On disk",
-    "Latency",
-    "Epochs of those planned, by run",
-    "Training",
-    "Initial weights",
-    "Trained on",
-)
-
-
-def _class_titles() -> list[str]:
-    return ["Network", *(f"{TITLES[name]}: {rate}" for name in CLASSES for rate in ("recall", "F1"))]
-
-
-def _of_classes(row: Mapping[str, Any]) -> list[str]:
-    classes = row["leak_free"]["classes"]
-    return [_told(classes[name][rate], True) for name in CLASSES for rate in ("recall", "f1")]
-
-
-def _how_compared(report: Mapping[str, Any]) -> str:
-    protocol = report["protocol"]
-    folds = {name: len(run) for name, run in protocol["folds_run"].items()}
-    most = max(folds.values(), default=0)
-    fewer = [f"{report['networks'][name]['title']} {count}" for name, count in folds.items() if count != most]
-    words = f"{most} of {protocol['folds']} folds were run"
-    words += f" ({', '.join(fewer)})." if fewer else " of each network."
-    return f"{words} In brackets: 95% intervals from drawing whole groups again and again."
-
-
-def _how_it_leaks(report: Mapping[str, Any]) -> str:
-    share = report["protocol"]["published_test_in_training"]
-    if share is None:
-        return "Accuracy of the four classes, and of tumor or not at even odds:"
-    return (
-        "Accuracy of the four classes, and of tumor or not at even odds, leak-free and on the split of the Masoud set "
-        f"as it was published, of whose test pictures {share:.0%} have a near-duplicate among those trained on. That "
-        "figure is inflated:"
-    )
-
-
 def hospital_block(report: Mapping[str, Any]) -> str:
     """Say what a model was worth on slices of volumes that no training saw, as Markdown."""
     found, foreign = report["metrics"]["external"], report["metrics"]["foreign"]
@@ -324,70 +194,23 @@ def hospital_block(report: Mapping[str, Any]) -> str:
     counts = detection["counts"]
     (masks,) = (one["labels"]["tumor"] for one in found["segmentation"]["datasets"].values())
     rows = [
-        ["ROC AUC, slice by slice", _told(detection["roc_auc"], False)],
-        ["Sensitivity at the model's operating point", _told(detection["sensitivity"], True)],
-        ["Specificity there", _told(detection["specificity"], True)],
+        ["ROC AUC, slice by slice", with_interval(detection["roc_auc"], False)],
+        ["Sensitivity at the model's operating point", with_interval(detection["sensitivity"], True)],
+        ["Specificity there", with_interval(detection["specificity"], True)],
         ["Tumors missed", f"{counts['false_negative']} of {detection['tumors']}"],
         ["False alarms", f"{counts['false_positive']} of {found['images'] - detection['tumors']}"],
-        ["Dice of the slices with a tumor", _told(masks["dice"], False)],
-        ["Share answered, not referred", _told(found["answered"]["share"], True)],
-        ["Specificity of what is answered", _told(found["answered"]["specificity"], True)],
+        ["Dice of the slices with a tumor", with_interval(masks["dice"], False)],
+        ["Share answered, not referred", with_interval(found["answered"]["share"], True)],
+        ["Specificity of what is answered", with_interval(found["answered"]["specificity"], True)],
         ["Taken for no brain MRI", f"{foreign['real_referred']:.1%}"],
     ]
     told = f"`{report['bundle']}` on {found['images']} slices of {found['groups']} volumes, each judged by itself."
-    return "\n".join([told, "", *_markdown(["Figure", "Measured"], rows)])
+    return "\n".join([told, "", *markdown(["Figure", "Measured"], rows)])
 
 
 def hospitals_block(folder: Path) -> str:
     """Say how a bundle answers at hospitals that it held out, as Markdown."""
-    tables = bundle_tables(folder)
-    return hospitals_markdown(tables.card, pd.read_csv(folder / PREDICTIONS_FILE, keep_default_na=False))
-
-
-def _told(figure: Mapping[str, Any] | None, is_share: bool) -> str:
-    return "–" if figure is None else in_words(*spread(figure), is_share)
-
-
-def _both(row: Mapping[str, Any]) -> list[str]:
-    short = cut_short([run for run in row["runs"] if run["split"] == PUBLISHED])
-    behind = {LEAK_FREE: "", PUBLISHED: f", {short}" if short and row["published"] else ""}
-    return [
-        _told(row[split] and row[split][key], True) + behind[split]
-        for key in ("accuracy", "accuracy_tumor")
-        for split in (LEAK_FREE, PUBLISHED)
-    ]
-
-
-def _against(row: Mapping[str, Any]) -> str:
-    """Tell the difference of accuracies in percentage points, and McNemar's p; a dash for the default itself."""
-    against = row["against_default"]
-    if against is None:
-        return "–"
-    found = against["accuracy_difference"]
-    value, low, high = (f"{100 * bound:+.1f}".replace("-", "−") for bound in spread(found))
-    p = against["mcnemar"]["p"]
-    return f"{value} points ({low} to {high}), p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"
-
-
-def _costs(row: Mapping[str, Any]) -> list[str]:
-    runs = row["runs"]
-    epochs = ", ".join(f"{run['epochs']} of {run['planned_epochs']}" for run in runs if run["planned_epochs"])
-    seconds = [run["seconds"] for run in runs if run["split"] == LEAK_FREE]
-    return [
-        f"{row['size']} × {row['size']}",
-        f"{row['parameters']:,}",
-        f"{row['flops'] / 1e6:,.1f} M",
-        f"{row['bytes_on_disk'] / 1e6:.1f} MB",
-        f"{row['latency_ms']:.1f} ms",
-        epochs or "–",
-        f"{fmean(seconds) / 60:,.1f} min" if seconds else "–",
-        row["initial_weights"] or "none",
-        row["device"],
-    ]
-
-
-def _markdown(head: list[str], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+    return hospitals_markdown(read_card(folder))
 
 
 def _how_trained(report: Mapping[str, Any]) -> str:
@@ -412,25 +235,24 @@ def _moved(value: float | None, start: float | None) -> str:
     return f"**{words}**" if abs(round(value - start, 4)) >= _MOVED else words
 
 
-def _introduction(tables: BundleTables, clean: Mapping[str, Any], leaking: Mapping[str, Any] | None) -> str:
-    card = tables.card
+def _introduction(card: Card, clean: SplitFigures) -> str:
     words = (
-        f"`{card['name']}` {card['version']}, {card['parameters']:,} parameters. The leak-free test has "
-        f"{clean['images']:,} images in {clean['groups']:,} groups, none of which has an image in training. In "
+        f"`{card.name}` {card.version}, {card.parameters:,} parameters. The leak-free test has "
+        f"{clean.images:,} images in {clean.groups:,} groups, none of which has an image in training. In "
         "brackets: 95% intervals from drawing whole groups again and again. Of the calibration error alone is less "
         "better."
     )
-    if leaking is not None:
-        overlap = training_overlap(tables.split("published_test"), leaking)
-        words += f" The published test images are shown to compare with others only. {overlap}"
+    published = card.metrics.published_test
+    if published is not None:
+        words += f" The published test images are shown to compare with others only. {training_overlap(published)}"
     return words
 
 
-def _table(clean: Mapping[str, Any], leaking: Mapping[str, Any] | None) -> list[str]:
-    reports = [clean] if leaking is None else [clean, leaking]
-    titles = ["Figure", *SPLITS.values()][: len(reports) + 1]
+def _table(metrics: Metrics) -> list[str]:
+    splits = [split for split in SPLITS if metrics.split(split) is not None]
+    titles = ["Figure", *(SPLITS[split] for split in splits)]
     rows = [
-        [headline.title, *(in_words(*bounds(report, headline), headline.is_share) for report in reports)]
+        [headline.title, *(in_words(*bounds(metrics, split, headline), headline.is_share) for split in splits)]
         for headline in HEADLINES
         if headline.title in IN_README
     ]
@@ -441,7 +263,6 @@ _REPORTED: Mapping[Path, tuple[Path, Callable[[Mapping[str, Any]], str]]] = {
     ROOT / "docs" / "leakage.md": (AUDIT, leakage_block),
     ROOT / "docs" / "benchmarks.md": (BENCHMARKS, benchmark_block),
     ROOT / "docs" / "ideas.md": (IDEAS, ideas_block),
-    ROOT / "docs" / "networks.md": (COMPARISON, networks_block),
     ROOT / "docs" / "changes.md": (CHANGES, changes_block),
     ROOT / "docs" / "other-hospital.md": (OTHER_HOSPITAL, hospital_block),
 }

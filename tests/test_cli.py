@@ -8,13 +8,14 @@ from PIL import Image
 
 from braintumor import settings
 from braintumor.cli import main
-from braintumor.inference import DECISIONS
+from braintumor.decision import Outcome
 from braintumor.records import Accounts, connect
 from braintumor.scans import phantom
 from braintumor.taxonomy import CLASSES
 from tests.conftest import SHIPPED, png_bytes
 
 KEYS = {
+    *("study", "series", "sequence", "judged"),
     "source",
     "status",
     "error",
@@ -26,6 +27,7 @@ KEYS = {
     "outline",
     "rests_on",
     "mask",
+    "segmentation",
     "reasons",
     "notes",
     "seconds",
@@ -58,7 +60,7 @@ def test_predict_prints_one_object_a_scan_with_every_key(folder, capsys):
         assert row["status"] == "ok"
         assert row["error"] is None
         assert set(row["probabilities"]) == set(CLASSES)
-        assert row["decision"] in DECISIONS
+        assert row["decision"] in list(Outcome)
         assert row["p_tumor"] == pytest.approx(1 - row["probabilities"]["notumor"], abs=1e-9)
 
 
@@ -235,12 +237,15 @@ def test_evaluate_says_so_when_the_data_is_other_data(step, tiny_bundle, picture
 
 
 def test_compare_writes_one_file_and_tells_what_was_left_out(picture_folder, tmp_path, capsys):
-    call = ["compare", "--data", str(picture_folder), "--networks", "logistic", "ensemble", "--folds", "3"]
+    call = ["compare", "--data", str(picture_folder), "--networks", "logistic", "vgg16", "--folds", "3"]
+    (tmp_path / "w.h5").write_bytes(b"no weights")
+    call += ["--weights", f"vgg16={tmp_path / 'w.h5'}"]
     assert main([*call, "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == 1
     out, err = capsys.readouterr()
     report = json.loads((tmp_path / "out" / "comparison.json").read_text())
-    assert json.loads(out) == {"logistic": report["networks"]["logistic"]["leak_free"]["accuracy"]}
-    assert "ensemble on leak_free fold 0: It averages what is not trained yet: vgg16" in err
+    accuracy = report["networks"]["logistic"]["figures"]["leak_free"]["accuracy"]
+    assert json.loads(out) == {"logistic": {"leak_free": accuracy}}
+    assert "vgg16-fold0: w.h5 holds no weights of VGG16" in err
 
 
 def test_recover_prints_a_password_that_opens_the_account_once(tmp_path, capsys, monkeypatch):

@@ -4,13 +4,14 @@ from dataclasses import fields
 
 import pytest
 
+from braintumor.bundles import read_card
 from braintumor.cli import _parser
-from braintumor.dashboard.bundle_tables import FIRST
-from braintumor.dashboard.comparison_tables import FIGURES
-from braintumor.reports import HEADLINES
+from braintumor.dashboard.comparison import read_comparison
+from braintumor.model_cards import HEADLINES
+from braintumor.reports import in_words
 from braintumor.settings import ROOT, Settings
-from braintumor.taxonomy import CLASSES
 from scripts import write_figures
+from scripts.network_figures import networks_block
 from scripts.write_figures import (
     END,
     IN_README,
@@ -20,8 +21,10 @@ from scripts.write_figures import (
     documents,
     filled,
     ideas_block,
-    networks_block,
 )
+from tests.bundles.made_card import changed, made_card, put_card
+from tests.conftest import SHIPPED
+from tests.dashboard.made_comparison import write_comparison
 
 README = ROOT / "README.md"
 DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
@@ -134,46 +137,32 @@ def figure(value, low=None, high=None):
     return {"value": value, "low": low, "high": high}
 
 
-def split(value, share):
-    sections = {
-        "four_class": "accuracy",
-        "cheng_three_class": "accuracy",
-        "web_detection": "roc_auc",
-        "calibration": "ece",
-    }
-    report = {section: {key: figure(value, value - 0.01, value + 0.01)} for section, key in sections.items()}
-    report["detection"] = {"sensitivity": figure(value), "specificity": figure(None)}
-    report["segmentation"] = {"datasets": {"cheng": {"dice": figure(0.654, 0.6, 0.7)}}}
-    return {**report, "images": 1234, "groups": 56, "in_training_share": share}
-
-
 @pytest.mark.parametrize("with_published", [True, False])
 def test_block_tells_each_figure_with_its_interval(tmp_path, with_published):
-    mirrored = {"detection": {"roc_auc": figure(0.777, 0.7, 0.8)}}
-    metrics = {"test": split(0.9, 0.0), "mirrored_test": mirrored}
-    metrics |= {"published_test": split(0.98, 0.66)} if with_published else {}
-    card = {"name": "squeezenet", "version": "1.0.0", "parameters": 700000, "metrics": metrics}
-    (tmp_path / "card.json").write_text(json.dumps(card))
-    text = block(tmp_path)
-    assert "1,234 images in 56 groups" in text
-    assert "90.0% (89.0 to 91.0)" in text
-    assert "0.900 (0.890 to 0.910)" in text
-    assert "sensitivity | 90.0% |" in text
-    assert "specificity | – |" in text
-    assert "Dice, Cheng scans | 0.654 (0.600 to 0.700) |" in text
-    assert "Dice, Br35H | – |" in text
-    assert "Same slices without their tumor: ROC AUC | 0.777 (0.700 to 0.800) |" in text
-    assert ("66% of these 1,234 images were themselves in this model's training set" in text) is with_published
+    changes = {"metrics.hospital_test": None} if with_published else {"metrics.published_test": None}
+    card = changed(read_card(SHIPPED), changes)
+    text = block(put_card(tmp_path, card))
+    test = card.metrics.test
+    for found, is_share in (
+        (test.four_class.accuracy, True),
+        (test.web_detection.roc_auc, False),
+        (test.segmentation.datasets["br35h"].dice, False),
+        (card.metrics.mirrored_test.detection.roc_auc, False),
+    ):
+        assert in_words(*found.floats, is_share) in text
+    assert f"{test.images:,} images in {test.groups:,} groups" in text
+    assert ("of these 1,130 images were themselves in this model's training set" in text) is with_published
     assert ("inflated" in text) is with_published
+    assert ("**Elsewhere**" in text) is not with_published
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len({row.count("|") for row in rows}) == 1
     assert len(rows) == 2 + len(IN_README)
 
 
-@pytest.mark.parametrize("card", [None, {"metrics": {}}])
+@pytest.mark.parametrize("card", [None, made_card()])
 def test_without_figures_the_block_says_so(tmp_path, card):
     if card is not None:
-        (tmp_path / "card.json").write_text(json.dumps(card))
+        put_card(tmp_path, card)
     assert "scripts/write_figures.py" in block(tmp_path)
 
 
@@ -238,67 +227,38 @@ def test_ideas_without_the_start_stand_without_differences():
     assert "| 0.950 |" in ideas_block({"classifier": idea("No map", auc_web=0.95)})
 
 
-def compared(value, **changes):
-    figures = {key: figure(value, value - 0.01, value + 0.01) for key in FIGURES}
-    figures["classes"] = {name: {rate: figure(value, 0.5, 1.0) for rate in ("recall", "f1")} for name in CLASSES}
-    run = {"split": "leak_free", "epochs": 6, "planned_epochs": 20, "seconds": 90.0, "ended": "patience"}
-    inflated = {**run, "split": "published", "seconds": 900.0}
-    costs = {"size": 128, "parameters": 1234567, "flops": 24_300_000, "bytes_on_disk": 6_500_000, "latency_ms": 0.32}
-    return {
-        **{"title": "LeNet", "source": "", "reported": "", "not_trained": None},
-        **{**costs, "initial_weights": None, "device": "a laptop", "runs": [run, run, inflated]},
-        **{"leak_free": figures, "published": None, "against_default": None, **changes},
-    }
-
-
-def test_networks_are_told_with_their_costs_and_what_leaks():
-    against = {"accuracy_difference": figure(-0.081, -0.1, 0.02), "mcnemar": {"p": 0.0001}}
-    published = {"accuracy": figure(0.99, 0.98, 1.0), "accuracy_tumor": figure(1.0, 0.99, 1.0)}
-    stopped = {"split": "leak_free", "epochs": 2, "planned_epochs": 20, "seconds": 90.0, "ended": "shortened"}
-    across = ("br35h_to_navoneel", "br35h_to_navoneel_leak_free")
-    crossed = [{**stopped, "split": split, "images": 2000 // part} for part, split in enumerate(across, 1)]
-    told = {
-        split: {"accuracy_tumor": figure(value), "f1_tumor": figure(0.8)}
-        for split, value in zip(across, (0.9, 0.45), strict=True)
-    }
-    shares = {"published_test_in_training": 0.72, "br35h_to_navoneel_test_in_training": 0.98}
-    text = networks_block(
-        {
-            "measured_on": "a laptop",
-            "protocol": {"folds": 5, "folds_run": {"a": [0, 1], "b": [0]}, **shares},
-            "networks": {
-                "a": compared(0.9, title="Default"),
-                "b": compared(0.82, title="Small", published=published, against_default=against, reported="Much."),
-                "d": compared(0.4, title="Hasty", runs=[stopped, {**stopped, "split": "published"}, *crossed], **told),
-                "c": {"title": "Large", "source": "", "reported": "", "not_trained": "Not trained yet."},
-            },
-        }
-    )
-    assert "2 of 5 folds were run (Small 1)." in text
-    # In the tables of worth, classes and leaks, not in that of costs, which has the epochs of every run.
-    assert text.count("| Hasty (2 of 20 epochs) | 40.0%") == 3
-    assert "of whose pictures 98% have a near-duplicate among the 2,000 trained on" in text
-    assert "after training on the 1,000 that share no group with it" in text
-    assert "| Hasty (2 of 20 epochs) | 90.0% | 80.0% | 45.0% | 80.0% | – |" in text
-    assert text.count("| Hasty | 128 × 128 |") == 1
-    assert "72% have a near-duplicate among those trained on" in text
-    small = "82.0% (81.0 to 83.0) | 99.0% (98.0 to 100.0) | 82.0% (81.0 to 83.0) | 100.0% (99.0 to 100.0)"
-    assert f"| Small | {small} | Much. |" in text
-    assert "| Default | 90.0% (89.0 to 91.0) | – | 90.0% (89.0 to 91.0) | – | – |" in text
-    assert "−8.1 points (−10.0 to +2.0), p < 0.001" in text
+def test_networks_are_told_with_their_costs_and_what_leaks(tmp_path):
+    folder = write_comparison(tmp_path)
+    path = folder / "comparison.json"
+    report = json.loads(path.read_text(encoding="utf-8"))
+    lenet = report["networks"]["lenet"]
+    lenet["runs"] = [run | {"epochs": 2, "ended": "shortened"} for run in lenet["runs"][1:]]
+    path.write_text(json.dumps(report), encoding="utf-8")
+    found = read_comparison(folder)
+    text = networks_block(found)
+    assert "2 of 5 folds were run (LeNet-5 1)." in text
+    # In the tables of worth, classes and leaks, and that across two sets, not in that of costs, which has every run.
+    assert text.count("| LeNet-5 (2 of 9 epochs) |") == 4
+    assert "tested on Navoneel's set, of whose pictures 98% have a near-duplicate among the 300 trained on" in text
+    assert "after training on the 300 that share no group with it" in text
+    assert "75% have a near-duplicate among those trained on" in text
     assert (
-        "| 128 × 128 | 1,234,567 | 24.3 M | 6.5 MB | 0.3 ms | 6 of 20, 6 of 20, 6 of 20 | 1.5 min | none | a laptop |"
+        "| 64 × 64 | 2,000 | 2,500.0 M | 4.0 MB | 3.2 ms | 2 of 9, 2 of 9, 2 of 9, 2 of 9 | 2.0 min | none | CPU |"
         in text
     )
-    assert text.endswith("- Large: Not trained yet.")
+    accuracy = in_words(*found.spread("squeeze_unet", "leak_free", "accuracy"))
+    assert f"| SqueezeNet U-Net | {accuracy} |" in text
+    assert " points (−" in text
+    assert text.endswith("- VGG16: It starts from ImageNet weights, and there is no connection.")
     tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
     assert [len({row.count("|") for row in rows}) for rows in tables] == [1, 1, 1, 1, 1]
     titles, _, default, *_ = ([cell.strip() for cell in row.strip("|").split("|")] for row in tables[0])
-    assert titles[1:-1] == [one.title + " ↓" * one.less_is_better for one in FIGURES.values()]
-    assert default[titles.index("Brier score ↓")] == "0.900 (0.890 to 0.910)"
+    assert titles[1:-1] == [one.title + " ↓" * one.less_is_better for one in found.figures.values()]
+    assert default[titles.index("Brier score ↓")] == in_words(
+        *found.spread("squeeze_unet", "leak_free", "brier"), False
+    )
     assert "Glioma: recall | Glioma: F1" in tables[1][0]
-    assert tables[1][3].startswith("| Small | 82.0% (50.0 to 100.0) | 82.0%")
 
 
 def test_every_figure_of_the_readme_is_a_headline():
-    assert set(IN_README) | set(FIRST) <= {headline.title for headline in HEADLINES}
+    assert set(IN_README) <= {headline.title for headline in HEADLINES}

@@ -1,7 +1,7 @@
 """Uploads to answers: each scan is read and scored once, whatever is clicked afterwards."""
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -17,7 +17,20 @@ from braintumor.bundles import GRAPH_FILE
 from braintumor.dashboard import server
 from braintumor.dashboard.allocator import release_freed_memory
 from braintumor.inference import Prediction, Predictor
-from braintumor.scans import Limits, PixelBudget, Scan, ScanError, in_window, phantom, read, read_all, safe_name
+from braintumor.scans import (
+    Limits,
+    PixelBudget,
+    Scan,
+    ScanError,
+    StoredFile,
+    Unit,
+    gather,
+    in_window,
+    phantom,
+    read,
+    safe_name,
+)
+from braintumor.scans import outcome as read_outcome
 from braintumor.segmentation import Measurements
 
 MOST_SLICES_KEPT = 512
@@ -35,7 +48,8 @@ class Answer:
 
     ``measurements`` are None where there is no mask or nothing was found to be a scan. ``picture`` is the slice that
     answers, at most 640 pixels a side. ``slices`` has those of a volume by their numbers, in order, at most 320 pixels
-    a side: that slice, and of the others one in so many where there is no room for all, or none.
+    a side: that slice, and of the others one in so many where there is no room for all, or none. ``unit`` is that
+    of a DICOM series; it names the patient, for those alone who may see it.
     """
 
     key: str
@@ -44,29 +58,40 @@ class Answer:
     picture: NDArray[np.uint8]
     slices: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
     synthetic: bool = False
+    unit: Unit | None = None
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where the answering of uploads stands: the file, from 0, its scans answered so far, and how many wait ahead."""
+    """Where the answering of uploads stands: scans done, of how many, the one at hand, and how many wait ahead of it.
 
-    file: int
-    files: int
+    ``total`` is None while files are still looked at.
+    """
+
     name: str
-    answered: int = 0
+    done: int = 0
+    total: int | None = None
     ahead: int = 0
+
+
+Outcome = Answer | ScanError
 
 
 @dataclass(frozen=True)
 class _Kept:
-    """What one upload gave and the pixels it took; ``cut`` where there was no room for all of it."""
+    """What one unit gave and the pixels it took."""
 
-    outcomes: Sequence[Answer | ScanError]
-    cut: bool
+    outcome: Outcome
     pixels: int = 0
 
 
-_NOTHING = _Kept((), cut=True)
+@dataclass
+class _Desk:
+    """What a session's uploads hold, looked at once, and the outcomes so far by the keys of units."""
+
+    uploads: tuple[str, ...] = ()
+    units: list[Unit | ScanError] = field(default_factory=list)
+    kept: dict[str, _Kept] = field(default_factory=dict)
 
 
 @st.cache_resource(show_spinner="Loading the model …")
@@ -90,36 +115,67 @@ def limits() -> Limits:
 
 
 def answer_uploads(
-    uploads: Sequence[Any], on_progress: Callable[[Progress], object] = lambda progress: None
-) -> list[Answer | ScanError]:
-    """Answer every uploaded file of this session, in order; files answered before are not read again.
+    uploads: Sequence[Any],
+    on_progress: Callable[[Progress], object] = lambda progress: None,
+    on_outcome: Callable[[Sequence[Outcome]], object] = lambda outcomes: None,
+) -> list[Outcome]:
+    """Answer all scans in the uploaded files of this session; what was answered before is not read again.
 
-    Each scan waits for its turn among all that the server answers. ``on_progress`` is called before each and while it
-    waits; what it raises ends the work. All files together, those answered before included, are decoded to no more than
-    ``max_total_pixels`` of the limits. Over all files, ``max_files`` outcomes are given and then one ``ScanError`` for
-    the rest, and pictures of ``MOST_SLICES_KEPT`` slices of volumes are kept. Answers to files that were taken away are
-    forgotten.
+    DICOM files form series whatever upload they came in. Each scan waits for its turn among all that the server
+    answers. ``on_progress`` is called before each file and scan and while it waits; what it raises ends the work, and
+    what was answered until then is kept. ``on_outcome`` gets the outcomes so far after each new one. All files
+    together, those answered before included, are decoded to no more than ``max_total_pixels`` of the limits. Of all
+    scans ``max_files`` are answered, with one ``ScanError`` for the rest, and pictures of ``MOST_SLICES_KEPT`` slices
+    of volumes are kept. Answers to files that were taken away are forgotten.
     """
-    before: dict[str, _Kept] = st.session_state.get(_KEPT, {})
-    kept = {upload.file_id: before.get(upload.file_id, _NOTHING) for upload in uploads}
-    most = left = limits().max_files
-    turns = _Turns(limits().max_total_pixels - sum(found.pixels for found in kept.values()), on_progress)
-    for number, upload in enumerate(uploads):
-        found = kept[upload.file_id]
-        if found.cut and left > len(found.outcomes):
-            room = MOST_SLICES_KEPT - _count_slices(_all_outcomes(kept))
-            progress = Progress(number, len(uploads), upload.name)
-            found = kept[upload.file_id] = _answer_file(upload, left, room, progress, turns)
-        left -= len(found.outcomes)
-    if any(found is not before.get(key) for key, found in kept.items()):
+    desk = st.session_state.setdefault(_KEPT, _Desk())
+    _look_at(uploads, desk, on_progress)
+    most = limits().max_files
+    turns = _Turns(limits().max_total_pixels - sum(kept.pixels for kept in desk.kept.values()), on_progress)
+    outcomes: list[Outcome] = []
+    is_new = False
+    for number, unit in enumerate(desk.units[:most]):
+        if isinstance(unit, ScanError):
+            outcomes.append(unit)
+            continue
+        if unit.key not in desk.kept:
+            room = MOST_SLICES_KEPT - sum(_slices_of(kept.outcome) for kept in desk.kept.values())
+            with turns.scan(Progress(unit.name, number, min(len(desk.units), most))):
+                before = turns.left
+                outcome = _answer_unit(unit, room, turns)
+                desk.kept[unit.key] = _Kept(outcome, before - turns.left)
+            is_new = True
+            on_outcome([*outcomes, outcome])
+        outcomes.append(desk.kept[unit.key].outcome)
+    if is_new:
         release_freed_memory()
-    st.session_state[_KEPT] = kept
-    outcomes = _all_outcomes(kept)
-    cut = next((upload.name for upload in uploads if kept[upload.file_id].cut), None)
-    if cut is not None:
-        reason = f"More than {most} scans were uploaded; the first {most} are answered."
-        outcomes.append(ScanError(reason, "Take the others in a second go.", safe_name(cut)))
+    if len(desk.units) > most:
+        reason = f"{len(desk.units)} scans were uploaded; the first {most} are answered."
+        cut = desk.units[most]
+        outcomes.append(
+            ScanError(reason, "Take the others in a second go.", cut.source if isinstance(cut, ScanError) else cut.name)
+        )
     return outcomes
+
+
+def _look_at(uploads: Sequence[Any], desk: _Desk, on_progress: Callable[[Progress], object]) -> None:
+    """Find what uploads hold, where others lie on the desk than before, and forget what was taken away."""
+    given = tuple(upload.file_id for upload in uploads)
+    if given == desk.uploads:
+        return
+    files = [StoredFile(safe_name(upload.name), upload.getvalue, upload.file_id) for upload in uploads]
+    units = list(gather(files, limits(), lambda name: on_progress(Progress(name))))
+    keys = {unit.key for unit in units if isinstance(unit, Unit)}
+    desk.uploads, desk.units = given, units
+    desk.kept = {key: kept for key, kept in desk.kept.items() if key in keys}
+
+
+def _answer_unit(unit: Unit, room: int, turns: "_Turns") -> Outcome:
+    scan = read_outcome(unit, limits(), turns)
+    if isinstance(scan, ScanError):
+        return scan
+    answer = _answer(scan, unit.key, room)
+    return replace(answer, unit=unit) if unit.series else answer
 
 
 class _Turns(PixelBudget):
@@ -128,7 +184,7 @@ class _Turns(PixelBudget):
     def __init__(self, pixels: int, on_progress: Callable[[Progress], object]) -> None:
         super().__init__(pixels)
         self._on_progress = on_progress
-        self._now = Progress(0, 1, "")
+        self._now = Progress("")
         self._place: ExitStack | None = None
 
     def take(self, pixels: int, slices: int = 1) -> None:
@@ -155,34 +211,8 @@ class _Turns(PixelBudget):
                 self._place = None
 
 
-def _answer_file(upload: Any, most: int, room: int, progress: Progress, turns: _Turns) -> _Kept:
-    """Read a file, or every file of an archive, and answer the first ``most`` (1 or more) scans in it.
-
-    Pictures of ``room`` slices of volumes are kept.
-    """
-    found = read_all(upload.getvalue(), upload.name, replace(limits(), max_files=most), turns)
-    outcomes: list[Answer | ScanError] = []
-    before = turns.left
-    while True:
-        with turns.scan(replace(progress, answered=len(outcomes))):
-            outcome = next(found, None)
-            if outcome is None or len(outcomes) == most:
-                return _Kept(outcomes, outcome is not None, before - turns.left)
-            if isinstance(outcome, ScanError):
-                outcomes.append(outcome)
-            else:
-                left = room - _count_slices(outcomes)
-                outcomes.append(_answer(outcome, f"{upload.file_id}-{len(outcomes)}", left))
-            # Or its pixels would lie in memory while the next scan is decoded.
-            del outcome
-
-
-def _count_slices(outcomes: Iterable[Answer | ScanError]) -> int:
-    return sum(len(outcome.slices) for outcome in outcomes if isinstance(outcome, Answer))
-
-
-def _all_outcomes(kept: Mapping[str, _Kept]) -> list[Answer | ScanError]:
-    return [outcome for found in kept.values() for outcome in found.outcomes]
+def _slices_of(outcome: Outcome) -> int:
+    return len(outcome.slices) if isinstance(outcome, Answer) else 0
 
 
 def sample_answer() -> Answer:
@@ -200,10 +230,10 @@ def phantom_png() -> bytes:
 
 
 def _answer(scan: Scan, key: str, room: int) -> Answer:
-    model = predictor().bundle.card["sha256"][GRAPH_FILE]
+    model = predictor().bundle.card.sha256[GRAPH_FILE]
     prediction, measurements = _predict(scan.sha256, model, scan)
     # The stored prediction carries the name that the same bytes came with first.
-    prediction = replace(prediction, source=scan.source)
+    prediction = replace(prediction, source=scan.source, series=scan.series)
     own = prediction.slice_number
     numbers = _spread(scan.shape[0], own, min(room, _MOST_OF_A_VOLUME)) if prediction.finding else ()
     slices = {number: _picture(scan.pixels[number], _LONGEST_SLICE_SIDE) for number in numbers}

@@ -12,8 +12,10 @@ from braintumor.datasets.splits import (
     HOSPITAL_TEST,
     HOSPITAL_VALIDATION,
     Hospitals,
+    Roles,
     assign_splits,
     hold_out,
+    published_test,
 )
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "DatasetError",
     "Hospitals",
     "Marked",
+    "Roles",
     "agreement_with",
     "assign_groups",
     "assign_splits",
@@ -44,6 +47,7 @@ __all__ = [
     "load_pictures",
     "map_pictures",
     "near_duplicates",
+    "published_test",
     "signatures",
     "write_audit",
     "write_index",

@@ -1,5 +1,6 @@
 """The figures by which networks are compared, from their predictions on the same pictures, and where both are kept."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -29,13 +30,6 @@ from braintumor.taxonomy import CLASSES
 COMPARISON_FILE = "comparison.json"
 HISTORIES_FILE = "histories.csv"
 
-LEAK_FREE, PUBLISHED = "leak_free", "published"
-BR35H_TO_NAVONEEL = "br35h_to_navoneel"
-"""Trained on the one dataset and tested on the other, which is nearly all in it, as some publish."""
-
-BR35H_TO_NAVONEEL_LEAK_FREE = f"{BR35H_TO_NAVONEEL}_{LEAK_FREE}"
-"""The same test, trained without what it shares with the training set."""
-
 ROW_COLUMNS: tuple[str, ...] = ("row", "dataset", "group", "label", *PROBABILITIES, "dice")
 PREDICTION_COLUMNS: tuple[str, ...] = ("network", "split", "fold", *ROW_COLUMNS)
 HISTORY_COLUMNS: tuple[str, ...] = (
@@ -47,7 +41,9 @@ PICTURE = ["fold", "row"]
 """What two networks' rows of one picture have in common."""
 
 
-def comparison_figures(predictions: pd.DataFrame, *, resamples: int = 1000, seed: int = 0) -> dict[str, Any]:
+def comparison_figures(
+    predictions: pd.DataFrame, clinical: Collection[str] = (), *, resamples: int = 1000, seed: int = 0
+) -> dict[str, Any]:
     """Compute the figures of one network on one split, its folds pooled, ready for JSON.
 
     ``predictions`` has dataset, group, label, the four probabilities, ``dice``, NaN where nothing was outlined, and
@@ -57,7 +53,7 @@ def comparison_figures(predictions: pd.DataFrame, *, resamples: int = 1000, seed
     and "sensitivity" and "specificity" at the threshold; the others leave out tumors of unknown kind. Macro averages
     run over the classes that occur; "auc_macro" is that of one class against the rest, "brier" the sum of squares over
     the classes (0 to 2), "ece" that of the likeliest class in 15 bins. "confusion" counts true classes down and
-    likeliest ones across.
+    likeliest ones across. "datasets" has accuracy and Dice of each of the ``clinical`` datasets.
     """
     sample = Sample.of(predictions, resamples, seed)
     dice = predictions["dice"].to_numpy(dtype=np.float64)
@@ -87,8 +83,13 @@ def comparison_figures(predictions: pd.DataFrame, *, resamples: int = 1000, seed
         "brier": mean_of(sample, sample.squared_errors, known),
         "classes": {name: _of_class(sample, rates, by_class, number) for number, name in enumerate(CLASSES)},
         "confusion": rates.tables[0].astype(int).tolist(),
-        "cheng_accuracy": share(sample, sample.right, known & (sample.dataset == "cheng")),
-        "cheng_dice": mean_of(sample, dice, np.isfinite(dice) & (sample.dataset == "cheng")),
+        "datasets": {
+            name: {
+                "accuracy": share(sample, sample.right, known & (sample.dataset == name)),
+                "dice": mean_of(sample, dice, np.isfinite(dice) & (sample.dataset == name)),
+            }
+            for name in clinical
+        },
     }
     found: dict[str, Any] = plain(report)
     return found

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from braintumor.evaluation.bootstrap import GroupBootstrap, exact_at_ends, interval
-from braintumor.evaluation.calibration import BINS, bin_numbers
+from braintumor.evaluation.reliability import BINS, bin_numbers
 from braintumor.taxonomy import CLASSES, NO_TUMOR, TUMOR_CLASSES
 
 Floats = npt.NDArray[np.float64]
@@ -39,7 +39,7 @@ class Sample:
             predictions["label"].to_numpy(dtype=str),
             predictions["dataset"].to_numpy(dtype=str),
             predictions[list(PROBABILITIES)].to_numpy(dtype=np.float64),
-            GroupBootstrap(predictions["group"].astype(str).to_numpy(), resamples, seed),
+            GroupBootstrap(predictions["group"].to_numpy(dtype=str), resamples, seed),
         )
 
     @property

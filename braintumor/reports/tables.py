@@ -6,26 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from braintumor.evaluation.metrics import PROBABILITIES
-from braintumor.inference import ORIENTATION_ASSUMED, SIZE_UNKNOWN, Prediction
-from braintumor.scans import BACKGROUND, FRAME, INVERTED, OUTLIERS, ScanError
+from braintumor.inference import Prediction
+from braintumor.reports.words import DECISION_WORDS, NOTE_WORDS, reason_words
+from braintumor.scans import ScanError
 from braintumor.segmentation import Measurements
-from braintumor.taxonomy import CLASSES, FINDING_TITLES, NO_TUMOR
+from braintumor.taxonomy import CLASSES, FINDING_TITLES
 
 Answered = tuple[Prediction, Measurements | None]
 """A scan's answer and what its mask measures, which nothing here measures again."""
 
-NOTE_WORDS = {
-    ORIENTATION_ASSUMED: "The file does not say how its axes lie in the patient; the usual orientation is assumed, so "
-    "left and right, up and down may be wrong.",
-    SIZE_UNKNOWN: "The file does not say how large its voxels are, so nothing is given in millimeters or milliliters.",
-    INVERTED: "The picture looks like a negative and was inverted before it was judged.",
-    FRAME: "A frame around the picture was left out before it was judged.",
-    BACKGROUND: "The background was made dark before the scan was judged.",
-    OUTLIERS: "A few values far above all others were cut off before the scan was judged.",
-}
-"""How a scan was taken, and what was changed in it before it was judged, see ``Prediction.notes``, as sentences."""
-
-DECISION_WORDS = {"tumor": "Tumor", "no_tumor": FINDING_TITLES[NO_TUMOR], "refer": "Refer to a reader"}
 MEASURES = ("lesions", "area_mm2", "head_share", "largest_diameter_mm", "largest_diameter_head", "volume_ml")
 COLUMNS = (
     "source",
@@ -117,7 +106,7 @@ def _answered(prediction: Prediction, measured: Measurements | None) -> dict[str
             for column, name in zip(PROBABILITIES, CLASSES, strict=True)
         },
         **{name: getattr(measured, name) if given and measured else None for name in MEASURES},
-        "reasons": " ".join(prediction.reasons),
+        "reasons": " ".join(reason_words(prediction.reasons, prediction.probabilities)),
         "notes": " ".join(NOTE_WORDS[note] for note in prediction.notes),
         "error": "",
         "seconds": prediction.seconds,

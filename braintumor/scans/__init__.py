@@ -5,12 +5,14 @@ from braintumor.scans.color import COLORED, MARKED
 from braintumor.scans.files import StoredFile
 from braintumor.scans.fitness import drawn_ring, several_heads
 from braintumor.scans.limits import DEFAULT_LIMITS, Limits, PixelBudget
+from braintumor.scans.paths import files_at, survey, walk
 from braintumor.scans.preprocessing import (
     PREPROCESSING,
     Box,
     CoarseHead,
     Prepared,
     coarse_head,
+    fill_holes,
     in_window,
     largest_region,
     place_on_scan,
@@ -19,12 +21,12 @@ from braintumor.scans.preprocessing import (
     prepare_within,
     small_head,
 )
-from braintumor.scans.reading import gather, outcome, read, read_all, survey, walk
+from braintumor.scans.reading import gather, outcome, read, read_all
 from braintumor.scans.restoring import BACKGROUND, FRAME, INVERTED, OUTLIERS, Restored, restore
 from braintumor.scans.sample import phantom
 from braintumor.scans.scan import Placement, Scan, ScanError, safe_name
 from braintumor.scans.series import Patient, Series, SeriesNote, Unjudged, Weighting
-from braintumor.scans.units import NotJudgedError, Unit
+from braintumor.scans.units import WEIGHTING_WORDS, NotJudgedError, Unit
 from braintumor.scans.volumes import in_file_axes
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "MARKED",
     "OUTLIERS",
     "PREPROCESSING",
+    "WEIGHTING_WORDS",
     "Box",
     "CoarseHead",
     "Limits",
@@ -56,6 +59,8 @@ __all__ = [
     "coarse_head",
     "drawn_ring",
     "expand",
+    "files_at",
+    "fill_holes",
     "gather",
     "in_file_axes",
     "in_window",

@@ -102,7 +102,7 @@ def expand(
             continue
         # What it unpacks to is never more than it says: zipfile stops there.
         left -= info.file_size
-        yield StoredFile(name, _Member(archive, number, name, max_bytes).load)
+        yield StoredFile(name, _Member(archive, number, name, max_bytes).load, f"{file.key}/{number}")
     if len(members) > max_files:
         yield ScanError(
             f"This archive holds {len(members)} files; the first {max_files} were taken.",

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from braintumor.scans.preprocessing import coarse_head
+from braintumor.scans.preprocessing import coarse_head, fill_holes
 
 _NEXT_HEAD = 0.4
 """Area of a second head as a share of the largest one's: the heads of a sheet are alike, eyes and ears far smaller."""
@@ -25,7 +25,7 @@ def several_heads(pixels: NDArray[np.float32]) -> bool:
     Heads are connected regions brighter than the background, holes filled, that are nearly as large as the largest one,
     solid as an ellipse is, and not much longer than wide.
     """
-    filled = ndimage.binary_fill_holes(coarse_head(pixels).bright)
+    filled = fill_holes(coarse_head(pixels).bright)
     # Heads of a sheet may touch by a line of text or by their ears.
     regions, count = ndimage.label(ndimage.binary_opening(filled, iterations=2))
     if count < 2:
@@ -50,9 +50,14 @@ def drawn_ring(pixels: NDArray[np.float32]) -> bool:
         return False
     thickest = max(_THICKEST, round(max(pixels.shape) / 64))
     white = pixels >= low + _WHITE * (high - low)
+    least = _LEAST_RING * max(pixels.shape)
+    rows, columns = (np.flatnonzero(white.any(axis=axis)) for axis in (1, 0))
+    if min(rows[-1] - rows[0], columns[-1] - columns[0]) + 1 < least:
+        return False
+    # Most pictures are white in few places, and a ring lies between them.
+    white = white[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     thin = white & ~ndimage.binary_dilation(ndimage.binary_erosion(white, iterations=thickest // 2 + 1), _EIGHT, 3)
     regions, _ = ndimage.label(thin, _EIGHT)
-    least = _LEAST_RING * max(pixels.shape)
     return any(
         _is_ellipse(regions[box] == number + 1)
         for number, box in enumerate(ndimage.find_objects(regions))
@@ -62,7 +67,7 @@ def drawn_ring(pixels: NDArray[np.float32]) -> bool:
 
 def _is_ellipse(line: NDArray[np.bool_]) -> bool:
     """Tell whether a mask (height, width) is an ellipse: a conic by least squares, distances after Sampson (1982)."""
-    filled = ndimage.binary_fill_holes(ndimage.binary_closing(np.pad(line, 2), _EIGHT))
+    filled = fill_holes(ndimage.binary_closing(np.pad(line, 2), _EIGHT))
     if filled.sum() < _HOLLOW * line.sum():
         return False
     y, x = (place - place.mean() for place in np.nonzero(line))

@@ -2,9 +2,9 @@
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import PurePath
 
 from braintumor.scans import archive, foreign_formats, raster, volumes
 from braintumor.scans.dicom.mark import is_dicom
@@ -38,15 +38,20 @@ FORMATS = (
 DICOM_SUFFIXES = frozenset({".dcm", ".dcm.gz", ".ima", ".dicom"})
 SUFFIXES = frozenset({".zip"}).union(DICOM_SUFFIXES, *(known.suffixes for known in FORMATS))
 
-_NOTES = frozenset({".csv", ".json", ".md", ".tsv", ".txt", ".xml", ".yaml"})
-_LOOKED_AT = 1024
+LOOKED_AT = 1024
+"""Bytes at the start of a file by which DICOM is known."""
 
 
-def gather(files: Iterable[StoredFile], limits: Limits = DEFAULT_LIMITS) -> Iterator[Unit | ScanError]:
+def gather(
+    files: Iterable[StoredFile],
+    limits: Limits = DEFAULT_LIMITS,
+    on_look: Callable[[str], object] = lambda name: None,
+) -> Iterator[Unit | ScanError]:
     """Turn files in any order, archives among them, into what belongs together: pictures, volumes and DICOM series.
 
     What is a scan by itself is yielded as it comes, each series once all files were looked at. A failure is yielded and
     never ends the others. Of all files ``max_objects`` are looked at, and an archive gives ``max_files`` scans.
+    ``on_look`` is called with the name of each file, or member of an archive, before it is looked at.
     """
     objects = DicomObjects(limits)
     left = limits.max_objects
@@ -62,11 +67,10 @@ def gather(files: Iterable[StoredFile], limits: Limits = DEFAULT_LIMITS) -> Iter
                 yield from objects.series()
                 return
             left -= 1
+            on_look(file.name if isinstance(member, ScanError) else member.name)
             outcome = member if isinstance(member, ScanError) else _look_at(member, objects, limits)
             if outcome is None:
                 continue
-            if isinstance(outcome, ScanError) and _may_name_a_patient(outcome.source):
-                outcome.source = objects.next_name()
             taken += 1
             if taken > limits.max_files:
                 yield ScanError(
@@ -101,31 +105,21 @@ def _look_at(file: StoredFile, objects: DicomObjects, limits: Limits) -> Unit | 
     try:
         data = file.load()
         if len(data) > limits.max_bytes:
-            return _too_large(objects.next_name() if is_dicom(data[:_LOOKED_AT]) else file.name, limits)
+            return _too_large(objects.next_name() if is_dicom(data[:LOOKED_AT]) else file.name, limits)
         if is_packed_dicom(data):
-            file = StoredFile(file.name, partial(unpack, file, limits.max_bytes))
+            file = replace(file, load=partial(unpack, file, limits.max_bytes))
             data = file.load()
-        if is_dicom(data[:_LOOKED_AT]):
+        if is_dicom(data[:LOOKED_AT]):
             objects.add(file, data)
             return None
     except ScanError as error:
         error.source = error.source or file.name
         return error
-    return Unit(file.name, partial(_read_file, file))
-
-
-def _may_name_a_patient(name: str) -> bool:
-    """Tell by its name whether a file that could not be looked at may be a DICOM object: many have no suffix."""
-    path = PurePosixPath(name)
-    return (
-        bool(_suffixes(path) & DICOM_SUFFIXES)
-        or path.suffix.removeprefix(".").isdigit()
-        or (not path.suffix and len(path.parts) > 1)
-    )
+    return Unit(file.name, file.key, partial(_read_file, file))
 
 
 def _read_file(file: StoredFile, limits: Limits, budget: PixelBudget, modalities: Collection[str]) -> Scan:
-    return read(file.load(), file.name, limits, budget)
+    return _read(file.load(), file.name, limits, budget)
 
 
 def read(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS, budget: PixelBudget | None = None) -> Scan:
@@ -134,15 +128,17 @@ def read(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS, budget: Pixe
     ``budget`` is that of the upload to which the file belongs, the file's own where there is none. Of a DICOM object
     that holds several volumes the first that is judged is read.
     """
-    name = safe_name(source)
+    return _read(data, safe_name(source), limits, budget or PixelBudget(limits.max_total_pixels))
+
+
+def _read(data: bytes, name: str, limits: Limits, budget: PixelBudget) -> Scan:
     if not data:
         raise ScanError("This file is empty.", "Check that it was saved or copied in full.", name)
     if len(data) > limits.max_bytes:
         raise _too_large(name, limits)
-    budget = budget or PixelBudget(limits.max_total_pixels)
     if data.startswith(GZIP) and is_packed_dicom(data):
         data = unpack(StoredFile(name, lambda: data), limits.max_bytes)
-    if is_dicom(data[:_LOOKED_AT]):
+    if is_dicom(data[:LOOKED_AT]):
         objects = DicomObjects(limits)
         objects.add(StoredFile(name, lambda: data), data)
         found = sorted(objects.series(), key=lambda unit: isinstance(unit, Unit) and not _is_judged(unit))
@@ -185,40 +181,6 @@ def _too_large(name: str, limits: Limits) -> ScanError:
     )
 
 
-def survey(folder: Path) -> tuple[list[Path], list[Path]]:
-    """List the scans and archives below a folder, and the other files there; each in a stable order.
-
-    DICOM files are known by their content where their names have no suffix. Of the others, hidden files and notes
-    beside scans (such as .txt and .json) are left out.
-    """
-    taken: list[Path] = []
-    others: list[Path] = []
-    for item in sorted(folder.rglob("*")):
-        suffixes = _suffixes(item)
-        is_hidden = any(part.startswith(".") for part in item.relative_to(folder).parts)
-        if suffixes & _NOTES or not item.is_file() or (is_hidden and not suffixes & SUFFIXES):
-            continue
-        (taken if suffixes & SUFFIXES or _holds_dicom(item) else others).append(item)
-    return taken, others
-
-
-def _holds_dicom(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return is_dicom(file.read(_LOOKED_AT))
-    except OSError:
-        return False
-
-
-def walk(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield every file named, and every scan or archive below every folder named, in a stable order."""
-    for path in paths:
-        if path.is_dir():
-            yield from survey(path)[0]
-        else:
-            yield path
-
-
-def _suffixes(path: PurePath) -> set[str]:
-    """Give a name's last suffix, and its last two together as in ``.nii.gz``."""
+def suffixes(path: PurePath) -> set[str]:
+    """Give a name's last suffix, and its last two together as in ``.nii.gz``; in small letters."""
     return {path.suffix.lower(), "".join(path.suffixes[-2:]).lower()}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from braintumor.scans.preprocessing import largest_region
+from braintumor.scans.preprocessing import fill_holes, largest_region, reached_from_border
 
 INVERTED = "inverted"
 BACKGROUND = "background"
@@ -115,7 +115,7 @@ class _Levels:
         """Mark the background as far as it reaches the border of its slice."""
         value = np.float32(self.value)
         layers = (np.abs(view.layer(number) - value) <= self.tolerance for number in range(view.shape[0]))
-        return _Outside([np.packbits(_reached_from_border(layer), axis=1) for layer in layers], view.shape[2])
+        return _Outside([np.packbits(reached_from_border(layer), axis=1) for layer in layers], view.shape[2])
 
 
 @dataclass(frozen=True)
@@ -161,11 +161,14 @@ class _View:
 
     def sample(self) -> NDArray[np.float32]:
         """Give some of the values, evenly spread."""
-        _, height, width = self.shape
-        count = self.shape[0] * height * width
-        chosen = np.arange(0, count, max(1, count // _MOST_SAMPLED))
-        inside, column = np.divmod(chosen, width)
-        number, row = np.divmod(inside, height)
+        inside = self.within(slice(None))
+        step = max(1, inside.size // _MOST_SAMPLED)
+        if step == 1 or inside.flags.c_contiguous:
+            return np.minimum(inside.ravel()[::step], np.float32(self.cap))
+        width = inside.shape[2]
+        chosen = np.arange(0, inside.size, step)
+        line, column = np.divmod(chosen, width)
+        number, row = np.divmod(line, inside.shape[1])
         top, left = self.rows.start or 0, self.columns.start or 0
         found: NDArray[np.float32] = self.pixels[number, row + top, column + left]
         return np.minimum(found, np.float32(self.cap))
@@ -263,13 +266,6 @@ def _range(values: NDArray[np.float32]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _reached_from_border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Keep of a slice's mask the regions that touch its border."""
-    regions, _ = ndimage.label(mask)
-    touching = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
-    return np.asarray(np.isin(regions, touching[touching > 0]))
-
-
 def _rectangle(outside: _Outside) -> tuple[slice, slice] | None:
     """Give rows and columns of the rectangle that a frame surrounds, the same on all slices; None without one.
 
@@ -279,7 +275,7 @@ def _rectangle(outside: _Outside) -> tuple[slice, slice] | None:
     if not largest.any():
         return None
     box = ndimage.find_objects(largest.view(np.uint8))[0]
-    filled = ndimage.binary_fill_holes(largest[box])
+    filled = fill_holes(largest[box])
     down, across = (max(1, round(side * _BOX_CORNER)) for side in filled.shape)
     corners = [
         filled[rows, columns].mean() >= _RECTANGLE

@@ -1,9 +1,11 @@
 """What a file becomes once it is read, and what is said when it cannot be."""
 
+import copyreg
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,10 @@ class ScanError(Exception):
         self.reason = reason
         self.hint = hint
         self.source = source
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it travel between processes, which an exception that is made from other arguments does not by itself."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

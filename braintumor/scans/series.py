@@ -68,16 +68,18 @@ class Patient:
 class Series:
     """Facts of one series of a study, or of one part of it that is a volume of its own.
 
-    ``study`` and ``uid`` are the DICOM UIDs; ``part`` counts the volumes of one series from 1. ``modality`` is the
-    DICOM code, ``body_part`` the DICOM term in capitals; both are empty where the files do not say, as are ``plane``
-    ("axial", "coronal" or "sagittal"), ``vendor`` and ``laterality``. ``field_strength`` is in tesla.
-    ``contrast_agent`` is None where nothing is said of one. ``missing`` slices lie in gaps between others, ``repeated``
-    ones were left out; ``volumes`` of a series that is not judged share what is said of it. ``window`` is (center,
-    width) in the values of the scan. ``description`` was typed in by hand and may name a patient.
+    ``study`` and ``uid`` are the DICOM UIDs, ``study_number`` counts the studies of an upload; ``part`` counts the
+    volumes of one series from 1. ``modality`` is the DICOM code, ``body_part`` the DICOM term in capitals; both are
+    empty where the files do not say, as are ``plane`` ("axial", "coronal" or "sagittal"), ``vendor`` and
+    ``laterality``. ``field_strength`` is in tesla. ``contrast_agent`` is None where nothing is said of one. ``missing``
+    slices lie in gaps between others, ``repeated`` ones were left out; ``volumes`` of a series that is not judged share
+    what is said of it. ``window`` is (center, width) in the values of the scan. ``description`` was typed in by hand
+    and may name a patient.
     """
 
     study: str
     uid: str
+    study_number: int = 1
     number: int | None = None
     part: int = 1
     modality: str = ""

@@ -1,5 +1,6 @@
 """Files that belong together and are read as one scan; DICOM series among them."""
 
+import hashlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,11 +14,12 @@ from braintumor.scans.series import Patient, Series, Unjudged, Weighting
 if TYPE_CHECKING:
     from braintumor.scans.dicom.grouping import ImageSeries
     from braintumor.scans.dicom.instance import Instance
+    from braintumor.scans.dicom.sources import SourceImages
 
 MR = frozenset({"MR"})
 """Modalities that the shipped model reads."""
 
-WORDS = {
+WEIGHTING_WORDS = {
     Weighting.T1_CONTRAST: "T1 after contrast",
     Weighting.T1: "T1",
     Weighting.T2: "T2",
@@ -57,7 +59,7 @@ class NotJudgedError(ScanError):
 
     def __init__(self, series: Series, source: str) -> None:
         reason, hint = _REASONS[series.unjudged or Unjudged.NO_IMAGES]
-        said = reason.format(modality=series.modality or "not stated", weighting=WORDS[series.weighting])
+        said = reason.format(modality=series.modality or "not stated", weighting=WEIGHTING_WORDS[series.weighting])
         super().__init__(said, hint, source)
         self.series = series
 
@@ -66,13 +68,16 @@ class NotJudgedError(ScanError):
 class Unit:
     """Files that are one scan together: ``name`` is safe to show, of a series it names neither file nor patient.
 
-    ``series`` and ``patient`` are those of DICOM files.
+    ``key`` is made from those of its files. ``series`` and ``patient`` are those of DICOM files, and ``sources`` reads
+    what a DICOM object made from them must refer to.
     """
 
     name: str
+    key: str
     load: Callable[[Limits, PixelBudget, Collection[str]], Scan]
     series: Series | None = None
     patient: Patient | None = None
+    sources: "Callable[[Limits], SourceImages] | None" = None
 
     def read(self, limits: Limits, budget: PixelBudget, modalities: Collection[str] = MR) -> Scan:
         """Read it; raises ``ScanError``, a ``NotJudgedError`` for a series of another modality or not for a model."""
@@ -107,7 +112,7 @@ class DicomObjects:
         from braintumor.scans.dicom.instance import read_instance
 
         name = self.next_name()
-        instance = read_instance(StoredFile(name, file.load), data, self._limits)
+        instance = read_instance(replace(file, name=name), data, self._limits)
         if instance.is_directory:
             self._index = ScanError("This is the index of a CD.", "Choose the folder in which it lies.", name)
             return
@@ -127,13 +132,32 @@ class DicomObjects:
         for found in group(self._instances):
             study = studies.setdefault(found.facts.study, len(studies) + 1)
             name = _named(found.facts, study)
-            yield Unit(name, partial(_read_series, found, name), found.facts, found.instances[0].patient)
+            found = replace(found, facts=replace(found.facts, study_number=study))
+            yield Unit(
+                name,
+                _key(found),
+                partial(_read_series, found, name),
+                found.facts,
+                found.instances[0].patient,
+                partial(_sources, found),
+            )
+
+
+def _key(series: "ImageSeries") -> str:
+    keys = sorted(instance.file.key for instance in series.instances)
+    return hashlib.sha256(repr((series.facts.uid, series.facts.part, keys)).encode()).hexdigest()
 
 
 def _named(series: Series, study: int) -> str:
-    kind = WORDS[series.weighting] if series.modality == "MR" else series.modality or "modality not stated"
-    parts = [f"study {study}", f"series {series.number}" if series.number is not None else "series", kind]
+    kind = WEIGHTING_WORDS[series.weighting] if series.modality == "MR" else series.modality or "modality not stated"
+    parts = [f"Study {study}", f"series {series.number}" if series.number is not None else "series", kind]
     return ", ".join([*parts, f"volume {series.part}"] if series.part > 1 else parts)
+
+
+def _sources(series: "ImageSeries", limits: Limits) -> "SourceImages":
+    from braintumor.scans.dicom.sources import read_sources
+
+    return read_sources(series, limits)
 
 
 def _read_series(

@@ -8,7 +8,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
-from braintumor.scans import coarse_head, largest_region
+from braintumor.scans import coarse_head, fill_holes, largest_region
 
 Bools = NDArray[np.bool_]
 
@@ -75,15 +75,13 @@ def head_mask(pixels: NDArray[np.float32]) -> Bools:
         return np.zeros(pixels.shape, dtype=bool)
     # The coarse picture is blurred, so it bridges the dark skull between scalp and brain but lies a little too far
     # out: its inside is taken as it is, and the rim is settled by the pixels themselves.
-    inside = ndimage.binary_erosion(ndimage.binary_fill_holes(found.region), iterations=2)
+    inside = ndimage.binary_erosion(fill_holes(found.region), iterations=2)
     nearest = (
         np.minimum((np.arange(size) + found.step // 2) // found.step, cells - 1)
         for size, cells in zip(pixels.shape, found.region.shape, strict=True)
     )
     # Holes are filled in the head alone: in a bright frame around the picture all of it is a hole.
-    return np.asarray(
-        ndimage.binary_fill_holes(largest_region(inside[np.ix_(*nearest)] | (pixels > found.level))), dtype=bool
-    )
+    return fill_holes(largest_region(inside[np.ix_(*nearest)] | (pixels > found.level)))
 
 
 def _check(mask: Bools, head: Bools | None, spacing: tuple[float, float, float] | None) -> None:
@@ -113,7 +111,11 @@ def _longest_diameter(mask: Bools, pixel: tuple[float, ...]) -> tuple[float, int
 
 def _slice_diameter(mask: Bools, pixel: tuple[float, ...]) -> float:
     """Give the longest diameter of a region of a slice, in the unit of ``pixel`` (row, column); 0 for none."""
-    regions, count = ndimage.label(mask, _EIGHT_NEIGHBORS)
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return 0.0
+    # Labels take most of the time here, and most of a slice is empty.
+    regions, count = ndimage.label(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], _EIGHT_NEIGHBORS)
     boxes = ndimage.find_objects(regions, max_label=count)
     reach = [float(np.hypot(*(pixel[axis] * (box[axis].stop - box[axis].start) for axis in (0, 1)))) for box in boxes]
     longest = 0.0
@@ -129,7 +131,10 @@ def _feret_diameter(region: Bools, pixel: tuple[float, ...]) -> float:
     rows = np.flatnonzero(region.any(axis=1))
     first = region[rows].argmax(axis=1)
     after = region.shape[1] - region[rows, ::-1].argmax(axis=1)
-    # The hull of a region is that of the ends of its rows; corners span an area even for one pixel.
-    corners = [np.column_stack([row, column]) for row in (rows, rows + 1) for column in (first, after)]
-    points = np.concatenate(corners).astype(np.float64)
+    # The hull of a region is that of the ends of its rows, none of which is empty; corners span an area even for one
+    # pixel. On the line between two rows only the outer ends count.
+    lines = np.append(rows, rows[-1] + 1)
+    left = np.minimum(np.append(first, first[-1]), np.append(first[0], first))
+    right = np.maximum(np.append(after, after[-1]), np.append(after[0], after))
+    points = np.concatenate([np.column_stack([lines, ends]) for ends in (left, right)]).astype(np.float64)
     return float(pdist(points[ConvexHull(points).vertices] * pixel).max())

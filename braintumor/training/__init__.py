@@ -2,7 +2,7 @@
 
 from braintumor.training.augmentation import Augmentation
 from braintumor.training.counterfactuals import Counterfactuals
-from braintumor.training.fitting import FitOptions, fit
+from braintumor.training.fit_options import FitOptions
 from braintumor.training.losses import MarginalCrossEntropy, OutlineLoss
 from braintumor.training.sampling import PictureBatches, Sampling
 
@@ -14,5 +14,4 @@ __all__ = [
     "OutlineLoss",
     "PictureBatches",
     "Sampling",
-    "fit",
 ]

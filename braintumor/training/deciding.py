@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from braintumor.datasets import HOSPITAL_VALIDATION
-from braintumor.evaluation import (
+from braintumor.decision import (
     Calibration,
     ReferralRule,
     Typicality,

@@ -1,9 +1,10 @@
 """The data of a training run: which pictures, in which split, prepared once and kept."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from braintumor.datasets import (
     HOSPITAL_VALIDATION,
     DatasetError,
     Hospitals,
+    Roles,
     assign_groups,
     assign_splits,
     at_home,
@@ -36,12 +38,14 @@ class ExperimentData:
     """Pictures, outlines and their table.
 
     ``pictures`` is uint8 (n, size, size); ``outlines`` uint8 (m, size, size), 255 where a tumor was drawn; ``index``
-    has one row a picture, with ``split`` and, in ``outline``, the number of its outline or -1.
+    has one row a picture, with ``split`` and, in ``outline``, the number of its outline or -1. Where the split is
+    ``as_published`` every copy of a test picture counts.
     """
 
     pictures: NDArray[np.uint8]
     outlines: NDArray[np.uint8]
     index: pd.DataFrame
+    as_published: bool = False
 
     def chosen(self, rows: NDArray[np.bool_]) -> "ExperimentData":
         """Give the marked rows, (n,) bool, as data of their own."""
@@ -62,6 +66,10 @@ class ExperimentData:
         outlined_first = (part.index["outline"] < 0).sort_values(kind="stable").index
         repeated = part.index.loc[outlined_first].duplicated(["picture", "dataset"])
         return part.chosen(~repeated.sort_index().to_numpy())
+
+    def tested(self) -> "ExperimentData":
+        """Give the test as it is measured: distinct pictures, or every copy where the split is ``as_published``."""
+        return self.part("test") if self.as_published else self.distinct("test")
 
     def to_choose_on(self) -> "ExperimentData":
         """Give the distinct rows of the validation groups and of the hospitals that are held out to choose on."""
@@ -129,31 +137,52 @@ def _within_hospitals(index: pd.DataFrame, pairs: NDArray[np.int64]) -> tuple[ND
 
 
 def split_index(
-    index: pd.DataFrame, *, folds: int, fold: int, seed: int, hospitals: Hospitals | None = None
+    index: pd.DataFrame,
+    *,
+    folds: int,
+    fold: int,
+    seed: int,
+    hospitals: Hospitals | None = None,
+    roles: Roles | None = None,
 ) -> pd.DataFrame:
-    """Add the column ``split``; raises ``DatasetError`` when the data is too small or a hospital is unknown.
+    """Give the rows that have a part, with the column ``split``.
 
     Rows that name no institution are split by folds, whatever other rows there are (see ``assign_splits``); the others
-    are for training. Then whole hospitals are held out (see ``hold_out``).
+    are for training. ``roles`` say which datasets train, and what is tested on where that is no fold. Then whole
+    hospitals are held out (see ``hold_out``). Raises ``DatasetError`` when the data is too small or a hospital or
+    dataset is unknown.
     """
-    home = at_home(index)
-    splits = pd.Series("train", index=index.index, dtype=object)
+    roles = roles or Roles()
     try:
-        if home.any():
-            splits[home] = assign_splits(index[home], folds=folds, fold=fold, seed=seed)
-        return index.assign(split=hold_out(index, splits, hospitals or Hospitals()))
+        index = roles.chosen(index)
+        if roles.by_folds:
+            home = at_home(index)
+            splits = pd.Series("train", index=index.index, dtype=object)
+            if home.any():
+                splits[home] = assign_splits(index[home], folds=folds, fold=fold, seed=seed)
+        else:
+            splits = roles.assign(index, seed)
+        split = index.assign(split=hold_out(index, splits, hospitals or Hospitals()))
     except ValueError as error:
         raise DatasetError(f"The data cannot be split: {error}.") from error
+    return split[split["split"] != ""].reset_index(drop=True)
+
+
+def split_again(index: pd.DataFrame, told: Mapping[str, Any], hospitals: Hospitals | None = None) -> pd.DataFrame:
+    """Split an index as a bundle's card tells of its training, but for the hospitals held out; see ``split_index``."""
+    folds, fold, seed = (int(told[key]) for key in ("folds", "fold", "seed"))
+    return split_index(index, folds=folds, fold=fold, seed=seed, hospitals=hospitals, roles=Roles.of(told))
 
 
 def prepare_pictures(root: Path, index: pd.DataFrame, size: int, cache: Path | None = None) -> ExperimentData:
     """Prepare the pictures and outlines of an index, or take them from ``cache`` if the same ones lie there.
 
-    Raises ``DatasetError`` when one cannot be prepared.
+    How they are split is no part of what they are. Raises ``DatasetError`` when one cannot be prepared.
     """
     kept = None
     if cache is not None:
-        kept = cache / f"{PREPROCESSING}-restored-{size}-{_digest(str(root.resolve()) + index_digest(index))[:16]}"
+        listed = index[["path", "picture", "mask"]].to_csv(index=False)
+        kept = cache / f"{PREPROCESSING}-restored-{size}-{_digest(str(root.resolve()) + listed)[:16]}"
     drawn = (index["mask"] != "").to_numpy()
     numbers = np.where(drawn, np.cumsum(drawn) - 1, -1)
     pictures = _kept(kept, "pictures", lambda: load_pictures(root, list(index["path"]), size))

@@ -121,7 +121,7 @@ def _question_picture(
         both = faithfulness.perturbation_curves(picture, heat, subject.score(name), seed)
         figures = {
             "method": method,
-            **facts[["dataset", "label", "group"]].to_dict(),
+            **{name: facts[name] for name in ("dataset", "label", "group")},
             "inside": faithfulness.inside_share(heat, mask),
             "hit": faithfulness.pointing_hit(heat, mask),
             "deletion": faithfulness.curve_area(both[0]),

@@ -7,15 +7,15 @@ import keras
 from keras import ops
 
 from braintumor.errors import InputError
-from braintumor.networks.answering import highest_mean
 from braintumor.networks.heads import check_task, tells_kinds
 from braintumor.taxonomy import BINARY
 
 MARGINAL = "marginal"
-LOSSES = (MARGINAL, "categorical", "sparse_categorical", BINARY)
-"""Losses of the logits: cross-entropies of what a label allows, of its one class (twice), and of tumor or not."""
+CATEGORICAL = "categorical"
+LOSSES = (MARGINAL, CATEGORICAL, BINARY)
+"""Losses of the logits: cross-entropies of what a label allows, of its one class, and of tumor or not."""
 
-KINDS_ONLY = ("categorical", "sparse_categorical")
+KINDS_ONLY = (CATEGORICAL,)
 """Losses that a tumor of unknown kind cannot teach."""
 
 # An infinity would turn gradients into NaN.
@@ -48,10 +48,10 @@ class MarginalCrossEntropy(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable("braintumor")
 class LabelCrossEntropy(keras.losses.Loss):
-    """One of Keras's own cross-entropies: "categorical", "sparse_categorical" or "binary" (tumor or not).
+    """One of Keras's own cross-entropies: "categorical" or "binary" (tumor or not).
 
-    ``y_true`` is (n, classes), 1 for each allowed class, ``y_pred`` (n, classes) logits, "notumor" last. The first two
-    ask for rows that allow one class; the last takes the logit of the tumor classes' summed probability.
+    ``y_true`` is (n, classes), 1 for each allowed class, ``y_pred`` (n, classes) logits, "notumor" last. The first asks
+    for rows that allow one class; the other takes the logit of the tumor classes' summed probability.
     """
 
     def __init__(self, kind: str, name: str = "label_cross_entropy", **options: Any) -> None:
@@ -59,11 +59,8 @@ class LabelCrossEntropy(keras.losses.Loss):
         self.kind = kind
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        if self.kind == "categorical":
+        if self.kind == CATEGORICAL:
             return keras.losses.categorical_crossentropy(y_true, y_pred, from_logits=True)
-        if self.kind == "sparse_categorical":
-            number = ops.argmax(y_true, axis=-1)
-            return keras.losses.sparse_categorical_crossentropy(number, y_pred, from_logits=True)
         tumor = ops.logsumexp(y_pred[:, :-1], axis=-1, keepdims=True) - y_pred[:, -1:]
         return keras.losses.binary_crossentropy(1 - y_true[:, -1:], tumor, from_logits=True)
 
@@ -115,23 +112,16 @@ def accuracy_for(model: keras.Model) -> Callable[[Any, Any], Any]:
 
 @keras.saving.register_keras_serializable("braintumor")
 class OutlineLoss(keras.losses.Loss):
-    """Cross-entropy plus soft Dice of a tumor map, and what it says beside the tumor, where the outline is known.
+    """Cross-entropy plus soft Dice of a tumor map, where the outline is known.
 
     ``y_true`` is (n, h, w, 1), the share of each cell that is tumor, or below 0 throughout where nobody drew an
     outline: such a picture has no say. ``y_pred`` are logits of the same shape. The Dice term (Milletari et al. 2016,
     arXiv:1606.04797, section 3) counts only where there is a tumor; ``cross_entropy`` weighs the mean over cells.
-
-    ``rest`` weighs the cross-entropy of "no tumor" for the slice less its tumor and a margin of two cells, scored as
-    whole slices are, by ``highest_mean``. So each outlined slice is a tumor-free one of its own source as well, where
-    a mean over thousands of cells would hardly notice the few that make a false alarm.
     """
 
-    def __init__(
-        self, cross_entropy: float = 4.0, rest: float = 0.0, name: str = "outline_loss", **options: Any
-    ) -> None:
+    def __init__(self, cross_entropy: float = 4.0, name: str = "outline_loss", **options: Any) -> None:
         super().__init__(name=name, **options)
         self.cross_entropy = cross_entropy
-        self.rest = rest
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         axes = (1, 2, 3)
@@ -144,15 +134,7 @@ class OutlineLoss(keras.losses.Loss):
         held = ops.sum(truth, axis=axes)
         overlap = 2 * ops.sum(chance * truth, axis=axes) + 1
         dice = 1 - overlap / (ops.sum(chance, axis=axes) + held + 1)
-        if self.rest:
-            dice = dice + self.rest * _false_alarm(truth, y_pred)
         return known * (self.cross_entropy * entropy + ops.where(held > 0, dice, 0.0))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "cross_entropy": self.cross_entropy, "rest": self.rest}
-
-
-def _false_alarm(truth: Any, logits: Any) -> Any:
-    """Cross-entropy of "no tumor", (n,), for the cells of a map more than two away from any tumor."""
-    near = ops.max_pool(ops.pad(truth, ((0, 0), (2, 2), (2, 2), (0, 0))), 5, 1, padding="valid")
-    return ops.softplus(highest_mean(ops.where(near > 0, _EXCLUDED, logits)))[:, 0]
+        return {**super().get_config(), "cross_entropy": self.cross_entropy}

@@ -2,21 +2,14 @@
 
 import functools
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from braintumor.datasets import HOSPITAL_TEST
-from braintumor.evaluation import (
-    figures,
-    foreign_figures,
-    map_calibration,
-    pixel_bins,
-    score_masks,
-    segmentation_figures,
-)
+from braintumor.bundles import Metrics
+from braintumor.datasets import HOSPITAL_TEST, published_test
+from braintumor.evaluation import DecidesBy, measured_metrics, pixel_bins, score_masks
 from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.inference import Graph, GraphOutput
 from braintumor.taxonomy import NO_TUMOR
@@ -86,33 +79,18 @@ def measure_foreign(graph: Graph, data: ExperimentData, decisions: Decisions) ->
     return pd.DataFrame({"kind": foreign.index["kind"], "distance": distance.round(DIGITS), "referred": referred})
 
 
-def card_metrics(measured: Measured, decisions: Decisions) -> dict[str, Any]:
+def card_metrics(measured: Measured, decisions: Decisions, *, tells_kinds: bool = True) -> Metrics:
     """Compute the figures of each split, and of pictures that are no brain MRI against the distinct test scans."""
-    by_split = measured.predictions.groupby("split")
-    metrics = {str(name): figures(rows, threshold=decisions.threshold) for name, rows in by_split}
-    for name, report in metrics.items():
-        if measured.segmentation is None or measured.map_bins is None:
-            continue
-        rows = measured.segmentation[measured.segmentation["split"] == name]
-        if len(rows):
-            bins = measured.map_bins[measured.map_bins["split"] == name]
-            report["segmentation"] = segmentation_figures(rows) | {"map_ece": map_calibration(bins)[1]}
-    real = measured.predictions["split"].isin(["test", "external"])
-    scans = measured.predictions.loc[real, ["dataset", "distance"]]
-    return metrics | {"foreign": foreign_figures(scans, measured.foreign, decisions.referral.distance_limit)}
-
-
-def published_test(index: pd.DataFrame) -> NDArray[np.bool_]:
-    """Mark the test part as its authors published it, (n,) bool, of datasets whose test part has several labels."""
-    test = index["published_split"] == "test"
-    labels = index["label"].where(test).groupby(index["dataset"]).transform("nunique")
-    return np.asarray(test & (labels > 1))
+    decides_by = DecidesBy(decisions.threshold, decisions.referral, tells_kinds)
+    tables = measured.predictions, measured.foreign, measured.segmentation, measured.map_bins
+    return measured_metrics(*tables, decides_by)
 
 
 def _parts(data: ExperimentData, was_trained: bool) -> dict[str, ExperimentData]:
     held_out = (*_BY_FOLDS, HOSPITAL_TEST)
-    parts = {name: data.distinct(name) for name in held_out if name in set(data.index["split"])}
-    published = published_test(data.index)
+    there = set(data.index["split"])
+    parts = {name: data.tested() if name == "test" else data.distinct(name) for name in held_out if name in there}
+    published = published_test(data.index).to_numpy()
     if published.any() and was_trained:
         parts["published_test"] = data.chosen(published)
     for name in _BY_FOLDS:
@@ -139,7 +117,7 @@ def _score(
         outline = part.outline(int(row))
         assert outline is not None
         found = mask_on_square(output.tumor_map[row], size) & outlined[row]
-        facts = part.index.iloc[row][["dataset", "group", "label", "path"]].to_dict()
+        facts = {name: part.index[name].iloc[row] for name in ("dataset", "group", "label", "path")}
         rows.append({**facts, **score_masks(found, outline > 127)})
     return pd.DataFrame(rows)
 
@@ -150,8 +128,10 @@ def _bins(part: ExperimentData, output: GraphOutput) -> pd.DataFrame:
     side = output.tumor_map.shape[1]
     factor = part.pictures.shape[1] // side
     tables = []
-    for dataset, rows in part.index.groupby("dataset").indices.items():
-        known = {int(row): outline for row in rows if (outline := part.outline(int(row))) is not None}
+    for dataset in sorted(part.index["dataset"].unique()):
+        rows = np.flatnonzero(part.index["dataset"] == dataset)
+        outlines = {int(row): part.outline(int(row)) for row in rows}
+        known = {row: outline for row, outline in outlines.items() if outline is not None}
         if known:
             drawn = np.stack(list(known.values())).reshape(-1, side, factor, side, factor)
             table = pixel_bins(output.tumor_map[list(known)], drawn.mean(axis=(2, 4)) > 127)

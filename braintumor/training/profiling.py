@@ -17,6 +17,10 @@ RUNS = 30
 """Passes of which the median is a network's latency; as many go before, unmeasured, up to a tenth."""
 
 
+NOT_RECORDED = "not recorded"
+"""Device of a training that does not say on what it ran."""
+
+
 def operations(model: keras.Model) -> int:
     """Count the floating-point operations of one pass on one picture, a multiplication and an addition being two.
 

@@ -12,8 +12,9 @@ from tqdm import tqdm
 
 from braintumor.bundles import Bundle
 from braintumor.datasets import CHANGES, UNCHANGED, Change
+from braintumor.decision import Outcome
 from braintumor.evaluation import Flips, Pair
-from braintumor.inference import REFER, Predictor
+from braintumor.inference import Predictor
 from braintumor.scans import ScanError, read, read_all
 from braintumor.taxonomy import NO_TUMOR
 from braintumor.training.evaluating import held_out
@@ -121,9 +122,9 @@ def _flips(
 def _answer(predictor: Predictor, data: bytes) -> _Answer:
     (outcome,) = read_all(data, "scan")
     if isinstance(outcome, ScanError):
-        return _Answer(REFER, (UNREADABLE,))
+        return _Answer(Outcome.REFER, (UNREADABLE,))
     (prediction,) = predictor.predict([outcome])
-    return _Answer(prediction.decision, prediction.grounds)
+    return _Answer(prediction.decision, tuple(reason.code for reason in prediction.reasons))
 
 
 def _decided(labels: Sequence[str], before: Sequence[_Answer]) -> dict[str, dict[str, int]]:

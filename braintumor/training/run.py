@@ -1,7 +1,7 @@
 """``python -m braintumor train``: from a folder of pictures to a bundle."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import pandas as pd
 
-from braintumor.bundles import CARD_FILE, HISTORY_FILE, read_card, sha256_of
-from braintumor.datasets import Hospitals, at_home
+from braintumor.bundles import CARD_FILE, HISTORY_FILE, Card, read_card, sha256_of
+from braintumor.datasets import Hospitals, Roles, at_home
 from braintumor.errors import InputError
 from braintumor.networks import Network, registered
 from braintumor.networks.ensemble import joined
@@ -24,10 +24,11 @@ from braintumor.training.experiment import (
     prepare_pictures,
     split_index,
 )
-from braintumor.training.fitting import NOT_RECORDED, FitOptions, fit, kept_epochs, patience, trained_on, trained_with
+from braintumor.training.fit import fit, kept_epochs, trained_on, trained_with
+from braintumor.training.fit_options import FitOptions, patience
 from braintumor.training.logistic import fit_logistic
 from braintumor.training.losses import chosen_loss
-from braintumor.training.profiling import device, software
+from braintumor.training.profiling import NOT_RECORDED, device, software
 from braintumor.training.recipes import RECIPES
 from braintumor.training.sampling import Sampling
 from braintumor.training.stacks import StackSource
@@ -67,6 +68,7 @@ class RunOptions:
     loss: str | None = None
     unfreeze: bool = False
     hospitals: Hospitals = field(default_factory=Hospitals)
+    roles: Roles = field(default_factory=Roles)
     tumor_free: Path | None = None
 
     @property
@@ -82,6 +84,9 @@ class RunOptions:
         given += ["--unfreeze"] if self.unfreeze else []
         given += [f"--validation-hospitals {' '.join(self.hospitals.validation)}"] if self.hospitals.validation else []
         given += [f"--test-hospitals {' '.join(self.hospitals.test)}"] if self.hospitals.test else []
+        given += [f"--train-on {' '.join(self.roles.train_on)}"] if self.roles.train_on else []
+        given += [f"--test-on {' '.join(self.roles.test_on)}"] if self.roles.test_on else []
+        given += ["--as-published"] if self.roles.as_published else []
         given += ["--tumor-free DIR"] if self.tumor_free else []
         given += ["--bfloat16"] if self.bfloat16 else []
         given += [] if self.sensitivity == SENSITIVITY else [f"--sensitivity {self.sensitivity:g}"]
@@ -116,12 +121,12 @@ class RunOptions:
         )
 
 
-def run(options: RunOptions) -> dict[str, Any]:
+def run(options: RunOptions, listed: pd.DataFrame | None = None) -> Card:
     """Train, or go on with a stopped run, and write the bundle ``models/NAME``; gives its card.
 
-    Raises ``InputError`` for an unknown network, a sensitivity out of range, or a bundle's network to start from that
-    was trained on another split, ``DatasetError`` for data that cannot be used, and ``TrainingError`` when the name was
-    used for another run.
+    ``listed`` is what ``labelled_index`` gives of the data, where that is at hand. Raises ``InputError`` for an unknown
+    network, a sensitivity out of range, or a bundle's network to start from that was trained on another split,
+    ``DatasetError`` for data that cannot be used, and ``TrainingError`` when the name was used for another run.
     """
     if not 0 < options.sensitivity <= 1:
         raise InputError(f"The sensitivity is {options.sensitivity:g}; it must be above 0 and at most 1.")
@@ -132,15 +137,17 @@ def run(options: RunOptions) -> dict[str, Any]:
         _fit_options(part)
         start(part)
     index = split_index(
-        labelled_index(options.data),
+        labelled_index(options.data) if listed is None else listed,
         folds=options.folds,
         fold=options.fold,
         seed=options.seed,
         hospitals=options.hospitals,
+        roles=options.roles,
     )
     _refuse_other_split(options.weights, index)
     folder = options.runs / options.name
-    data = prepare_pictures(options.data, index, size, folder)
+    data = prepare_pictures(options.data, index, size, options.runs / "pictures")
+    data = replace(data, as_published=options.roles.as_published)
     data = data.without_kinds() if options.task == BINARY else data
     # What training starts from may be replaced before it is over.
     initial = options.weights_identity()
@@ -189,7 +196,7 @@ def card_facts(
         "command": options.command,
         "split": split_facts(
             index,
-            {"seed": options.seed, "folds": options.folds, "fold": options.fold},
+            {"seed": options.seed, "folds": options.folds, "fold": options.fold, **asdict(options.roles)},
             options.hospitals,
             set(index.loc[index["split"] == "train", "hospital"]),
         ),
@@ -202,23 +209,24 @@ def card_facts(
 
 
 def split_facts(
-    index: pd.DataFrame, folds: Mapping[str, int], held_out: Hospitals, trained: Collection[str]
+    index: pd.DataFrame, told: Mapping[str, Any], held_out: Hospitals, trained: Collection[str]
 ) -> dict[str, Any]:
-    """Tell how an index was split, for a card: ``folds`` has seed, folds and fold.
+    """Tell how an index was split, for a card: ``told`` has seed, folds and fold, and may have the fields of ``Roles``.
 
     Which hospitals were ``trained`` on and held out is told where a row names an institution or one is held out.
     """
     home = at_home(index)
     facts = {
-        **{key: folds[key] for key in ("seed", "folds", "fold")},
+        **{key: told[key] for key in ("seed", "folds", "fold")},
+        **{field.name: value for field in fields(Roles) if (value := told.get(field.name))},
         "groups": {str(name): int(count) for name, count in index.groupby("split")["group"].nunique().items()},
         "index_sha256": index_digest(index[home]),
     }
     if home.all() and held_out == Hospitals():
         return facts
     institutions = sorted(set(trained) & set(index.loc[~home, "hospital"]))
-    told = {"train": institutions, "validation": list(held_out.validation), "test": list(held_out.test)}
-    return {**facts, "hospitals": told, "hospitals_sha256": index_digest(index[~home])}
+    hospitals = {"train": institutions, "validation": list(held_out.validation), "test": list(held_out.test)}
+    return {**facts, "hospitals": hospitals, "hospitals_sha256": index_digest(index[~home])}
 
 
 def versions_of(folders: Sequence[Path]) -> dict[str, str]:
@@ -305,8 +313,7 @@ def _refuse_other_split(weights: Path | str | None, index: pd.DataFrame) -> None
     bundle = _bundle_of(weights)
     if bundle is None:
         return
-    split = read_card(bundle).get("split") or {}
-    if split.get("index_sha256") != index_digest(index[at_home(index)]):
+    if read_card(bundle).split.index_sha256 != index_digest(index[at_home(index)]):
         raise InputError(
             f"{bundle.name} was trained on other data or another split, so it may have seen the test pictures; "
             "give the folds, fold and seed of its card, or leave --weights away."
@@ -321,16 +328,17 @@ def _earlier_training(bundle: Path | None) -> tuple[dict[str, Any], list[pd.Data
     if bundle is None:
         return {}, []
     card, history = read_card(bundle), pd.read_csv(bundle / HISTORY_FILE)
-    before = card.get("started_from") or {}
+    before = card.started_from
     first = before or card
-    devices = [before["device"]] if before else []
+    devices = [before.device] if before else []
+    devices.append(card.training.device if card.training else NOT_RECORDED)
     facts = {
-        "name": card["name"],
-        "version": card["version"],
-        "initial_weights": first.get("initial_weights"),
-        "initial_weights_sha256": first.get("initial_weights_sha256"),
-        "commands": [*before.get("commands", []), card["command"]],
-        "device": " and ".join(dict.fromkeys([*devices, card.get("training", {}).get("device", NOT_RECORDED)])),
+        "name": card.name,
+        "version": card.version,
+        "initial_weights": first.initial_weights,
+        "initial_weights_sha256": first.initial_weights_sha256,
+        "commands": [*(before.commands if before else ()), card.command],
+        "device": " and ".join(dict.fromkeys(devices)),
         "epochs": len(history),
     }
     return facts, [history]

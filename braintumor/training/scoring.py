@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from braintumor.evaluation import fit_calibration
+from braintumor.decision import fit_calibration
 from braintumor.networks.answering import HIGHEST_CELLS, TopMean, highest_mean
 from braintumor.taxonomy import NO_TUMOR
 from braintumor.training.experiment import ExperimentData

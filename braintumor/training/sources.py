@@ -5,7 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from braintumor.datasets import HOSPITAL_VALIDATION, foreign_pictures
-from braintumor.evaluation import Typicality
+from braintumor.decision import Typicality
 from braintumor.inference import Graph
 from braintumor.scans import prepare
 from braintumor.training.experiment import ExperimentData

@@ -56,10 +56,8 @@ def test_two_archives_together_are_bounded_with_one_sentence(session):
     assert outcomes[:4] == session == ["a.zip/0.png", "a.zip/1.png", "a.zip/2.png", "b.zip/3.png"]
     assert len(outcomes) == 5
     assert isinstance(outcomes[4], ScanError)
-    assert outcomes[4].source == "b.zip"
-    assert str(outcomes[4]) == (
-        "More than 4 scans were uploaded; the first 4 are answered. Take the others in a second go."
-    )
+    assert outcomes[4].source == "b.zip/4.png"
+    assert str(outcomes[4]) == ("6 scans were uploaded; the first 4 are answered. Take the others in a second go.")
     assert [str(outcome) for outcome in answers.answer_uploads(uploads)] == [str(outcome) for outcome in outcomes]
     assert len(session) == 4
 
@@ -77,35 +75,49 @@ def test_as_many_as_allowed_are_no_error(session):
 def test_unreadable_files_count_too(session):
     outcomes = answers.answer_uploads([upload(str(number), f"{number}.png", b"nothing") for number in range(9)])
     assert len(outcomes) == 5
-    assert "More than 4" in str(outcomes[-1])
+    assert "the first 4" in str(outcomes[-1])
 
 
 def test_files_taken_away_make_room_for_those_that_were_cut(session):
     first, second = packed("a", 3), packed("b", 3, first=3)
     answers.answer_uploads([first, second])
     assert answers.answer_uploads([second]) == ["b.zip/3.png", "b.zip/4.png", "b.zip/5.png"]
-    assert set(st.session_state["_answers"]) == {"b"}
+    assert set(st.session_state["_answers"].kept) == {"b/0", "b/1", "b/2"}
 
 
-def test_only_new_files_are_announced_scan_by_scan(session):
+def test_only_new_scans_are_announced_once_all_files_were_looked_at(session):
     told = []
     one, two = packed("a", 2), packed("b", 1)
     answers.answer_uploads([one], told.append)
+    looked_at = [Progress("a.zip/0.png"), Progress("a.zip/1.png")]
+    assert told == [*looked_at, Progress("a.zip/0.png", 0, 2), Progress("a.zip/1.png", 1, 2)]
+    del told[:]
     answers.answer_uploads([one, two], told.append)
-    first = [Progress(0, 1, "a.zip", answered) for answered in (0, 1, 2)]
-    assert told == [*first, Progress(1, 2, "b.zip", 0), Progress(1, 2, "b.zip", 1)]
+    assert told == [*looked_at, Progress("b.zip/0.png"), Progress("b.zip/0.png", 2, 3)]
+    del told[:]
+    answers.answer_uploads([one, two], told.append)
+    assert told == []
 
 
-def test_work_ends_where_the_progress_cannot_be_shown(session):
+def test_work_ends_where_the_progress_cannot_be_shown_and_what_was_answered_is_kept(session):
     """As when the user has left: Streamlit then ends the run at its next call."""
 
     def leave(progress):
-        if progress.answered == 2:
+        if progress.done == 2:
             raise InterruptedError
 
+    upload = packed("a", 4)
     with pytest.raises(InterruptedError):
-        answers.answer_uploads([packed("a", 4)], leave)
+        answers.answer_uploads([upload], leave)
     assert session == ["a.zip/0.png", "a.zip/1.png"]
+    answers.answer_uploads([upload])
+    assert session == [f"a.zip/{number}.png" for number in range(4)]
+
+
+def test_outcomes_are_told_as_they_come(session):
+    told = []
+    answers.answer_uploads([packed("a", 3)], on_outcome=lambda outcomes: told.append(len(outcomes)))
+    assert told == [1, 2, 3]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from PIL import Image
 from plotly.colors import get_colorscale, sample_colorscale, unlabel_rgb
 from scipy import ndimage
 
+from braintumor.bundles import Estimate, HeatmapFigures
+from braintumor.bundles.figures import MethodFigures
 from braintumor.dashboard import scan_viewer
 from braintumor.dashboard.answers import Answer, _picture
 from braintumor.dashboard.scan_viewer import (
@@ -18,9 +20,10 @@ from braintumor.dashboard.scan_viewer import (
     overlay,
 )
 from braintumor.dashboard.volume_words import slice_words
+from braintumor.decision import Outcome
 from braintumor.explanation import ExplanationError
 from braintumor.heatmaps import CellGrid
-from braintumor.inference import DECISIONS, Prediction, SliceAnswer
+from braintumor.inference import Prediction, SliceAnswer
 from braintumor.reports import DECISION_WORDS
 from braintumor.scans import phantom, prepare
 from braintumor.segmentation import Measurements, outline
@@ -46,7 +49,6 @@ def answer(decision="tumor", finding="glioma", sha256="0" * 64, pixels=None, p_t
         p_tumor=max(p_tumors),
         decision=decision,
         finding=finding,
-        grounds=(),
         reasons=(),
         seconds=0.01,
         bundle="net 1",
@@ -236,7 +238,7 @@ def test_of_a_volume_every_slice_is_meant():
 
 
 def test_every_decision_has_its_sentence_word_and_badge():
-    assert {decision for decision, _ in SENTENCES} == set(DECISIONS) == set(DECISION_WORDS) == set(scan_viewer._BADGES)
+    assert {decision for decision, _ in SENTENCES} == set(Outcome) == set(DECISION_WORDS) == set(scan_viewer._BADGES)
 
 
 @pytest.mark.parametrize(
@@ -269,7 +271,11 @@ def test_only_the_heatmap_of_a_kind_is_said_to_explain_one(finding, tells_the_ki
     assert ("explains the kind" in heatmap_words(finding)) is tells_the_kind
 
 
-POINTING = {"gradcam": {"pointing": {"value": 0.62}}, "center": {"pointing": {"value": 0.171}}}
+def pointing(**shares):
+    """What was measured of heatmaps that point at the tumor so often."""
+    rest = dict.fromkeys(("inside", "deletion", "insertion", "randomized_correlation"), Estimate(value=0.5))
+    methods = {name: MethodFigures(pointing=Estimate(value=share), **rest) for name, share in shares.items()}
+    return HeatmapFigures(model_sha256="", images=3, groups=2, methods=methods)
 
 
 @pytest.mark.parametrize(
@@ -277,12 +283,12 @@ POINTING = {"gradcam": {"pointing": {"value": 0.62}}, "center": {"pointing": {"v
     [
         (
             "gradcam",
-            {"methods": POINTING},
+            pointing(gradcam=0.62, center=0.171),
             "point of Grad-CAM lay inside it in 62.0%; the middle of the picture",
         ),
-        ("scorecam", {"methods": POINTING}, ""),
-        ("gradcam", {"methods": {"gradcam": POINTING["gradcam"]}}, ""),
-        ("gradcam", {}, ""),
+        ("scorecam", pointing(gradcam=0.62, center=0.171), ""),
+        ("gradcam", pointing(gradcam=0.62), ""),
+        ("gradcam", pointing(), ""),
         ("gradcam", None, ""),
     ],
     ids=["measured", "another method", "no floor", "no methods", "never measured"],

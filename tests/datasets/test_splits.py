@@ -1,10 +1,12 @@
+from dataclasses import asdict
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from braintumor.datasets import HOSPITAL_TEST, HOSPITAL_VALIDATION, Hospitals, assign_splits, hold_out
+from braintumor.datasets import HOSPITAL_TEST, HOSPITAL_VALIDATION, Hospitals, Roles, assign_splits, hold_out
 
 
 def _index(groups, seed=0):
@@ -128,3 +130,63 @@ def test_hospitals_are_held_out_whole(hospitals, expected):
 def test_hospitals_that_cannot_be_held_out_are_refused(hospitals, message):
     with pytest.raises(ValueError, match=message):
         hold_out(HOSPITALS, FOLDS, hospitals)
+
+
+def published(rows=200, dataset="a"):
+    """A set that was published in two parts, with two pictures a group."""
+    random = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "path": [f"{dataset}{number}.png" for number in range(rows)],
+            "dataset": dataset,
+            "published_split": random.choice(["train", "test"], rows, p=[0.8, 0.2]),
+            "label": random.choice(["glioma", "notumor"], rows),
+            "group": [f"g{number // 2}" for number in range(rows)],
+        }
+    )
+
+
+def test_published_rows_keep_their_side_and_a_tenth_is_for_validation():
+    roles = Roles(train_on=("a",), as_published=True)
+    index = roles.chosen(pd.concat([published(), published(dataset="b")], ignore_index=True))
+    assert set(index["dataset"]) == {"a"}
+    split = roles.assign(index)
+    assert (split[index["published_split"] == "test"] == "test").all()
+    train = split[index["published_split"] == "train"]
+    assert (train == "validation").sum() == round(0.1 * len(train))
+    assert set(train) == {"train", "validation"}
+    assert split.equals(roles.assign(index))
+
+
+@pytest.mark.parametrize("as_published", [True, False])
+def test_another_set_is_tested_on_with_and_without_what_both_share(as_published):
+    index = pd.concat([published(), published(50, "b")], ignore_index=True)
+    roles = Roles(("a",), ("b",), as_published)
+    assert roles.name == "a-to-b" + "-published" * as_published
+    assert Roles.of(asdict(roles)) == roles
+    split = roles.assign(roles.chosen(index))
+    assert (split[index["dataset"] == "b"] == "test").all()
+    shared = (index["dataset"] == "a") & index["group"].isin(index.loc[index["dataset"] == "b", "group"])
+    assert set(split[shared]) == ({"train", "validation"} if as_published else {""})
+    parts = split[split != ""].groupby(index["group"]).nunique()
+    # Leak-free, groups are kept together in validation too.
+    assert (parts.max() == 1) == (not as_published)
+
+
+@pytest.mark.parametrize(
+    ("roles", "words"),
+    [
+        (Roles(("c",)), "no dataset 'c'; there are a"),
+        (Roles((), ("c",)), "no dataset 'c'"),
+        (Roles(("a",), ("a",)), "both to train on and to test on"),
+        (Roles((), ("a",)), "no pictures to train on"),
+    ],
+)
+def test_datasets_that_cannot_be_are_refused(roles, words):
+    with pytest.raises(ValueError, match=words):
+        roles.assign(roles.chosen(published()))
+
+
+def test_a_set_that_was_published_in_one_part_has_none_to_test_on():
+    with pytest.raises(ValueError, match="no pictures to test on"):
+        Roles(as_published=True).assign(published().assign(published_split="train"))

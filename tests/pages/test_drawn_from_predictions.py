@@ -6,7 +6,7 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score
 
-from braintumor.evaluation.calibration import BINS
+from braintumor.evaluation.reliability import BINS
 from braintumor.taxonomy import CLASSES, NO_TUMOR
 from tests.conftest import SHIPPED
 from tests.pages.guest import decoded, drawn, opened

@@ -3,11 +3,12 @@ import json
 import pandas as pd
 import pytest
 
-from braintumor.dashboard.comparison_tables import read_comparison, same_pictures
+from braintumor.dashboard.comparison import read_comparison, same_pictures
 from braintumor.dashboard.leakage_tables import OWN, SHIPPED
 from braintumor.datasets import audit, write_audit
+from braintumor.evaluation.comparison_schema import LEAK_FREE
 from tests.conftest import SHIPPED as MODEL
-from tests.dashboard.made_comparison import SHARPNESS, write_comparison
+from tests.dashboard.made_comparison import PUBLISHED, SHARPNESS, write_comparison
 from tests.pages.guest import opened, texts
 
 INDEX = pd.DataFrame(
@@ -27,6 +28,7 @@ def server(guest_app, tmp_path, monkeypatch):
     models.mkdir()
     (models / "efficient_unet").symlink_to(MODEL)
     monkeypatch.setenv("BRAINTUMOR_MODELS_DIR", str(models))
+    monkeypatch.setenv("BRAINTUMOR_RESULTS_DIR", str(tmp_path / "results"))
     return tmp_path
 
 
@@ -77,13 +79,13 @@ def test_the_shipped_model_is_measured_with_and_without_copies(server):
 
 
 def test_every_network_stands_with_and_without_leakage(server):
-    write_comparison(server / "models")
+    folder = write_comparison(server / "results")
     page = opened("leakage.py")
     spec = json.loads(page.get("plotly_chart")[-1].proto.spec)
     named = {trace["name"]: trace for trace in spec["data"] if "name" in trace}
     assert list(named) == ["No copy in training", "Copies in training (inflated)"]
     assert len(spec["layout"]["annotations"]) == len(SHARPNESS)
-    expected = same_pictures(read_comparison(server / "models"))["leak_free"]
+    expected = same_pictures(read_comparison(folder), LEAK_FREE, PUBLISHED)["clean"]
     said = [words for _, words in named["No copy in training"]["customdata"]]
     assert [words.split("%")[0] for words in said] == [f"{100 * value:.1f}" for value in expected]
 

@@ -38,7 +38,6 @@ def prediction(
         p_tumor=0.875,
         decision=decision,
         finding=finding,
-        grounds=(),
         reasons=reasons,
         seconds=0.03125,
         bundle="squeezenet 1",

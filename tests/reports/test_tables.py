@@ -10,12 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from braintumor.decision import Reason, ReasonCode
 from braintumor.inference import ORIENTATION_ASSUMED, SIZE_UNKNOWN
-from braintumor.reports import MEASURES, NOTE_WORDS, answers_csv, answers_table, guarded
+from braintumor.reports import MEASURES, NOTE_WORDS, answers_csv, answers_table, guarded, reason_words
 from braintumor.reports.tables import COLUMNS, manifest_csv
 from braintumor.scans import BACKGROUND, FRAME, INVERTED, ScanError
 from braintumor.segmentation import Measurements
 from tests.reports.made_predictions import answered, prediction
+
+DOUBT = Reason(ReasonCode.TUMOR_UNCERTAIN, 0.4, 0.25, 0.75)
 
 
 def _read_csv(outcomes):
@@ -24,7 +27,7 @@ def _read_csv(outcomes):
 
 def test_columns_and_values_of_an_answer():
     measured = Measurements(2, 0, 310.5, 0.0625, 24.5, 0.25, None)
-    table = answers_table([(prediction(reasons=("One reason.", "Another.")), measured)])
+    table = answers_table([(prediction(reasons=(DOUBT, Reason(ReasonCode.COLOR))), measured)])
     assert tuple(table.columns) == COLUMNS
     row = table.iloc[0].to_dict()
     assert np.isnan(row.pop("volume_ml"))
@@ -43,7 +46,7 @@ def test_columns_and_values_of_an_answer():
         "head_share": 0.0625,
         "largest_diameter_mm": 24.5,
         "largest_diameter_head": 0.25,
-        "reasons": "One reason. Another.",
+        "reasons": " ".join(reason_words((DOUBT, Reason(ReasonCode.COLOR)), prediction().probabilities)),
         "notes": "",
         "error": "",
         "seconds": 0.03125,
@@ -70,7 +73,7 @@ def test_what_a_file_leaves_open_and_what_was_undone_is_said(known, notes):
 
 
 def test_what_is_no_brain_scan_has_no_numbers_that_could_pass_for_an_answer():
-    row = answers_table([answered(decision="refer", finding=None, reasons=("The picture is blank.",))]).iloc[0]
+    row = answers_table([answered(decision="refer", finding=None, reasons=(Reason(ReasonCode.BLANK),))]).iloc[0]
     assert row[["p_tumor", "p_glioma", "p_meningioma", "p_pituitary", "p_notumor", *MEASURES]].isna().all()
     assert row["finding"] == ""
 
@@ -156,8 +159,8 @@ def test_csv_of_nothing_is_a_header():
     ],
 )
 def test_texts_a_spreadsheet_would_run_are_disarmed(text, written):
-    answer, failure = _read_csv([answered(text, reasons=(text,)), ScanError(text, "Hint.", text)])
-    assert (answer["source"], answer["reasons"], failure["source"]) == (written, written, written)
+    answer, failure = _read_csv([answered(text), ScanError(text, "Hint.", text)])
+    assert (answer["source"], failure["source"]) == (written, written)
     assert failure["error"] == f"{written} Hint."
 
 
@@ -169,7 +172,7 @@ def test_every_start_of_a_formula_gets_an_apostrophe(start):
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("name", ["a;=1+1", 'a";"=1+1', "a\t=1+1", "a\n=1+1", 'a"\n;"=1+1;', " =1+1", ';\t"\r\n=1+1'])
 def test_no_cell_is_a_formula_whichever_sign_splits_the_line(name, separator):
-    text = answers_csv([answered(name, reasons=(name,)), ScanError(name, "Hint.", name)]).decode("utf-8-sig")
+    text = answers_csv([answered(name), ScanError(name, "Hint.", name)]).decode("utf-8-sig")
     for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
         cells = [cell for row in csv.reader(io.StringIO(text), delimiter=separator, quoting=quoting) for cell in row]
         assert len(cells) >= 3
@@ -214,4 +217,4 @@ def test_measures_are_missing_where_they_are_not_known(options, known):
 
 
 def test_a_referred_scan_has_the_measures_of_its_outline():
-    assert answers_table([answered(decision="refer", reasons=("Unsure.",))]).iloc[0]["lesions"] == 1
+    assert answers_table([answered(decision="refer", reasons=(DOUBT,))]).iloc[0]["lesions"] == 1

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import ndimage
 
 from braintumor.scans import (
     PREPROCESSING,
     Prepared,
+    fill_holes,
     phantom,
     place_on_scan,
     prepare,
@@ -381,3 +383,8 @@ def test_a_head_lost_in_an_empty_plane_is_found(pad, lost):
         assert np.corrcoef(found.image.ravel(), alone.image.ravel())[0, 1] > 0.8
         assert abs(found.top - pad) <= 12
         assert abs(found.side - alone.side) <= 24
+
+
+@given(hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12)))
+def test_holes_are_filled_as_by_scipy(mask):
+    np.testing.assert_array_equal(fill_holes(mask), ndimage.binary_fill_holes(mask))

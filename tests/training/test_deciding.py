@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import lognorm
 
-from braintumor.evaluation import Typicality, fit_calibration
+from braintumor.decision import Typicality, fit_calibration
 from braintumor.evaluation.segmentation import dice
 from braintumor.taxonomy import NO_TUMOR
 from braintumor.training.deciding import calibrated, decide, mask_on_square, probability_table, without_tumor

@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import ops
-from scipy import ndimage
 
 from braintumor.errors import InputError
 from braintumor.networks import build
@@ -98,9 +97,8 @@ def test_loss_and_measure_survive_a_saved_model(tmp_path):
     np.testing.assert_allclose(loaded.evaluate(inputs, SINGLE[:4], verbose=0), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["categorical", "sparse_categorical"])
-def test_both_losses_of_kinds_are_the_usual_cross_entropy(name):
-    found = loss_of(name, smoothing=0.3)(SINGLE, LOGITS)
+def test_the_loss_of_kinds_is_the_usual_cross_entropy():
+    found = loss_of("categorical", smoothing=0.3)(SINGLE, LOGITS)
     assert float(found) == pytest.approx(float(MarginalCrossEntropy()(SINGLE, LOGITS)), rel=1e-5)
 
 
@@ -128,7 +126,7 @@ def test_every_loss_teaches_and_survives_its_config(name):
 @pytest.mark.parametrize(
     ("name", "task", "chosen"),
     [
-        (None, "four_class", "sparse_categorical"),
+        (None, "four_class", "categorical"),
         (None, "binary", "binary"),
         ("marginal", "four_class", "marginal"),
         ("marginal", "binary", "marginal"),
@@ -137,16 +135,15 @@ def test_every_loss_teaches_and_survives_its_config(name):
     ],
 )
 def test_the_loss_is_the_one_named_or_that_of_the_network_or_the_task(name, task, chosen):
-    assert chosen_loss(name, task, "sparse_categorical") == chosen
+    assert chosen_loss(name, task, "categorical") == chosen
 
 
 @pytest.mark.parametrize(
     ("name", "task", "sentence"),
     [
-        ("hinge", "four_class", "loss is 'hinge'; it must be one of marginal, categorical, sparse_categorical, binary"),
+        ("hinge", "four_class", "loss is 'hinge'; it must be one of marginal, categorical, binary"),
         ("binary", "four_class", "add --task binary"),
         ("categorical", "binary", "categorical asks for the kind of tumor"),
-        ("sparse_categorical", "binary", "choose binary or marginal"),
         (None, "two", "task is 'two'; it must be one of four_class, binary"),
     ],
 )
@@ -193,7 +190,7 @@ def _maps(rows, side=6, seed=1):
     return truth, random.normal(0, 3, truth.shape).astype(np.float32)
 
 
-def _outline_loss(truth, logits, weight, rest):
+def _outline_loss(truth, logits, weight):
     """The loss of one picture as its description has it, in double precision."""
     if truth.max() < 0:
         return 0.0
@@ -201,42 +198,21 @@ def _outline_loss(truth, logits, weight, rest):
     chance = 1 / (1 + np.exp(-logits))
     entropy = -(truth * np.log(chance) + (1 - truth) * np.log(1 - chance)).mean()
     dice = 1 - (2 * (chance * truth).sum() + 1) / (chance.sum() + truth.sum() + 1)
-    beside = logits[ndimage.maximum_filter(truth, (5, 5, 1)) <= 0]
-    # 40 cells of 96 × 96 are 2.5 of 24 × 24.
-    false_alarm = np.log1p(np.exp(np.sort(beside)[-2:].mean()))
-    return weight * entropy + (dice + rest * false_alarm if truth.any() else 0.0)
+    return weight * entropy + (dice if truth.any() else 0.0)
 
 
-@pytest.mark.parametrize(("weight", "rest"), [(0.0, 0.0), (1.0, 0.0), (4.0, 0.5), (0.0, 2.0)])
-def test_the_outline_loss_is_what_its_description_says(weight, rest):
+@pytest.mark.parametrize("weight", [0.0, 1.0, 4.0])
+def test_the_outline_loss_is_what_its_description_says(weight):
     truth, logits = _maps(5, side=24)
     # As a tumor is: some places, and most of the slice far from them.
     truth[:, 8:] = 0
     truth[1] = -1
     truth[2] = 0
-    rows = OutlineLoss(weight, rest, reduction="none")(truth, logits)
-    expected = [_outline_loss(each, found, weight, rest) for each, found in zip(truth, logits, strict=True)]
+    rows = OutlineLoss(weight, reduction="none")(truth, logits)
+    expected = [_outline_loss(each, found, weight) for each, found in zip(truth, logits, strict=True)]
     np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-6)
     # A batch counts every picture, known or not.
-    assert float(OutlineLoss(weight, rest)(truth, logits)) == pytest.approx(np.mean(expected), rel=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("row", "column", "costs"),
-    [(4, 4, False), (2, 7, False), (1, 4, True), (4, 8, True), (20, 20, True)],
-    ids=["in the tumor", "in its margin", "above the margin", "beside the margin", "far away"],
-)
-def test_what_stands_out_beside_the_tumor_costs_as_a_false_alarm(row, column, costs):
-    truth = np.zeros((1, 24, 24, 1), np.float32)
-    truth[0, 4:6, 4:6] = 1
-    quiet = np.where(truth > 0, 5, -5).astype(np.float32)
-    loud = quiet.copy()
-    loud[0, row, column] = 9
-    for rest, expected in ((0.5, costs), (0.0, False)):
-        extra = [
-            float(OutlineLoss(0.0, rest)(truth, found) - OutlineLoss(0.0, 0.0)(truth, found)) for found in (quiet, loud)
-        ]
-        assert (extra[1] > extra[0] + 0.5) is expected
+    assert float(OutlineLoss(weight)(truth, logits)) == pytest.approx(np.mean(expected), rel=1e-4)
 
 
 @pytest.mark.parametrize("scale", [1, 1e4, 1e30])
@@ -282,17 +258,17 @@ def test_a_small_tumor_counts_as_much_as_a_large_one_in_the_dice_term():
     small[0, :6, :6] = 1
     large[0, :40, :40] = 1
     nothing = np.full_like(small, -30)
-    missed = [float(OutlineLoss(cross_entropy=0.0, rest=0.0)(truth, nothing)) for truth in (small, large)]
+    missed = [float(OutlineLoss(cross_entropy=0.0)(truth, nothing)) for truth in (small, large)]
     assert missed == pytest.approx([1, 1], abs=0.03)
 
 
 def test_the_outline_loss_survives_its_config_and_a_saved_model(tmp_path):
     image = keras.Input((6, 6, 1))
     model = keras.Model(image, {"map": keras.layers.Conv2D(1, 1, name="map")(image)})
-    model.compile("sgd", loss={"map": OutlineLoss(cross_entropy=2.5, rest=0.25)})
+    model.compile("sgd", loss={"map": OutlineLoss(cross_entropy=2.5)})
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    assert (loaded.loss["map"].cross_entropy, loaded.loss["map"].rest) == (2.5, 0.25)
+    assert loaded.loss["map"].cross_entropy == 2.5
     truth, logits = _maps(4)
     targets = {"map": truth}
     expected = model.evaluate(logits, targets, verbose=0)

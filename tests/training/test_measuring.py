@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from braintumor.datasets import foreign_pictures
+from braintumor.datasets import foreign_pictures, published_test
 from braintumor.datasets.foreign import PICTURES
 from braintumor.evaluation import figures, foreign_figures, map_calibration, segmentation_figures
 from braintumor.evaluation.metrics import PROBABILITIES
@@ -13,7 +13,7 @@ from braintumor.scans import prepare
 from braintumor.segmentation import dice_threshold
 from braintumor.taxonomy import NO_TUMOR
 from braintumor.training.deciding import decide
-from braintumor.training.measuring import MIRRORED, card_metrics, measure_foreign, measure_splits, published_test
+from braintumor.training.measuring import MIRRORED, card_metrics, measure_foreign, measure_splits
 from braintumor.training.outputs import run_graph
 from tests.conftest import flat
 from tests.training.glass import ROWS, glass_data, glass_graph

@@ -34,16 +34,17 @@ def network_intervals(table: pd.DataFrame, name: str, is_share: bool) -> go.Figu
     scale = 100 if is_share else 1
     figure = go.Figure()
     for place, (_, pair) in enumerate(rows.groupby("figure", sort=False)):
-        known = scale * pair["value"].dropna()
-        if len(known) > 1:
+        values = scale * pair["value"].dropna()
+        if len(values) > 1:
             line = {"color": GRAY, "width": 1.5, "dash": "dot"}
             # Joins the dots where they stand, a little above and below the middle of the row.
             ends = [place - 0.11, place + 0.11]
-            figure.add_scatter(x=known, y=ends, mode="lines", line=line, showlegend=False, hoverinfo="skip")
+            figure.add_scatter(x=values, y=ends, mode="lines", line=line, showlegend=False, hoverinfo="skip")
     titles, _ = _add_interval_dots(figure, rows, scale)
+    known = rows.dropna(subset="value")
     said = [
-        f"{row.title}, {row.split.lower()} {in_words(row.value, row.low, row.high, is_share)}"
-        for row in rows.dropna(subset="value").itertuples()
+        f"{title}, {split.lower()} {words}"
+        for title, split, words in zip(known["title"], known["split"], _in_words(known), strict=True)
     ]
     alt = f"{name} of {len(titles)} networks with 95% intervals: {'; '.join(said) or 'none is known'}"
     unit = f"{name} (%)" if is_share else name
@@ -136,12 +137,15 @@ def _add_interval_dots(figure: go.Figure, table: pd.DataFrame, scale: float) -> 
                 "symmetric": False,
                 "thickness": 2,
             },
-            customdata=[
-                (row.figure, in_words(row.value, row.low, row.high, row.is_share)) for row in rows.itertuples()
-            ],
+            customdata=[*zip(rows["figure"], _in_words(rows), strict=True)],
             hovertemplate="%{customdata[0]}: %{customdata[1]}<extra>" + split + "</extra>",
         )
     return titles, splits
+
+
+def _in_words(rows: pd.DataFrame) -> list[str]:
+    columns = (rows[name] for name in ("value", "low", "high", "is_share"))
+    return [in_words(value, low, high, is_share) for value, low, high, is_share in zip(*columns, strict=True)]
 
 
 def _finish_intervals(figure: go.Figure, title: str, x: str, alt: str, titles: Sequence[str]) -> go.Figure:

@@ -1,0 +1,180 @@
+"""Units, of one file or of several that belong together, to findings, in several processes.
+
+The command line, a PACS and an archive answer through it.
+
+Only what a caller needs is loaded here: the processes that answer load the rest, each for itself.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from braintumor.errors import InputError
+from braintumor.processes import context, default_processes, one_thread_each
+from braintumor.scans import DEFAULT_LIMITS, Limits, PixelBudget, ScanError, Series, Unit
+from braintumor.scans import outcome as read_outcome
+
+if TYPE_CHECKING:
+    from braintumor.decision import Reason
+    from braintumor.inference import Prediction, Predictor
+    from braintumor.segmentation import Measurements
+
+_UNITS_A_TASK = 8
+"""Units that a process takes at once: of pictures, each takes 15 ms to answer and 0.5 ms to hand over alone."""
+_TASKS_AHEAD = 3
+"""Tasks a process that are handed out before the first is done, so that none waits and few results pile up."""
+
+
+class BatchError(InputError):
+    """A batch that cannot go on; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What can be stored of the answer for one scan: numbers, codes and names; fields are those of ``Prediction``.
+
+    ``measurements`` are None where they were not asked for, ``mask``, the tumor's mask as the bytes of a file, and
+    ``mask_ending``, the ending of its name, where no mask was; and all three where the network does not locate.
+    ``segmentation`` is a DICOM series' mask as the bytes of a DICOM Segmentation, None of an empty one.
+    """
+
+    source: str
+    sha256: str
+    probabilities: dict[str, float]
+    p_tumor: float
+    decision: str
+    finding: str | None
+    reasons: "tuple[Reason, ...]"
+    notes: tuple[str, ...]
+    slice_number: int
+    rests_on: tuple[int, ...]
+    seconds: float
+    bundle: str
+    series: Series | None = None
+    measurements: "Measurements | None" = None
+    mask: bytes | None = None
+    mask_ending: str | None = None
+    segmentation: bytes | None = None
+
+
+Outcome = Finding | ScanError
+
+
+@dataclass(frozen=True)
+class Batch:
+    """How to answer: with the model in the folder ``bundle``, with ``measurements`` and ``masks`` where asked for."""
+
+    bundle: Path
+    measurements: bool = False
+    masks: bool = False
+    limits: Limits = DEFAULT_LIMITS
+
+    @cached_property
+    def bundle_name(self) -> str:
+        """Name and version of the model; raises ``BundleError`` when it cannot be used."""
+        from braintumor.bundles import read_card
+
+        card = read_card(self.bundle)
+        return f"{card.name}-{card.version}"
+
+    def answer(self, units: Iterable[Unit | ScanError], processes: int | None = None) -> Iterator[Outcome]:
+        """Give a finding or a failure for each unit, in order; what is a failure already is handed on.
+
+        ``processes`` is how many answer at once (default: one a core, at most eight, and no more than there is work
+        for); 1 answers in this process. Raises ``BundleError`` when the model cannot be used and ``BatchError`` when a
+        process dies.
+        """
+        waiting = iter(units)
+        most = processes or default_processes()
+        first = list(islice(waiting, most * _UNITS_A_TASK))
+        tasks = _tasks(chain(first, waiting))
+        count = min(most, -(-len(first) // _UNITS_A_TASK))
+        return self._answer_apart(tasks, count) if count > 1 else self._answer_here(tasks)
+
+    def answer_unit(self, predictor: "Predictor", unit: Unit | ScanError) -> Outcome:
+        """Read one unit and answer it; of its scan no more than the finding stays in memory."""
+        if isinstance(unit, ScanError):
+            return unit
+        scan = read_outcome(unit, self.limits, PixelBudget(self.limits.max_total_pixels))
+        if isinstance(scan, ScanError):
+            return scan
+        return self._finding(predictor.predict([scan])[0], unit)
+
+    def _answer_here(self, tasks: Iterable[Sequence[Unit | ScanError]]) -> Iterator[Outcome]:
+        from braintumor.inference import Predictor
+
+        predictor = Predictor.load(self.bundle)
+        for unit in chain.from_iterable(tasks):
+            yield self.answer_unit(predictor, unit)
+
+    def _answer_apart(self, tasks: Iterator[Sequence[Unit | ScanError]], processes: int) -> Iterator[Outcome]:
+        coming: deque[Future[list[Outcome]]] = deque()
+        ahead = processes * _TASKS_AHEAD
+        pool = ProcessPoolExecutor(processes, context())
+        try:
+            with one_thread_each():
+                coming.extend(pool.submit(_answer, self, task) for task in islice(tasks, ahead))
+            while coming:
+                answered = coming.popleft().result()
+                coming.extend(pool.submit(_answer, self, task) for task in islice(tasks, 1))
+                yield from answered
+        except BrokenProcessPool as error:
+            raise BatchError(
+                "A process that answers was ended, as happens when memory runs out; use fewer processes."
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _finding(self, prediction: "Prediction", unit: Unit) -> Finding:
+        mask, ending, segmentation = None, None, None
+        if self.masks and prediction.locates:
+            from braintumor.reports import has_outline, mask_ending, mask_file
+
+            mask, ending = mask_file(prediction), mask_ending(prediction)
+            if unit.sources and has_outline(prediction):
+                from braintumor.reports.dicom_segmentation import segmentation_file
+
+                segmentation = segmentation_file(prediction, unit.sources(self.limits))
+        return Finding(
+            source=prediction.source,
+            sha256=prediction.sha256,
+            probabilities=prediction.probabilities,
+            p_tumor=prediction.p_tumor,
+            decision=prediction.decision,
+            finding=prediction.finding,
+            reasons=prediction.reasons,
+            notes=prediction.notes,
+            slice_number=prediction.slice_number,
+            rests_on=prediction.rests_on,
+            seconds=prediction.seconds,
+            bundle=prediction.bundle,
+            series=prediction.series,
+            measurements=prediction.measurements() if self.measurements else None,
+            mask=mask,
+            mask_ending=ending,
+            segmentation=segmentation,
+        )
+
+
+def _tasks(units: Iterator[Unit | ScanError]) -> Iterator[Sequence[Unit | ScanError]]:
+    while task := list(islice(units, _UNITS_A_TASK)):
+        yield task
+
+
+def _answer(batch: Batch, task: Sequence[Unit | ScanError]) -> list[Outcome]:
+    """Answer a task in a process of its own, which loads the model once."""
+    predictor = _predictor(batch.bundle)
+    return [batch.answer_unit(predictor, unit) for unit in task]
+
+
+@cache
+def _predictor(bundle: Path) -> "Predictor":
+    from braintumor.inference import Predictor
+
+    return Predictor.load(bundle, threads=1)

@@ -1,0 +1,159 @@
+"""DICOM studies on a page: one answer for each, and a line for each of its series."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from braintumor.dashboard import gate
+from braintumor.dashboard.answers import Answer, Outcome
+from braintumor.dashboard.plain_text import plain
+from braintumor.decision import Agreement, SeriesAnswer, StudyAnswer, answer_study
+from braintumor.decision import Outcome as Decided
+from braintumor.records import Role
+from braintumor.reports import DECISION_WORDS, guarded
+from braintumor.scans import WEIGHTING_WORDS, NotJudgedError, Patient, Series, SeriesNote
+from braintumor.taxonomy import ANY_TUMOR, FINDING_TITLES, NO_TUMOR
+
+_ICONS = {
+    Decided.TUMOR: ":material/error:",
+    Decided.NO_TUMOR: ":material/check_circle:",
+    Decided.REFER: ":material/person_search:",
+}
+_SEE_NAMES = frozenset({Role.ADMINISTRATOR, Role.CLINICIAN})
+"""Roles that may see who a patient is; a researcher and a guest may not."""
+_NOTES = {
+    SeriesNote.GAPS: "{missing} slices missing",
+    SeriesNote.DUPLICATES: "{repeated} repeated images left out",
+    SeriesNote.UNEVEN: "slices unevenly spaced",
+    SeriesNote.BURNED_IN: "text may be burned into the images",
+}
+_COLUMNS = ("Series", "Sequence", "Plane", "Slices", "Answer", "P(tumor)", "Spacing (mm)", "Scanner", "Notes")
+
+
+def show_studies(outcomes: Sequence[Outcome], *, is_whole: bool = True) -> None:
+    """Show each study among the outcomes, with its answer above its series; nothing where there is none.
+
+    A study of which not all series are answered yet (``is_whole`` False) has no answer of its own.
+    """
+    studies: dict[str, list[Answer | NotJudgedError]] = {}
+    for outcome in outcomes:
+        if isinstance(outcome, NotJudgedError) or (isinstance(outcome, Answer) and outcome.prediction.series):
+            studies.setdefault(facts(outcome).study, []).append(outcome)
+    for lines in studies.values():
+        _show_study(lines, is_whole=is_whole)
+
+
+def facts(outcome: Answer | NotJudgedError) -> Series:
+    """Give the facts of the series that an outcome is of."""
+    series = outcome.series if isinstance(outcome, NotJudgedError) else outcome.prediction.series
+    assert series is not None
+    return series
+
+
+def _show_study(lines: Sequence[Answer | NotJudgedError], *, is_whole: bool) -> None:
+    answered = [line for line in lines if isinstance(line, Answer)]
+    number = facts(lines[0]).study_number
+    with st.container(border=True):
+        st.subheader(f"Study {number}", anchor=False)
+        patient = next((answer.unit.patient for answer in answered if answer.unit), None)
+        if patient and gate.current().role in _SEE_NAMES:
+            st.caption(plain(_patient_words(patient)))
+        if is_whole:
+            _show_study_answer(answered)
+        st.dataframe(series_table(lines), hide_index=True, placeholder="–")
+
+
+def _show_study_answer(answered: Sequence[Answer]) -> None:
+    given = answer_study([_of_series(answer) for answer in answered])
+    if given is None:
+        st.markdown("**No series of this study could be judged.** Each line says why.")
+        return
+    color: Any = {Decided.TUMOR: "orange", Decided.NO_TUMOR: "blue"}.get(given.decision, "violet")
+    st.badge(DECISION_WORDS[given.decision], icon=_ICONS[given.decision], color=color)
+    st.markdown(f"**{study_sentence(given, answered)}** {agreement_words(given, answered)}".strip())
+
+
+def _of_series(answer: Answer) -> SeriesAnswer:
+    prediction = answer.prediction
+    return SeriesAnswer(facts(answer).weighting, prediction.decision, prediction.finding, prediction.p_tumor)
+
+
+def _patient_words(patient: Patient) -> str:
+    told = [patient.name.replace("^", " ").strip(), patient.identifier, patient.birth_date, patient.sex]
+    return "Patient: " + ", ".join(part for part in told if part)
+
+
+def study_sentence(given: StudyAnswer, answered: Sequence[Answer]) -> str:
+    """Say the answer for a study in one sentence, and which of its series gave it."""
+    lead = _named(answered[given.lead])
+    if given.decision is Decided.REFER:
+        if given.agreement is Agreement.CONTRADICT:
+            return f"Series contradict each other: {lead} shows no tumor and another does."
+        return f"The model is not sure enough of {lead} to answer for this study."
+    if given.decision is Decided.NO_TUMOR:
+        return f"The model sees no tumor, by {lead}; this does not rule out a tumor."
+    kind = "" if given.finding in (None, ANY_TUMOR) else f", most likely a {FINDING_TITLES[str(given.finding)].lower()}"
+    return f"The model sees a tumor{kind}, by {lead}."
+
+
+def agreement_words(given: StudyAnswer, answered: Sequence[Answer]) -> str:
+    """Say how the other series of a study stand to its answer."""
+    parts = []
+    if given.agreement is Agreement.ALONE:
+        parts.append("No other series was judged.")
+    if given.agreement is Agreement.UNSURE:
+        parts.append("The other series are referred.")
+    if given.agreeing:
+        parts.append(f"The same is seen on {_listed(given.agreeing, answered)}.")
+    if given.contradicting:
+        seen = "a tumor" if answered[given.lead].prediction.finding == NO_TUMOR else "no tumor"
+        parts.append(f"The model sees {seen} on {_listed(given.contradicting, answered)}.")
+    return " ".join(parts)
+
+
+def _listed(numbers: Sequence[int], answered: Sequence[Answer]) -> str:
+    return ", ".join(_named(answered[number]) for number in numbers)
+
+
+def _named(answer: Answer) -> str:
+    series = facts(answer)
+    number = "a series" if series.number is None else f"series {series.number}"
+    return f"{number} ({WEIGHTING_WORDS[series.weighting]})"
+
+
+def series_table(lines: Sequence[Answer | NotJudgedError]) -> pd.DataFrame:
+    """Put the series of a study in a table, a row each; what is not judged says why."""
+    return pd.DataFrame([_row(line) for line in lines], columns=list(_COLUMNS))
+
+
+def _row(line: Answer | NotJudgedError) -> dict[str, object]:
+    series = facts(line)
+    told = isinstance(line, Answer) and line.prediction.finding is not None
+    return {
+        "Series": None
+        if series.number is None
+        else f"{series.number}" + (f".{series.part}" if series.part > 1 else ""),
+        "Sequence": WEIGHTING_WORDS[series.weighting] if series.slices else series.modality,
+        "Plane": series.plane,
+        "Slices": f"{series.volumes} × {series.slices}" if series.volumes > 1 else str(series.slices),
+        "Answer": _answer_words(line),
+        "P(tumor)": f"{line.prediction.p_tumor:.1%}" if isinstance(line, Answer) and told else "",
+        "Spacing (mm)": " × ".join(f"{size:.2g}" for size in series.spacing) if series.spacing else "",
+        "Scanner": guarded(
+            " ".join([series.vendor, f"{series.field_strength:g} T" if series.field_strength else ""]).strip()
+        ),
+        "Notes": "; ".join(
+            _NOTES[note].format(missing=series.missing, repeated=series.repeated) for note in series.notes
+        ),
+    }
+
+
+def _answer_words(line: Answer | NotJudgedError) -> str:
+    if isinstance(line, NotJudgedError):
+        return f"Not judged. {line.reason}"
+    prediction = line.prediction
+    if prediction.decision is Decided.TUMOR and prediction.finding:
+        return FINDING_TITLES[prediction.finding]
+    return DECISION_WORDS[prediction.decision]
