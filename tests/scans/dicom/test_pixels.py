@@ -95,7 +95,7 @@ def test_files_packed_with_gzip_and_archives_are_read():
             archive.writestr(f"DICOM/{number}", data)
         archive.writestr("notes.png", png_bytes(phantom(64)))
     found = {one.source: one for one in scans({"study.zip": stream.getvalue()})}
-    np.testing.assert_array_equal(found["study 1, series 2, T1"].pixels, expected)
+    np.testing.assert_array_equal(found["Study 1, series 2, T1"].pixels, expected)
     assert isinstance(found["study.zip/notes.png"], Scan)
 
 
@@ -107,7 +107,7 @@ def test_other_files_and_an_index_lie_between_the_slices():
     assert [one.source if isinstance(one, Scan) else one.reason for one in found] == [
         "b.png",
         "This is a text file, not a scan.",
-        "study 1, series 2, T1",
+        "Study 1, series 2, T1",
     ]
     assert reasons([written(index)]) == ["This is the index of a CD."]
 

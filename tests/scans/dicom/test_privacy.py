@@ -1,5 +1,6 @@
 """Nothing of a patient is in an error, a log, a warning or the name of a series."""
 
+import gzip
 import io
 import subprocess
 import sys
@@ -48,6 +49,8 @@ FILES = {
     "a character set": dicom(SpecificCharacterSet=CANARY, PatientName=CANARY),
     "an index": written(_marked(SOPClassUID="1.2.840.10008.1.3.10", PixelData=None, Rows=None)),
     "noise": MARKED[:400] + bytes(range(256)) * 4,
+    "a bomb of gzip": gzip.compress(MARKED[:2000] + bytes(60 * 2**20)),
+    "more bytes than are accepted": MARKED + bytes(50 * 2**20),
     "an error of packing": written(_marked(PixelData=b"\xfe\xff\x00\xe0" + b"\xff" * 40)),
 }
 
