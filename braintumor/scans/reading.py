@@ -71,7 +71,8 @@ def gather(
             outcome = member if isinstance(member, ScanError) else _look_at(member, objects, limits)
             if outcome is None:
                 continue
-            if isinstance(outcome, ScanError) and outcome.source != file.name and _may_be_dicom(outcome.source):
+            own = member.source if isinstance(member, ScanError) else member.name
+            if isinstance(outcome, ScanError) and outcome.source == own != file.name and _may_be_dicom(own):
                 outcome.source = objects.next_name()
             taken += 1
             if taken > limits.max_files:

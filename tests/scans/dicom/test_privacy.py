@@ -82,6 +82,12 @@ def test_members_of_an_archive_that_cannot_be_unpacked_are_numbered():
     assert sources == ["DICOM file 1", "DICOM file 2", "DICOM file 3", "study.zip/plain.png"]
 
 
+def test_a_damaged_object_goes_by_its_number_among_the_dicom_files():
+    files = {"a.txt": b"text", "b": dicom(), "c": dicom()[:900], "d.dcm": dicom(), "e.dcm": dicom()[:400]}
+    sources = [one.source for one in units(files) if isinstance(one, ScanError)]
+    assert sources == ["DICOM file 2", "DICOM file 4"]
+
+
 def test_the_patient_stays_apart_from_the_facts():
     (unit,) = units(slices(2, PatientName="Zeisig^Anna", PatientID="77", PatientBirthDate="19610203"))
     assert unit.patient == Patient("Zeisig^Anna", "77", "19610203", "F")
