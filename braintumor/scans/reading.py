@@ -12,7 +12,7 @@ from braintumor.scans.files import StoredFile
 from braintumor.scans.limits import DEFAULT_LIMITS, Limits, PixelBudget
 from braintumor.scans.scan import Scan, ScanError, safe_name
 from braintumor.scans.units import MR, DicomObjects, Unit
-from braintumor.scans.unpacking import GZIP, is_packed_dicom, unpack
+from braintumor.scans.unpacking import is_packed_dicom, unpack
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,9 @@ def gather(
             outcome = member if isinstance(member, ScanError) else _look_at(member, objects, limits)
             if outcome is None:
                 continue
+            own = member.source if isinstance(member, ScanError) else member.name
+            if isinstance(outcome, ScanError) and outcome.source == own != file.name and _may_be_dicom(own):
+                outcome.source = objects.next_name()
             taken += 1
             if taken > limits.max_files:
                 yield ScanError(
@@ -102,20 +105,30 @@ def _members(file: StoredFile, limits: Limits) -> Iterator[StoredFile | ScanErro
 
 def _look_at(file: StoredFile, objects: DicomObjects, limits: Limits) -> Unit | ScanError | None:
     """Take a DICOM object to the others, or give the unit that any other file is by itself."""
+    name = file.name
     try:
         data = file.load()
+        if is_dicom(data[:LOOKED_AT]) or is_packed_dicom(data):
+            # Errors name it by its number, since its file's name may be that of a patient.
+            name = objects.next_name()
         if len(data) > limits.max_bytes:
-            return _too_large(objects.next_name() if is_dicom(data[:LOOKED_AT]) else file.name, limits)
+            return _too_large(name, limits)
         if is_packed_dicom(data):
-            file = replace(file, load=partial(unpack, file, limits.max_bytes))
+            file = replace(file, load=partial(unpack, replace(file, name=name), limits.max_bytes))
             data = file.load()
         if is_dicom(data[:LOOKED_AT]):
-            objects.add(file, data)
+            objects.add(replace(file, name=name), data)
             return None
     except ScanError as error:
-        error.source = error.source or file.name
+        error.source = error.source or name
         return error
     return Unit(file.name, file.key, partial(_read_file, file))
+
+
+def _may_be_dicom(name: str) -> bool:
+    """Tell by its name whether a member that an archive could not give may be a DICOM object: many have no suffix."""
+    path = PurePath(name)
+    return not path.suffix or path.suffix[1:].isdigit() or bool(suffixes(path) & DICOM_SUFFIXES)
 
 
 def _read_file(file: StoredFile, limits: Limits, budget: PixelBudget, modalities: Collection[str]) -> Scan:
@@ -134,12 +147,14 @@ def read(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS, budget: Pixe
 def _read(data: bytes, name: str, limits: Limits, budget: PixelBudget) -> Scan:
     if not data:
         raise ScanError("This file is empty.", "Check that it was saved or copied in full.", name)
+    objects, is_packed = DicomObjects(limits), is_packed_dicom(data)
+    if is_packed or is_dicom(data[:LOOKED_AT]):
+        name = objects.next_name()
     if len(data) > limits.max_bytes:
         raise _too_large(name, limits)
-    if data.startswith(GZIP) and is_packed_dicom(data):
+    if is_packed:
         data = unpack(StoredFile(name, lambda: data), limits.max_bytes)
     if is_dicom(data[:LOOKED_AT]):
-        objects = DicomObjects(limits)
         objects.add(StoredFile(name, lambda: data), data)
         found = sorted(objects.series(), key=lambda unit: isinstance(unit, Unit) and not _is_judged(unit))
         if isinstance(found[0], ScanError):

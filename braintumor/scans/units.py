@@ -92,7 +92,7 @@ slices each are the largest known."""
 class DicomObjects:
     """DICOM objects as they come, in any order, until all are there to form series.
 
-    Names of their files often are those of patients, so that errors say the object's number among them instead.
+    Names of their files often are those of patients, so that they go by their numbers here, see ``next_name``.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -107,18 +107,17 @@ class DicomObjects:
         return f"DICOM file {self._count}"
 
     def add(self, file: StoredFile, data: bytes) -> None:
-        """Take one object; raises ``ScanError`` where it is damaged."""
+        """Take one object, whose file goes by a name safe to show; raises ``ScanError`` where it is damaged."""
         # Loading pydicom takes half a second.
         from braintumor.scans.dicom.instance import read_instance
 
-        name = self.next_name()
-        instance = read_instance(replace(file, name=name), data, self._limits)
+        instance = read_instance(file, data, self._limits)
         if instance.is_directory:
-            self._index = ScanError("This is the index of a CD.", "Choose the folder in which it lies.", name)
+            self._index = ScanError("This is the index of a CD.", "Choose the folder in which it lies.", file.name)
             return
         self._frames += len(instance.frames)
         if self._frames > _MOST_FRAMES:
-            raise ScanError("This upload holds more images than are accepted at once.", "Send fewer series.", name)
+            raise ScanError("This upload holds more images than are accepted at once.", "Send fewer series.", file.name)
         self._instances.append(instance)
 
     def series(self) -> Iterator[Unit | ScanError]:

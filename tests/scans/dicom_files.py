@@ -51,7 +51,7 @@ def dataset(pixels=None, **elements):
         if value is not None:
             setattr(made, name, value)
     if "HighBit" not in elements:
-        made.HighBit = made.BitsStored - 1
+        made.HighBit = max(made.BitsStored - 1, 0)
     if "PixelData" not in elements:
         made.PixelData = pixels.tobytes()
         made["PixelData"].VR = "OW" if made.BitsAllocated > 8 else "OB"

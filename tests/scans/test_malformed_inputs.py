@@ -433,21 +433,24 @@ def test_good_members_are_read_between_malformed_ones():
 
 
 READER = """
-import pickle, resource, sys
+import pickle, sys
 from braintumor.scans import Limits, read_all
+def most():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
 cases, limits = pickle.load(sys.stdin.buffer)
-start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-worst = (0, "")
+start, worst = most(), (0, "")
 for what, data, name in cases:
     for outcome in read_all(data, name, Limits(*limits)):
         pass
-    now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    now = most()
     worst = max(worst, (now - start, what))
     start = now
 print(worst[0] // 1024, worst[1])
 """
 
 
+# What getrusage tells of a process is at least what its parent took before.
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the most memory of one process")
 def test_no_input_takes_much_memory():
     limits = (LIMITS.max_bytes, LIMITS.max_files, LIMITS.max_pixels, LIMITS.max_archive_bytes)
     cases = [(what, data, name.encode("utf-8", "replace").decode()) for what, data, name, _ in CASES]

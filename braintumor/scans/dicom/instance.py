@@ -162,10 +162,9 @@ def _check_whole(parsed: Parsed, facts: Mapping[str, str], stored_kind: str, pix
     kind = facts.get("SOPClassUID", "") or stored_kind
     if not kind and not facts["Modality"]:
         raise ScanError(DAMAGED, EXPORT_AGAIN)
-    if not parsed.has_pixels:
-        if parsed.is_cut or kind in _IMAGES or (pixels > 0 and kind != MRSpectroscopyStorage):
-            raise ScanError(DAMAGED, EXPORT_AGAIN)
-        return
+    is_missed = kind in _IMAGES or (pixels > 0 and kind != MRSpectroscopyStorage)
+    if parsed.is_cut or (is_missed and not parsed.has_pixels):
+        raise ScanError(DAMAGED, EXPORT_AGAIN)
     frames, samples, bits = (
         int(number(dataset, name) or usual)
         for name, usual in (("NumberOfFrames", 1), ("SamplesPerPixel", 1), ("BitsAllocated", 16))

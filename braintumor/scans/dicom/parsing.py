@@ -34,6 +34,8 @@ _LONGEST_SEQUENCE = 2**25
 TOO_MUCH = "This DICOM file holds more elements than are accepted."
 _ITEM_TAGS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+_END = b"\xfe\xff\xdd\xe0"
+"""What ends packed pixels (PS3.5, section A.4)."""
 _META_GROUP = 2
 _UNDEFINED = 0xFFFFFFFF
 
@@ -75,7 +77,7 @@ class Parsed:
     """A parsed DICOM object of which some elements were asked for; sequences are opened within the same bounds.
 
     ``has_pixels`` tells whether the object goes on to its pixels, ``pixel_bytes`` how many bytes of them there are,
-    None where they are packed. ``is_cut`` tells that the file ended before.
+    None where they are packed. ``is_cut`` tells that the file ends before, or within packed pixels.
     """
 
     def __init__(self, data: bytes, tags: Sequence[str | BaseTag], most_bytes: int, *, up_to_pixels: bool) -> None:
@@ -83,14 +85,16 @@ class Parsed:
         self._reads = [MOST_READS]
         self.has_pixels = False
         self.pixel_bytes: int | None = None
-        stream = _CountedBytes(_inflated(data, most_bytes), self._reads)
+        self.is_cut = False
+        unpacked = _inflated(data, most_bytes)
+        stream = _CountedBytes(unpacked, self._reads)
 
         def stop(tag: BaseTag, vr: str | None, length: int) -> bool:
             if tag not in _PIXELS:
                 return False
             self.has_pixels = True
-            there = len(stream.getbuffer()) - stream.tell()
-            self.pixel_bytes = None if length == _UNDEFINED else min(length, there)
+            self.is_cut = length == _UNDEFINED and unpacked.rfind(_END, stream.tell()) < 0
+            self.pixel_bytes = None if length == _UNDEFINED else min(length, len(unpacked) - stream.tell())
             return True
 
         self.dataset: FileDataset = read_partial(
@@ -99,7 +103,7 @@ class Parsed:
             force=True,
             specific_tags=[Tag(name) for name in tags],
         )
-        self.is_cut = stream.is_cut and not self.has_pixels
+        self.is_cut = self.is_cut or (stream.is_cut and not self.has_pixels)
 
     @property
     def transfer_syntax(self) -> str:

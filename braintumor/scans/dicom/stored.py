@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.pixels.processing import apply_modality_lut
-from pydicom.tag import Tag
 from pydicom.uid import UID, JPEGExtended12Bit, RLELossless
 
 from braintumor.scans.dicom.codestream import codestream, unpacks_to_more
@@ -37,8 +36,6 @@ class StoredPixels:
     def __init__(self, data: bytes, transfer_syntax: str, limits: Limits) -> None:
         parsed = Parsed(data, _TAGS, limits.max_bytes, up_to_pixels=False)
         self._dataset: Any = parsed.dataset
-        if Tag("PixelData") not in self._dataset:
-            raise ScanError("This series has no pixels that can be shown.", "Send the images that it was made from.")
         if int(self._dataset.BitsAllocated) not in _WIDTHS or int(self._dataset.SamplesPerPixel) != 1:
             raise ScanError("The pixels of this series are no gray values of 8 or 16 bits.", EXPORT_AGAIN)
         if "PhotometricInterpretation" not in self._dataset:

@@ -81,14 +81,14 @@ _WORDS: tuple[tuple[Weighting, re.Pattern[str]], ...] = tuple(
         ),
         (Weighting.FIELD_MAP, r"\bb[01]\b"),
         (Weighting.PERFUSION, "perf", r"\bpwi\b", r"\bdsc\b", r"\bdce\b", r"\b(3d ?)?(p|pc)?asl\b"),
-        (Weighting.SUSCEPTIBILITY, r"\bswip?\b", r"\bswan\b", "suscept", "ven ?bold", r"\bqsm\b", "hemo", "h(ae|ä)mo"),
+        (Weighting.SUSCEPTIBILITY, r"\bswip?\b", r"\bswan\b", "suscept", "ven ?bold", r"\bqsm\b", r"\bh(e|ae|ä)mo"),
         (
             Weighting.FUNCTIONAL,
             *("fmri", r"\bbold\b", r"\brest(ing)?\b", r"\btask\b", r"\bepi\b", r"\bep2d\b", r"\bmoco"),
         ),
         (
             Weighting.ANGIOGRAPHY,
-            *(r"\btof", "angio", r"\b(ce ?)?mr[av]\b", "venogr", r"\bpca?\b", "phase contrast", r"\binhance\b"),
+            *(r"\btof", "angio(?!m)", r"\b(ce ?)?mr[av]\b", "venogr", r"\bpca?\b", "phase contrast", r"\binhance\b"),
             *(r"\bs?3di ?mc\b", r"\btricks\b", r"\btwist\b", "willis"),
         ),
         (
@@ -112,13 +112,15 @@ _AGENT = (
     r"(gad\w*|gd|km|kontrast\w*|contrast\w*|dtpa|dotarem|clariscan|magnevist|prohance|multihance|omniscan|vueway|"
     r"elucirem|mdc)"
 )
+_EVENT = r"op|surg|proc|ictal|rad|rt\b|chemo|treat|ther|resec|biops|trauma|stroke|partum"
+"""What else is before or after."""
 _BOTH_WAYS = re.compile(rf"\b(w|with|pre|mit)( and| und| ?[+&])? ?(w ?o|wo|without|post|ohne)\b( ?{_AGENT}\b)?")
 _AFTER = re.compile(
     rf"\+ ?(c|{_AGENT})\b|\bc ?\+|\b{_AGENT}\b|\bt1w?(c|ce|gd|km|post)\b|\bce\b|\benhanced\b|\binj(ect\w*)?\b|"
-    r"\bpost(con|gad|gd|km)?\b(?! ?(fossa|op|proc|surg|ictal|rad))|\bpost ?cont\w*"
+    rf"\bpost(con|gad|gd|km)?\b(?! ?(fossa|{_EVENT}))|\bpost ?cont\w*"
 )
 _BEFORE = re.compile(
-    rf"\b(pre|vor|avant|before) ?({_AGENT}|con|inj\w*)\b|\bpre\b(?! ?(op|surg|rad|sat|scan))|\bnati(v|ve|f)\b|"
+    rf"\b(pre|vor|avant|before) ?({_AGENT}|con|inj\w*)\b|\bpre\b(?! ?(sat|scan|{_EVENT}))|\bnati(v|ve|f)\b|"
     rf"\b(ohne|without|no|sans|sin|senza|kein)( iv| any)? {_AGENT}\b|\bun ?enhanced|"
     rf"\bnon? ?(con|enhanced|{_AGENT})\b|\b(w ?o|without)\b(?! ?(fs|fat|sat|mt|motion))|\bkm ?frei"
 )

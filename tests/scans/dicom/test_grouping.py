@@ -1,7 +1,12 @@
+import struct
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from braintumor.scans import DEFAULT_LIMITS, StoredFile
 from braintumor.scans.series import SeriesNote, Unjudged, Weighting
+from braintumor.scans.units import DicomObjects
 from tests.scans.dicom_files import (
     AXIAL,
     CORONAL,
@@ -218,6 +223,43 @@ def test_a_mosaic_is_cut_into_its_slices():
     # The corner of a tile lies inside of that of the mosaic, by half of what the tile is smaller: 16 of 48 pixels.
     corner = np.array(found.affine) @ [0, 0, 0, 1]
     np.testing.assert_allclose(corner[:3], [24 - 16, 24 - 16, 10])
+
+
+def _csa(**tags):
+    """The private header of Siemens, of version 2, with numbers by name."""
+    packed = b"SV10\4\3\2\1" + struct.pack("<2I", len(tags), 77)
+    for name, values in tags.items():
+        packed += struct.pack("<64si4siii", name.encode(), len(values), b"FD\0\0", 4, len(values), 77)
+        for value in values:
+            text = f"{value}".encode().ljust(12, b"\0")
+            packed += struct.pack("<4i", len(text), len(text), 77, len(text)) + text
+    return packed
+
+
+@pytest.mark.parametrize(("normal", "lowest"), [((0, 0, 1), 10), ((0, 0, -1), 10 - 6 * 4)])
+def test_a_mosaic_that_only_its_private_header_counts_is_cut_along_the_normal_there(normal, lowest):
+    picture, elements = _mosaic(tiles=7)
+    made = dataset(picture, **elements)
+    block = made.private_block(0x0029, "SIEMENS CSA HEADER", create=True)
+    block.add_new(0x10, "OB", _csa(NumberOfImagesInMosaic=[7], SliceNormalVector=normal))
+    found = scan([written(made)])
+    assert found.shape == (7, 16, 16)
+    assert found.affine[2] == pytest.approx((4, 0, 0, lowest))
+    # Slices run upward, those of the mosaic in the direction of its normal.
+    tiles = [int(layer.min()) // 1000 for layer in found.pixels]
+    assert tiles == (list(range(7)) if normal[2] > 0 else list(range(7))[::-1])
+
+
+def test_objects_that_wait_for_the_others_take_little_memory():
+    objects, files = DicomObjects(DEFAULT_LIMITS), slices(101)
+    objects.add(StoredFile("first", bytes), files[0])
+    tracemalloc.start()
+    for data in files[1:]:
+        objects.add(StoredFile("another", bytes), data)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # Of 4,000 that is 25 MB at most, a quarter of what they may take.
+    assert taken / 100 < 6_250
 
 
 @pytest.mark.parametrize(("count", "series"), [(1, 1), (0, 1), (5000, 1), (100, 0)])

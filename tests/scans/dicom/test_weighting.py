@@ -22,6 +22,9 @@ NAMES = [
     ],
     *[(name, T1) for name in ("T1 POST FOSSA", "T1 PREOP", "T1 POST OP", "t1 postcentral", "T1 no gad", "T1 vibe fs")],
     *[(name, T1) for name in ("T1 W/WO CONTRAST", "Ax T1 MT", "Cor T1 SPGR", "t1_fl2d_sag", "anat-T1w_acq-tfl")],
+    *[(name, T1) for name in ("T1 post chemo", "T1 POST RT", "T1 post radiation")],
+    *[(name, CE) for name in ("T1 PRE RT +C", "POST RT T1 +C", "T1 post chemo post gad", "T1 hemangioma KM")],
+    *[(name, T2) for name in ("T2 cavernous angioma", "T2 post chemo")],
     *[(name, CE) for name in ("t1_mprage_sag_p2_iso_KM", "Ax T1 FSE +C", "T1 POST GD", "AX T1 POST", "+C 3D BRAVO")],
     *[
         (name, CE)
