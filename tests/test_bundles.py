@@ -19,7 +19,7 @@ from braintumor.decision import Calibration, fit_referral
 from braintumor.evaluation import faithfulness_figures, figures, foreign_figures, map_calibration, segmentation_figures
 from braintumor.evaluation.faithfulness import MEASURES
 from braintumor.taxonomy import CLASSES
-from braintumor.training.deciding import operating_point
+from braintumor.training.decisions import operating_point
 from tests.conftest import SHIPPED, flat
 
 

@@ -26,8 +26,8 @@ from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, TUMOR_CLASSES
 from braintumor.training import comparison, run
 from braintumor.training.compare import CompareOptions, compare
 from braintumor.training.comparison import _short, _training
+from braintumor.training.costs import device
 from braintumor.training.fit_options import FitOptions
-from braintumor.training.profiling import device
 from tests.conftest import ROOT, flat, phantom_scan
 
 SHIPPED = ROOT / "results" / "comparison"

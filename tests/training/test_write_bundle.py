@@ -8,8 +8,8 @@ import pytest
 from braintumor.bundles import load_bundle
 from braintumor.evaluation import figures, map_calibration, segmentation_figures
 from braintumor.inference import Graph
-from braintumor.training.bundling import data_counts, write_bundle
-from braintumor.training.profiling import device, software
+from braintumor.training.costs import device, software
+from braintumor.training.write_bundle import data_counts, write_bundle
 from tests.conftest import flat
 from tests.training.glass import ROWS, build_glass, glass_data
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from braintumor.bundles import load_bundle
-from braintumor.training.evaluating import evaluate_bundle
+from braintumor.training.evaluate import evaluate_bundle
 from tests.conftest import flat, phantom_outline, png_bytes
 
 

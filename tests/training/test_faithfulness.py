@@ -16,14 +16,14 @@ from braintumor.evaluation.faithfulness import FLOORS, MAP, MEASURES, SHARES, cu
 from braintumor.explanation import METHODS
 from braintumor.networks import build, registered
 from braintumor.taxonomy import BINARY, CLASSES
-from braintumor.training.bundling import write_bundle
-from braintumor.training.explaining import (
+from braintumor.training.faithfulness import (
     COLUMNS,
     _Subject,
     question_bundle,
     question_heatmaps,
     sampled,
 )
+from braintumor.training.write_bundle import write_bundle
 from tests.conftest import flat
 from tests.training.glass import ROWS, build_glass, glass_data
 
