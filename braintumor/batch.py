@@ -5,21 +5,18 @@ The command line, a PACS and an archive answer through it.
 Only what a caller needs is loaded here: the processes that answer load the rest, each for itself.
 """
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import chain, islice
-from multiprocessing import get_all_start_methods, get_context
-from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from braintumor.errors import InputError
+from braintumor.processes import context, default_processes, one_thread_each
 from braintumor.scans import DEFAULT_LIMITS, Limits, PixelBudget, ScanError, Series, Unit
 from braintumor.scans import outcome as read_outcome
 
@@ -32,10 +29,6 @@ _UNITS_A_TASK = 8
 """Units that a process takes at once: of pictures, each takes 15 ms to answer and 0.5 ms to hand over alone."""
 _TASKS_AHEAD = 3
 """Tasks a process that are handed out before the first is done, so that none waits and few results pile up."""
-_MOST_PROCESSES = 8
-"""Each holds 200 MB; a caller that has the memory may ask for more."""
-_START = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"
-"""How processes start: from a clean one, since one that runs threads, as a server does, cannot be forked."""
 
 
 class BatchError(InputError):
@@ -48,6 +41,7 @@ class Finding:
 
     ``measurements`` are None where they were not asked for, ``mask``, the tumor's mask as the bytes of a file, and
     ``mask_ending``, the ending of its name, where no mask was; and all three where the network does not locate.
+    ``segmentation`` is a DICOM series' mask as the bytes of a DICOM Segmentation, None of an empty one.
     """
 
     source: str
@@ -66,6 +60,7 @@ class Finding:
     measurements: "Measurements | None" = None
     mask: bytes | None = None
     mask_ending: str | None = None
+    segmentation: bytes | None = None
 
 
 Outcome = Finding | ScanError
@@ -86,7 +81,7 @@ class Batch:
         from braintumor.bundles import read_card
 
         card = read_card(self.bundle)
-        return f"{card['name']}-{card['version']}"
+        return f"{card.name}-{card.version}"
 
     def answer(self, units: Iterable[Unit | ScanError], processes: int | None = None) -> Iterator[Outcome]:
         """Give a finding or a failure for each unit, in order; what is a failure already is handed on.
@@ -96,7 +91,7 @@ class Batch:
         process dies.
         """
         waiting = iter(units)
-        most = processes or min(_available_cores(), _MOST_PROCESSES)
+        most = processes or default_processes()
         first = list(islice(waiting, most * _UNITS_A_TASK))
         tasks = _tasks(chain(first, waiting))
         count = min(most, -(-len(first) // _UNITS_A_TASK))
@@ -104,8 +99,12 @@ class Batch:
 
     def answer_unit(self, predictor: "Predictor", unit: Unit | ScanError) -> Outcome:
         """Read one unit and answer it; of its scan no more than the finding stays in memory."""
+        if isinstance(unit, ScanError):
+            return unit
         scan = read_outcome(unit, self.limits, PixelBudget(self.limits.max_total_pixels))
-        return scan if isinstance(scan, ScanError) else self._finding(predictor.predict([scan])[0])
+        if isinstance(scan, ScanError):
+            return scan
+        return self._finding(predictor.predict([scan])[0], unit)
 
     def _answer_here(self, tasks: Iterable[Sequence[Unit | ScanError]]) -> Iterator[Outcome]:
         from braintumor.inference import Predictor
@@ -117,9 +116,9 @@ class Batch:
     def _answer_apart(self, tasks: Iterator[Sequence[Unit | ScanError]], processes: int) -> Iterator[Outcome]:
         coming: deque[Future[list[Outcome]]] = deque()
         ahead = processes * _TASKS_AHEAD
-        pool = ProcessPoolExecutor(processes, _context())
+        pool = ProcessPoolExecutor(processes, context())
         try:
-            with _one_thread_each():
+            with one_thread_each():
                 coming.extend(pool.submit(_answer, self, task) for task in islice(tasks, ahead))
             while coming:
                 answered = coming.popleft().result()
@@ -132,12 +131,16 @@ class Batch:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _finding(self, prediction: "Prediction") -> Finding:
-        mask, ending = None, None
+    def _finding(self, prediction: "Prediction", unit: Unit) -> Finding:
+        mask, ending, segmentation = None, None, None
         if self.masks and prediction.locates:
-            from braintumor.reports import mask_ending, mask_file
+            from braintumor.reports import has_outline, mask_ending, mask_file
 
             mask, ending = mask_file(prediction), mask_ending(prediction)
+            if unit.sources and has_outline(prediction):
+                from braintumor.reports.dicom_segmentation import segmentation_file
+
+                segmentation = segmentation_file(prediction, unit.sources(self.limits))
         return Finding(
             source=prediction.source,
             sha256=prediction.sha256,
@@ -155,26 +158,8 @@ class Batch:
             measurements=prediction.measurements() if self.measurements else None,
             mask=mask,
             mask_ending=ending,
+            segmentation=segmentation,
         )
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Let processes that start here multiply matrices in one thread: two beside each other only get in their way."""
-    name = "OPENBLAS_NUM_THREADS"
-    before = os.environ.get(name)
-    os.environ.setdefault(name, "1")
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-
-
-def _context() -> BaseContext:
-    context = get_context(_START)
-    context.set_forkserver_preload([__name__, "braintumor.inference"])
-    return context
 
 
 def _tasks(units: Iterator[Unit | ScanError]) -> Iterator[Sequence[Unit | ScanError]]:
@@ -193,7 +178,3 @@ def _predictor(bundle: Path) -> "Predictor":
     from braintumor.inference import Predictor
 
     return Predictor.load(bundle, threads=1)
-
-
-def _available_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

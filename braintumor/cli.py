@@ -20,6 +20,7 @@ from braintumor.taxonomy import BINARY, FOUR_CLASS
 if TYPE_CHECKING:
     from braintumor.datasets import Roles
 
+_MASKS = ("mask", "segmentation")
 OK, SOME_FAILED, WRONG_USAGE = 0, 1, 2
 
 
@@ -63,6 +64,7 @@ def finding_row(finding: Finding) -> dict[str, Any]:
         "rests_on": list(finding.rests_on),
         "outline": None if measured is None else asdict(measured),
         "mask": None,
+        "segmentation": None,
         "reasons": list(reason_words(finding.reasons, finding.probabilities)),
         "notes": list(finding.notes),
         "seconds": finding.seconds,
@@ -80,7 +82,7 @@ def _series_row(series: Series | None) -> dict[str, Any]:
 def error_row(error: ScanError, bundle: str) -> dict[str, Any]:
     """Give a file that could not be read, or a series that is not judged, as a JSON object with the same keys."""
     not_judged = isinstance(error, NotJudgedError)
-    empty = dict.fromkeys(("p_tumor", "probabilities", "decision", "finding", "slice", "rests_on", "outline", "mask"))
+    empty = dict.fromkeys(("p_tumor", "probabilities", "decision", "finding", "slice", "rests_on", "outline", *_MASKS))
     return {
         "source": error.source,
         **_series_row(error.series if isinstance(error, NotJudgedError) else None),
@@ -105,17 +107,22 @@ class MaskFolder:
         self._taken: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
 
-    def write(self, finding: Finding) -> str | None:
+    def write(self, finding: Finding) -> dict[str, str | None]:
         """Write the mask of the scan's own size and give its file's path; None from a network that does not locate.
 
+        That of a DICOM series, where it is not empty, is written as DICOM Segmentation beside it.
         A second source of the same name gets a number behind it, so that no mask takes another one's place; one that
         would replace one of ``sources`` gets the word "mask", and then a number rather than replace anything.
         """
         if finding.mask is None or finding.mask_ending is None:
-            return None
+            return {"mask": None, "segmentation": None}
         path = self._free_path(Path(finding.source), finding.mask_ending)
         path.write_bytes(finding.mask)
-        return str(path)
+        if finding.segmentation is None:
+            return {"mask": str(path), "segmentation": None}
+        beside = path.with_name(path.name.removesuffix(finding.mask_ending) + ".dcm")
+        beside.write_bytes(finding.segmentation)
+        return {"mask": str(path), "segmentation": str(beside)}
 
     def _free_path(self, source: Path, ending: str) -> Path:
         base = source.name
@@ -239,6 +246,10 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--out", type=Path, default=settings.ROOT / "results" / "comparison")
     compare.set_defaults(run=_compare)
 
+    convert = verbs.add_parser("convert-card", help="give a model of version 5.2 or before a card of today's shape")
+    convert.add_argument("bundle", type=Path, metavar="DIR")
+    convert.set_defaults(run=_convert_card)
+
     export = verbs.add_parser("export", help="write a bundle's network as .keras, .h5 or .tflite")
     export.add_argument("--bundle", type=Path, required=True)
     export.add_argument("--to", type=Path, required=True, metavar="FILE")
@@ -273,7 +284,7 @@ def _predict(options: argparse.Namespace) -> int:
             status = status if isinstance(outcome, NotJudgedError) else SOME_FAILED
         else:
             row = finding_row(outcome)
-            row["mask"] = None if masks is None else masks.write(outcome)
+            row |= {} if masks is None else masks.write(outcome)
         sys.stdout.write((json.dumps(row) if options.json else _line(row)) + "\n")
     return status
 
@@ -383,7 +394,7 @@ def _train(options: argparse.Namespace) -> int:
         tumor_free=options.tumor_free,
     )
     card = run(wanted)
-    _print_json(card["metrics"]["test"])
+    _print_json(card.model_dump(mode="json")["metrics"]["test"])
     return OK
 
 
@@ -395,7 +406,7 @@ def _refit(options: argparse.Namespace) -> int:
     hospitals = Hospitals(tuple(options.validation_hospitals), tuple(options.test_hospitals))
     wanted = RefitOptions(options.data, options.version, hospitals, options.tumor_free, options.runs)
     card = refit(load_bundle(options.bundle), wanted)
-    _print_json(card.get("stacks", {}))
+    _print_json(card.model_dump(mode="json")["stacks"])
     return OK
 
 
@@ -436,6 +447,13 @@ def _compare(options: argparse.Namespace) -> int:
     found = {name: row.figures for name, row in report.networks.items() if row.figures}
     _print_json({name: {key: getattr(one, told) for key, one in figures.items()} for name, figures in found.items()})
     return SOME_FAILED if skipped else OK
+
+
+def _convert_card(options: argparse.Namespace) -> int:
+    from braintumor.evaluation.card_conversion import convert_card
+
+    convert_card(options.bundle)
+    return OK
 
 
 def _export(options: argparse.Namespace) -> int:

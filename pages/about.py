@@ -7,10 +7,11 @@ import pandas as pd
 import streamlit as st
 
 from braintumor import settings
-from braintumor.bundles import BundleError
+from braintumor.bundles import BundleError, read_card, read_heatmap_figures
 from braintumor.dashboard import gate
-from braintumor.dashboard.bundle_tables import bundle_stamp, bundle_tables
-from braintumor.reports import DECISION_WORDS, model_card
+from braintumor.decision import Outcome
+from braintumor.model_cards import model_card
+from braintumor.reports import DECISION_WORDS
 from braintumor.taxonomy import CLASSES, FINDINGS
 
 
@@ -37,12 +38,12 @@ def main() -> None:
 def _show_next_steps() -> None:
     st.header("After a result", anchor=False)
     st.markdown(
-        f"- **{DECISION_WORDS['tumor']}**: have a radiologist read the whole examination, not this slice alone. The "
-        "kind shown is a resemblance; only tissue and the full clinical picture decide.\n"
-        f"- **{DECISION_WORDS['no_tumor']}**: symptoms count more than this answer. It covers one slice and three "
-        "kinds of tumor.\n"
-        f"- **{DECISION_WORDS['refer']}**: the model gives no answer. Treat the scan as not assessed. Where it is "
-        "unsure of the kind alone, take the tumor as seen and its kind as open.\n"
+        f"- **{DECISION_WORDS[Outcome.TUMOR]}**: have a radiologist read the whole examination, not this slice alone. "
+        "The kind shown is a resemblance; only tissue and the full clinical picture decide.\n"
+        f"- **{DECISION_WORDS[Outcome.NO_TUMOR]}**: symptoms count more than this answer. It covers one slice and "
+        "three kinds of tumor.\n"
+        f"- **{DECISION_WORDS[Outcome.REFER]}**: the model gives no answer. Treat the scan as not assessed. Where it "
+        "is unsure of the kind alone, take the tumor as seen and its kind as open.\n"
         "- **If you are a patient**: take your scans and questions to your doctor. Sudden severe headache, a first "
         "seizure, weakness on one side, or trouble speaking or seeing are emergencies, whatever this page says."
     )
@@ -62,16 +63,10 @@ def _show_limits() -> None:
     )
 
 
-@st.cache_data(max_entries=2, show_spinner="Writing the model card")
-def _model_card(folder: Path, stamp: tuple[float, ...]) -> str:
-    tables = bundle_tables(folder)
-    return model_card(tables.card, tables.predictions, tables.segmentation, tables.heatmaps)
-
-
 def _show_model_card(folder: Path) -> None:
     st.header("Model card", anchor=False)
     try:
-        title, *sections = _model_card(folder, bundle_stamp(folder)).split("\n## ")
+        title, *sections = model_card(read_card(folder), read_heatmap_figures(folder)).split("\n## ")
     except BundleError as error:
         st.warning(str(error))
         return

@@ -1,29 +1,16 @@
 """Home: what this is, what it is not, and where to begin."""
 
 import math
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
 from braintumor import settings
-from braintumor.bundles import BundleError
+from braintumor.bundles import BundleError, Card, read_card
 from braintumor.dashboard import charts, gate
-from braintumor.dashboard.bundle_tables import (
-    FIRST,
-    BundleTables,
-    bundle_stamp,
-    bundle_tables,
-    training_overlap,
-)
-from braintumor.dashboard.escaping import plain
-from braintumor.reports import HEADLINES, bounds, figure, interval, percent
-
-
-@st.cache_data(max_entries=2, show_spinner=False)
-def _tables(folder: Path, stamp: tuple[float, ...]) -> BundleTables:
-    return bundle_tables(folder)
+from braintumor.dashboard.bundle_tables import training_overlap
+from braintumor.dashboard.plain_text import plain
+from braintumor.model_cards import HEADLINES, TEST, bounds
+from braintumor.reports import figure, interval, percent
 
 
 def main() -> None:
@@ -39,16 +26,16 @@ def main() -> None:
     configured = settings.load()
     folder = configured.models_dir / configured.model
     try:
-        tables = _tables(folder, bundle_stamp(folder))
+        card = read_card(folder)
     except BundleError as error:
-        _show_scope({})
+        _show_scope("public collections")
         st.warning(str(error))
         return
-    _show_scope(tables.card)
-    _show_figures(tables)
+    _show_scope(f"{len(card.data)} public collections")
+    _show_figures(card)
 
 
-def _show_scope(card: Mapping[str, Any]) -> None:
+def _show_scope(origin: str) -> None:
     is_for, is_not = st.columns(2)
     with is_for, st.container(border=True, height="stretch"):
         st.subheader("What it is", anchor=False)
@@ -57,7 +44,6 @@ def _show_scope(card: Mapping[str, Any]) -> None:
             "- A place where researchers can check how every figure was earned\n"
             "- Open: the data, the splits, the training command and the model are all named"
         )
-    origin = f"{len(card['data'])} public collections" if card.get("data") else "public collections"
     with is_not, st.container(border=True, height="stretch"):
         st.subheader("What it is not", anchor=False)
         st.markdown(
@@ -67,28 +53,25 @@ def _show_scope(card: Mapping[str, Any]) -> None:
         )
 
 
-def _show_figures(tables: BundleTables) -> None:
-    # The card holds them ready; working them out from the predictions takes seconds.
-    metrics = tables.card.get("metrics") or {}
-    test = metrics.get("test")
-    if not test:
+def _show_figures(card: Card) -> None:
+    test, published = card.metrics.test, card.metrics.published_test
+    if test is None:
         st.warning("The model's card holds no test figures.")
         return
     st.divider()
     st.subheader("What it reaches on scans it never saw", anchor=False)
     st.caption(
-        f"{plain(str(tables.card.get('name')))} {plain(str(tables.card.get('version')))}, {test['images']:,} test "
-        f"images in {test['groups']} groups. No copy of a test image that the audit finds was in training, nor a slice "
-        "of its block of consecutive slices; patients are not known. Ranges are 95% intervals."
+        f"{plain(card.name)} {plain(card.version)}, {test.images:,} test images in {test.groups} groups. No copy of a "
+        "test image that the audit finds was in training, nor a slice of its block of consecutive slices; patients are "
+        "not known. Ranges are 95% intervals."
     )
-    first = [headline for headline in HEADLINES if headline.title in FIRST]
     with st.container(horizontal=True):
-        for headline in first:
-            value, low, high = bounds(test, headline)
-            if not math.isfinite(value):
+        for headline in HEADLINES:
+            value, low, high = bounds(card.metrics, TEST, headline)
+            if headline.short is None or not math.isfinite(value):
                 continue
             st.metric(
-                FIRST[headline.title],
+                headline.short,
                 figure(value, headline.is_share),
                 delta=interval(low, high, headline.is_share),
                 delta_color="off",
@@ -97,12 +80,10 @@ def _show_figures(tables: BundleTables) -> None:
                 width=charts.CARD_PIXELS,
                 help=headline.title,
             )
-    published = metrics.get("published_test")
-    if published:
-        accuracy = percent(bounds(published, HEADLINES[0])[0])
+    if published is not None:
         st.markdown(
-            f"Of the published test images it gets {accuracy} right, an inflated figure: "
-            f"{training_overlap(tables.split('published_test'), published)}"
+            f"Of the published test images it gets {percent(published.four_class.accuracy.value)} right, an inflated "
+            f"figure: {training_overlap(published)}"
         )
     st.page_link("pages/training_metrics.py", label="All figures and curves", icon=":material/monitoring:")
 

@@ -6,9 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from braintumor import settings
-from braintumor.bundles import BundleError
+from braintumor.bundles import BundleError, read_card
 from braintumor.dashboard import charts, gate
-from braintumor.dashboard.bundle_tables import bundle_stamp, bundle_tables
 from braintumor.dashboard.comparison import COMMAND as COMPARE
 from braintumor.dashboard.comparison import (
     ComparisonError,
@@ -17,7 +16,6 @@ from braintumor.dashboard.comparison import (
     read_comparison,
     same_pictures,
 )
-from braintumor.dashboard.escaping import plain
 from braintumor.dashboard.leakage_tables import (
     COMMAND,
     OWN,
@@ -31,14 +29,11 @@ from braintumor.dashboard.leakage_tables import (
     sizes_table,
 )
 from braintumor.dashboard.metric_sections import elements
+from braintumor.dashboard.plain_text import plain
+from braintumor.datasets.catalogue import short_name
 from braintumor.evaluation.comparison_schema import LEAK_FREE
-from braintumor.reports import guarded, percent, source
+from braintumor.reports import guarded, percent
 from braintumor.taxonomy import TITLES
-
-
-@st.cache_data(max_entries=2, show_spinner="Computing the figures")
-def _seen_and_unseen(folder: Path, stamp: tuple[float, ...]) -> pd.DataFrame:
-    return seen_and_unseen(bundle_tables(folder))
 
 
 @st.cache_data(max_entries=2, show_spinner="Computing the figures")
@@ -93,14 +88,17 @@ def _show_audit(audit: Audit) -> None:
 def _show_datasets(audit: Audit) -> None:
     st.header("Published splits", divider="gray")
     table = dataset_table(audit)
-    for row in table.dropna(subset="test_in_train").itertuples():
+    published = table.dropna(subset="test_in_train")
+    for name, share, images in zip(
+        published["dataset"], published["test_in_train"], published["test_images"], strict=True
+    ):
         st.markdown(
-            f"- **{plain(source(row.dataset))}**: {percent(row.test_in_train)} of the {row.test_images:,} "
+            f"- **{plain(short_name(name))}**: {percent(share)} of the {images:,} "
             "images of the published test have a copy in the published training part."
         )
     shown = pd.DataFrame(
         {
-            "Dataset": [guarded(source(name)) for name in table["dataset"]],
+            "Dataset": [guarded(short_name(name)) for name in table["dataset"]],
             "Images": table["images"],
             "Distinct pictures": table["distinct"],
             "With a copy in the set": 100 * table["with_copy"],
@@ -132,7 +130,7 @@ def _show_sizes(audit: Audit) -> None:
 
 def _show_parts(audit: Audit) -> None:
     st.header("Where are the copies?", divider="gray")
-    titles = [source(title.split(", ")[0]) + "".join(title.partition(", ")[1:]) for title in audit.part_titles]
+    titles = [short_name(title.split(", ")[0]) + "".join(title.partition(", ")[1:]) for title in audit.part_titles]
     elements.chart(charts.copies_matrix(titles, audit.part_shares), "parts")
     st.caption(
         "A row is a published part of a collection: what share of its images has a copy in each other part, and on the "
@@ -153,7 +151,7 @@ def _show_conflicts(conflicts: pd.DataFrame) -> None:
                 ", ".join(TITLES.get(label, label) for label in text.split(", ")) for text in conflicts["labels"]
             ],
             "Datasets": [
-                guarded(", ".join(source(name) for name in text.split(", "))) for text in conflicts["datasets"]
+                guarded(", ".join(short_name(name) for name in text.split(", "))) for text in conflicts["datasets"]
             ],
         }
     )
@@ -163,12 +161,12 @@ def _show_conflicts(conflicts: pd.DataFrame) -> None:
 
 def _show_model(folder: Path) -> None:
     try:
-        table = _seen_and_unseen(folder, bundle_stamp(folder))
+        table = seen_and_unseen(read_card(folder).metrics)
     except BundleError as problem:
         st.warning(str(problem))
         return
     if table.empty:
-        st.info("The model keeps no predictions of a published test, so it cannot be told what leakage does to it.")
+        st.info("The model was not measured on a published test, so it cannot be told what leakage does to it.")
         return
     st.subheader("The app's own model", anchor=False)
     elements.chart(charts.network_intervals(table, "Accuracy", True), "seen")

@@ -11,7 +11,7 @@ from braintumor import settings
 from braintumor.bundles import BundleError
 from braintumor.dashboard import answers, choices, gate
 from braintumor.dashboard.answers import Answer, Outcome, Progress
-from braintumor.dashboard.escaping import plain
+from braintumor.dashboard.plain_text import plain
 from braintumor.dashboard.scan_viewer import show_answer
 from braintumor.dashboard.studies import show_studies
 from braintumor.reports import Answered, answers_csv, answers_table, has_mask, masks_zip
@@ -82,7 +82,7 @@ def _show_table(outcomes: Sequence[Outcome]) -> None:
     rows = [(item.prediction, item.measurements) if isinstance(item, Answer) else item for item in outcomes]
     table = answers_table(rows)
     counts = table["decision"].value_counts()
-    parts = [f"{count} × {name.lower()}" for name, count in counts.items()]
+    parts = [f"{count} × {str(name).lower()}" for name, count in counts.items()]
     st.subheader(f"{len(rows)} scans: {', '.join(parts)}" if len(rows) > 1 else "Answer", anchor=False)
     for row in rows:
         if isinstance(row, ScanError):

@@ -1,7 +1,6 @@
 """How the model was trained and how good it is on scans it has never seen."""
 
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
@@ -21,22 +20,16 @@ from braintumor.dashboard.metric_sections import (
     foreign,
     headlines,
     heatmaps,
-    learning,
     mirrored,
     outlines,
     referral,
+    training_curves,
 )
-from braintumor.reports import SPLITS, TEST
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the model's files")
 def _tables(folder: Path, stamp: tuple[float, ...]) -> BundleTables:
     return bundle_tables(folder)
-
-
-@st.cache_data(max_entries=32, show_spinner="Computing the figures")
-def _figures(folder: Path, stamp: tuple[float, ...], split: str) -> dict[str, Any] | None:
-    return _tables(folder, stamp).figures(split)
 
 
 def main() -> None:
@@ -52,17 +45,15 @@ def main() -> None:
     headlines.show_card(tables.card)
     for problem_text in tables.problems:
         st.warning(problem_text)
-    reports = {split: _figures(folder, stamp, split) for split in SPLITS}
-    clean = reports[TEST] or {}
-    headlines.show(reports, tables)
-    referral.show(tables, clean)
+    headlines.show(tables.card)
+    referral.show(tables)
     foreign.show(tables)
-    outlines.show(tables, clean)
-    mirrored.show(clean.get("mirrored") or {})
+    outlines.show(tables)
+    mirrored.show(tables.card.metrics.mirrored_test)
     heatmaps.show(tables)
     if tables.history is not None:
-        learning.show(tables.history)
-    closer.show(tables, reports)
+        training_curves.show(tables.history)
+    closer.show(tables)
     _downloads(folder)
 
 

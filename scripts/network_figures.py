@@ -5,8 +5,9 @@ from statistics import fmean
 
 from braintumor.dashboard.comparison import Comparison
 from braintumor.dashboard.comparison.files import cut_short
+from braintumor.datasets.catalogue import short_name
 from braintumor.evaluation.comparison_schema import LEAK_FREE, Difference, NetworkRow
-from braintumor.reports import in_words, listed, source
+from braintumor.reports import in_words, listed
 from braintumor.reports.numbers import spread
 from braintumor.taxonomy import CLASSES, TITLES
 
@@ -72,7 +73,7 @@ def _across(comparison: Comparison) -> list[str]:
     split = comparison.report.splits[splits[0]]
     names = [name for name, row in comparison.trained.items() if set(splits) <= set(row.figures)]
     (leaking, *_), (clean, *_) = (comparison.runs(names[0], one) for one in splits)
-    train_on, test_on = (listed([source(one) for one in sets]) for sets in (split.train_on, split.test_on))
+    train_on, test_on = (listed([short_name(one) for one in sets]) for sets in (split.train_on, split.test_on))
     said = (
         f"Tumor or not, trained on {train_on} and tested on {test_on}'s set, of whose pictures "
         f"{split.test_in_training:.0%} have a near-duplicate among the {leaking.images:,} trained on; and the same "
@@ -129,7 +130,7 @@ def _how_it_leaks(comparison: Comparison) -> str:
     split = comparison.report.splits[published]
     return (
         "Accuracy of the four classes, and of tumor or not at even odds, leak-free and on the split of the "
-        f"{listed([source(name) for name in split.train_on])} set as it was published, of whose test pictures "
+        f"{listed([short_name(name) for name in split.train_on])} set as it was published, of whose test pictures "
         f"{split.test_in_training:.0%} have a near-duplicate among those trained on. That figure is inflated:"
     )
 

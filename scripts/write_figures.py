@@ -6,17 +6,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 # Called by its path, Python would look for modules beside this file only.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from braintumor.bundles import CARD_FILE, PREDICTIONS_FILE
-from braintumor.dashboard.bundle_tables import BundleTables, bundle_tables, kept_figures, training_overlap
+from braintumor.bundles import CARD_FILE, Card, Metrics, SplitFigures, read_card, read_heatmap_figures
+from braintumor.dashboard.bundle_tables import training_overlap
 from braintumor.dashboard.comparison import read_comparison
-from braintumor.reports import HEADLINES, SPLITS, TEST, bounds, hospital_sentence, in_words, model_card
+from braintumor.model_cards import HEADLINES, SPLITS, bounds, hospital_sentence, hospitals_markdown, model_card
+from braintumor.reports import in_words
 from braintumor.reports.changes import changes_block, changes_plot
-from braintumor.reports.hospitals import hospitals_markdown
 from braintumor.settings import DEFAULT_MODEL
 from scripts.network_figures import markdown, networks_block, with_interval
 
@@ -114,21 +112,19 @@ def block(folder: Path) -> str:
     """Say what a bundle reaches as a sentence and a Markdown table, or that there is no bundle."""
     if not (folder / CARD_FILE).is_file():
         return NOT_YET
-    tables = bundle_tables(folder)
-    clean, leaking = kept_figures(tables.card, TEST), kept_figures(tables.card, "published_test")
-    if clean is None:
+    card = read_card(folder)
+    if card.metrics.test is None:
         return NOT_YET
-    elsewhere = kept_figures(tables.card, "hospital_test")
+    elsewhere = card.metrics.hospital_test
     first = [hospital_sentence(elsewhere), ""] if elsewhere else []
-    return "\n".join([*first, _introduction(tables, clean, leaking), "", *_table(clean, leaking)])
+    return "\n".join([*first, _introduction(card, card.metrics.test), "", *_table(card.metrics)])
 
 
 def card_block(folder: Path) -> str:
     """Give a bundle's model card, or say that there is no bundle."""
     if not (folder / CARD_FILE).is_file():
         return NOT_YET
-    tables = bundle_tables(folder)
-    return model_card(tables.card, tables.predictions, tables.segmentation, tables.heatmaps).rstrip("\n")
+    return model_card(read_card(folder), read_heatmap_figures(folder)).rstrip("\n")
 
 
 def leakage_block(report: Mapping[str, Any]) -> str:
@@ -214,8 +210,7 @@ def hospital_block(report: Mapping[str, Any]) -> str:
 
 def hospitals_block(folder: Path) -> str:
     """Say how a bundle answers at hospitals that it held out, as Markdown."""
-    tables = bundle_tables(folder)
-    return hospitals_markdown(tables.card, pd.read_csv(folder / PREDICTIONS_FILE, keep_default_na=False))
+    return hospitals_markdown(read_card(folder))
 
 
 def _how_trained(report: Mapping[str, Any]) -> str:
@@ -240,25 +235,24 @@ def _moved(value: float | None, start: float | None) -> str:
     return f"**{words}**" if abs(round(value - start, 4)) >= _MOVED else words
 
 
-def _introduction(tables: BundleTables, clean: Mapping[str, Any], leaking: Mapping[str, Any] | None) -> str:
-    card = tables.card
+def _introduction(card: Card, clean: SplitFigures) -> str:
     words = (
-        f"`{card['name']}` {card['version']}, {card['parameters']:,} parameters. The leak-free test has "
-        f"{clean['images']:,} images in {clean['groups']:,} groups, none of which has an image in training. In "
+        f"`{card.name}` {card.version}, {card.parameters:,} parameters. The leak-free test has "
+        f"{clean.images:,} images in {clean.groups:,} groups, none of which has an image in training. In "
         "brackets: 95% intervals from drawing whole groups again and again. Of the calibration error alone is less "
         "better."
     )
-    if leaking is not None:
-        overlap = training_overlap(tables.split("published_test"), leaking)
-        words += f" The published test images are shown to compare with others only. {overlap}"
+    published = card.metrics.published_test
+    if published is not None:
+        words += f" The published test images are shown to compare with others only. {training_overlap(published)}"
     return words
 
 
-def _table(clean: Mapping[str, Any], leaking: Mapping[str, Any] | None) -> list[str]:
-    reports = [clean] if leaking is None else [clean, leaking]
-    titles = ["Figure", *SPLITS.values()][: len(reports) + 1]
+def _table(metrics: Metrics) -> list[str]:
+    splits = [split for split in SPLITS if metrics.split(split) is not None]
+    titles = ["Figure", *(SPLITS[split] for split in splits)]
     rows = [
-        [headline.title, *(in_words(*bounds(report, headline), headline.is_share) for report in reports)]
+        [headline.title, *(in_words(*bounds(metrics, split, headline), headline.is_share) for split in splits)]
         for headline in HEADLINES
         if headline.title in IN_README
     ]

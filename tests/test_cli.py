@@ -27,6 +27,7 @@ KEYS = {
     "outline",
     "rests_on",
     "mask",
+    "segmentation",
     "reasons",
     "notes",
     "seconds",

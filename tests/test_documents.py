@@ -4,10 +4,11 @@ from dataclasses import fields
 
 import pytest
 
+from braintumor.bundles import read_card
 from braintumor.cli import _parser
-from braintumor.dashboard.bundle_tables import FIRST
 from braintumor.dashboard.comparison import read_comparison
-from braintumor.reports import HEADLINES, in_words
+from braintumor.model_cards import HEADLINES
+from braintumor.reports import in_words
 from braintumor.settings import ROOT, Settings
 from scripts import write_figures
 from scripts.network_figures import networks_block
@@ -21,6 +22,8 @@ from scripts.write_figures import (
     filled,
     ideas_block,
 )
+from tests.bundles.made_card import changed, made_card, put_card
+from tests.conftest import SHIPPED
 from tests.dashboard.made_comparison import write_comparison
 
 README = ROOT / "README.md"
@@ -134,46 +137,32 @@ def figure(value, low=None, high=None):
     return {"value": value, "low": low, "high": high}
 
 
-def split(value, share):
-    sections = {
-        "four_class": "accuracy",
-        "cheng_three_class": "accuracy",
-        "web_detection": "roc_auc",
-        "calibration": "ece",
-    }
-    report = {section: {key: figure(value, value - 0.01, value + 0.01)} for section, key in sections.items()}
-    report["detection"] = {"sensitivity": figure(value), "specificity": figure(None)}
-    report["segmentation"] = {"datasets": {"cheng": {"dice": figure(0.654, 0.6, 0.7)}}}
-    return {**report, "images": 1234, "groups": 56, "in_training_share": share}
-
-
 @pytest.mark.parametrize("with_published", [True, False])
 def test_block_tells_each_figure_with_its_interval(tmp_path, with_published):
-    mirrored = {"detection": {"roc_auc": figure(0.777, 0.7, 0.8)}}
-    metrics = {"test": split(0.9, 0.0), "mirrored_test": mirrored}
-    metrics |= {"published_test": split(0.98, 0.66)} if with_published else {}
-    card = {"name": "squeezenet", "version": "1.0.0", "parameters": 700000, "metrics": metrics}
-    (tmp_path / "card.json").write_text(json.dumps(card))
-    text = block(tmp_path)
-    assert "1,234 images in 56 groups" in text
-    assert "90.0% (89.0 to 91.0)" in text
-    assert "0.900 (0.890 to 0.910)" in text
-    assert "sensitivity | 90.0% |" in text
-    assert "specificity | – |" in text
-    assert "Dice, Cheng scans | 0.654 (0.600 to 0.700) |" in text
-    assert "Dice, Br35H | – |" in text
-    assert "Same slices without their tumor: ROC AUC | 0.777 (0.700 to 0.800) |" in text
-    assert ("66% of these 1,234 images were themselves in this model's training set" in text) is with_published
+    changes = {"metrics.hospital_test": None} if with_published else {"metrics.published_test": None}
+    card = changed(read_card(SHIPPED), changes)
+    text = block(put_card(tmp_path, card))
+    test = card.metrics.test
+    for found, is_share in (
+        (test.four_class.accuracy, True),
+        (test.web_detection.roc_auc, False),
+        (test.segmentation.datasets["br35h"].dice, False),
+        (card.metrics.mirrored_test.detection.roc_auc, False),
+    ):
+        assert in_words(*found.floats, is_share) in text
+    assert f"{test.images:,} images in {test.groups:,} groups" in text
+    assert ("of these 1,130 images were themselves in this model's training set" in text) is with_published
     assert ("inflated" in text) is with_published
+    assert ("**Elsewhere**" in text) is not with_published
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len({row.count("|") for row in rows}) == 1
     assert len(rows) == 2 + len(IN_README)
 
 
-@pytest.mark.parametrize("card", [None, {"metrics": {}}])
+@pytest.mark.parametrize("card", [None, made_card()])
 def test_without_figures_the_block_says_so(tmp_path, card):
     if card is not None:
-        (tmp_path / "card.json").write_text(json.dumps(card))
+        put_card(tmp_path, card)
     assert "scripts/write_figures.py" in block(tmp_path)
 
 
@@ -272,4 +261,4 @@ def test_networks_are_told_with_their_costs_and_what_leaks(tmp_path):
 
 
 def test_every_figure_of_the_readme_is_a_headline():
-    assert set(IN_README) | set(FIRST) <= {headline.title for headline in HEADLINES}
+    assert set(IN_README) <= {headline.title for headline in HEADLINES}

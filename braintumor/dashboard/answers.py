@@ -19,7 +19,6 @@ from braintumor.dashboard.allocator import release_freed_memory
 from braintumor.inference import Prediction, Predictor
 from braintumor.scans import (
     Limits,
-    Patient,
     PixelBudget,
     Scan,
     ScanError,
@@ -49,8 +48,8 @@ class Answer:
 
     ``measurements`` are None where there is no mask or nothing was found to be a scan. ``picture`` is the slice that
     answers, at most 640 pixels a side. ``slices`` has those of a volume by their numbers, in order, at most 320 pixels
-    a side: that slice, and of the others one in so many where there is no room for all, or none. ``patient`` is whom
-    DICOM files name, for those alone who may see it.
+    a side: that slice, and of the others one in so many where there is no room for all, or none. ``unit`` is that
+    of a DICOM series; it names the patient, for those alone who may see it.
     """
 
     key: str
@@ -59,7 +58,7 @@ class Answer:
     picture: NDArray[np.uint8]
     slices: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
     synthetic: bool = False
-    patient: Patient | None = None
+    unit: Unit | None = None
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,7 @@ def _answer_unit(unit: Unit, room: int, turns: "_Turns") -> Outcome:
     if isinstance(scan, ScanError):
         return scan
     answer = _answer(scan, unit.key, room)
-    return replace(answer, patient=unit.patient) if unit.patient else answer
+    return replace(answer, unit=unit) if unit.series else answer
 
 
 class _Turns(PixelBudget):
@@ -231,7 +230,7 @@ def phantom_png() -> bytes:
 
 
 def _answer(scan: Scan, key: str, room: int) -> Answer:
-    model = predictor().bundle.card["sha256"][GRAPH_FILE]
+    model = predictor().bundle.card.sha256[GRAPH_FILE]
     prediction, measurements = _predict(scan.sha256, model, scan)
     # The stored prediction carries the name that the same bytes came with first.
     prediction = replace(prediction, source=scan.source, series=scan.series)

@@ -1,10 +1,9 @@
 """The tables that a trained bundle keeps on disk, and the figures that pages show from them."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,13 +17,18 @@ from braintumor.bundles import (
     PREDICTIONS_FILE,
     SEGMENTATION_FILE,
     BundleError,
+    Card,
+    HeatmapFigures,
+    Metrics,
+    SplitFigures,
     list_bundles,
     read_card,
     read_heatmap_figures,
 )
-from braintumor.evaluation import check, figures, map_calibration, segmentation_figures
-from braintumor.evaluation.samples import right_answers
-from braintumor.reports import HEADLINES, MIRRORED, TEST, bounds, percent, spread
+from braintumor.bundles.figures import MaskFigures, Segmentation
+from braintumor.evaluation import check, map_calibration, segmentation_figures
+from braintumor.model_cards import HEADLINES, SPLITS, TEST, bounds
+from braintumor.reports import percent
 from braintumor.taxonomy import LABELS
 
 HISTORY_COLUMNS: tuple[str, ...] = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
@@ -38,21 +42,9 @@ SEGMENTATION_COLUMNS: tuple[str, ...] = ("split", "dataset", "group", "label", "
 FOREIGN_COLUMNS: tuple[str, ...] = ("kind", "distance", "referred")
 MAP_BIN_COLUMNS: tuple[str, ...] = ("split", "dataset", "bin", "pixels", "confidence_sum", "tumor_pixels")
 
-FIRST: Mapping[str, str] = {
-    "Accuracy, four classes": "Accuracy",
-    "Tumor or not: ROC AUC": "ROC AUC",
-    "Tumor or not: sensitivity": "Sensitivity",
-    "Tumor or not: specificity": "Specificity",
-    "Web images: sensitivity": "Sensitivity, web",
-    "Accuracy of what is answered": "Right if answered",
-    "Sensitivity of what is answered": "Found if answered",
-    "Dice, Cheng scans": "Outline, Dice",
-}
-"""The figures to see first, by title, with the short one they carry on a card."""
-
 WELL, PART, LARGE, BESIDE = "Outlined well", "Only part found", "Outline too large", "Mostly beside it"
 ELSEWHERE, MISSED = "Found elsewhere", "Missed entirely"
-OUTCOMES: Mapping[str, str] = {
+OUTCOMES: dict[str, str] = {
     WELL: "Dice is 0.7 or more",
     PART: "the outline is smaller than the tumor",
     LARGE: "the outline, with any false region, is larger than the tumor",
@@ -80,48 +72,17 @@ class BundleTables:
     ``heatmaps`` what measuring the heatmaps gave; both are None where that was not done.
     """
 
-    card: dict[str, Any]
+    card: Card
     history: pd.DataFrame | None
     predictions: pd.DataFrame | None
     segmentation: pd.DataFrame | None
     map_bins: pd.DataFrame | None
     problems: tuple[str, ...]
     foreign: pd.DataFrame | None = None
-    heatmaps: dict[str, Any] | None = None
+    heatmaps: HeatmapFigures | None = None
 
     @property
-    def has_map(self) -> bool:
-        """Whether the network says where the tumor is."""
-        return bool(self.card.get("map"))
-
-    @property
-    def tells_kinds(self) -> bool:
-        """Whether the network tells kinds of tumors apart, and not tumor or not alone."""
-        return bool(self.card.get("kinds", True))
-
-    @property
-    def threshold(self) -> float | None:
-        """Operating point on P(tumor) in [0, 1], or None where the card names none."""
-        point = self.card.get("operating_point")
-        value = point.get("threshold") if isinstance(point, dict) else None
-        usable = isinstance(value, (int, float)) and 0 <= value <= 1
-        return float(value) if usable and value is not None else None
-
-    @property
-    def distance_limit(self) -> float | None:
-        """Distance from the training scans beyond which a scan is referred, or None where the card names none."""
-        point = self.card.get("operating_point")
-        referral = point.get("referral") if isinstance(point, dict) else None
-        value = referral.get("distance_limit") if isinstance(referral, dict) else None
-        return float(value) if isinstance(value, (int, float)) and value > 0 else None
-
-    @property
-    def foreign_figures(self) -> dict[str, Any] | None:
-        """What the card says of pictures that are no brain MRI, or None."""
-        return kept_figures(self.card, "foreign")
-
-    @property
-    def real_distances(self) -> pd.Series | None:
+    def real_distances(self) -> "pd.Series[float] | None":
         """Distances of the scans of the test from the training scans, or None where they were not kept."""
         rows = self.split(TEST)
         return rows["distance"] if rows is not None and "distance" in rows else None
@@ -137,24 +98,6 @@ class BundleTables:
     def cells(self, name: str) -> pd.DataFrame | None:
         """Cells of the maps of one split by their probability, or None where there are none."""
         return _rows_of(self.map_bins, name)
-
-    def figures(self, name: str) -> dict[str, Any] | None:
-        """Figures of one split: from its tables, else as the card keeps them, else None.
-
-        Keys as of ``braintumor.evaluation.figures``; ``segmentation`` as of ``segmentation_figures``, and map_ece;
-        and of the test ``mirrored``, the figures of ``MIRRORED``.
-        """
-        report = dict(kept_figures(self.card, name) or {})
-        rows = self.split(name)
-        if rows is not None:
-            report |= figures(rows, threshold=0.5 if self.threshold is None else self.threshold)
-        outlined, cells = self.outlined(name), self.cells(name)
-        if outlined is not None:
-            report["segmentation"] = segmentation_figures(outlined)
-            if cells is not None:
-                report["segmentation"]["map_ece"] = map_calibration(cells)[1]
-        mirrored = self.figures(MIRRORED) if name == TEST else None
-        return report | ({"mirrored": mirrored} if mirrored else {}) or None
 
 
 def bundle_folders(models_dir: Path) -> dict[Path, str]:
@@ -182,7 +125,7 @@ def bundle_tables(folder: Path) -> BundleTables:
     history = _table(folder / HISTORY_FILE, problems, _check_history)
     predictions = _table(folder / PREDICTIONS_FILE, problems, check)
     segmentation = map_bins = None
-    if card.get("map"):
+    if card.map is not None:
         segmentation = _table(folder / SEGMENTATION_FILE, problems, _check_segmentation)
         map_bins = _table(folder / MAP_BINS_FILE, problems, _check_map_bins)
     # Few models were tried on these, so that they were not is no problem.
@@ -191,54 +134,40 @@ def bundle_tables(folder: Path) -> BundleTables:
     return BundleTables(card, history, predictions, segmentation, map_bins, tuple(problems), foreign, heatmaps)
 
 
-def kept_figures(card: Mapping[str, Any], name: str) -> dict[str, Any] | None:
-    """Give the figures of one split as the card keeps them, laid out as ``BundleTables.figures`` does, or None."""
-    kept = card.get("metrics")
-    found = kept.get(name) if isinstance(kept, dict) else None
-    if not isinstance(kept, dict) or not isinstance(found, dict):
-        return None
-    return found | ({"mirrored": kept[MIRRORED]} if name == TEST and MIRRORED in kept else {})
-
-
-def headline_table(by_split: Mapping[str, Mapping[str, Any] | None]) -> pd.DataFrame:
+def headline_table(metrics: Metrics, splits: Sequence[str]) -> pd.DataFrame:
     """Lay the headline figures of several splits under each other.
 
-    ``by_split`` maps a title to what ``BundleTables.figures`` gave (or None). Columns: figure, split, value, low, high
-    (NaN where undefined), is_share; figures that no split has are left out.
+    Columns: figure, split (its title), value, low, high (NaN where undefined), is_share; figures that no split has are
+    left out.
     """
     rows = []
     for headline in HEADLINES:
-        found = {name: bounds(report, headline) for name, report in by_split.items()}
+        found = {SPLITS[split]: bounds(metrics, split, headline) for split in splits}
         if any(math.isfinite(values[0]) for values in found.values()):
             rows += [(headline.title, name, *values, headline.is_share) for name, values in found.items()]
     return pd.DataFrame(rows, columns=["figure", "split", "value", "low", "high", "is_share"])
 
 
-def segmentation_table(report: Mapping[str, Any]) -> pd.DataFrame:
-    """Lay out what ``segmentation_figures`` gave: a row a dataset, then one for each label where it has several.
+def segmentation_table(report: Segmentation) -> pd.DataFrame:
+    """Lay out the figures of masks: a row a dataset, then one for each label where it has several.
 
-    Columns: dataset, label (missing for all of a dataset with several), images, groups, dice, low, high, dice_median,
-    first_quartile, third_quartile, iou, hausdorff95_percent_median, hausdorff95_undefined_share, lesions,
-    lesions_found, lesion_sensitivity, false_lesions_per_image; NaN where undefined.
+    Columns: dataset, label (missing for all of a dataset with several), dice, low, high, first_quartile,
+    third_quartile, and the other figures as ``MaskFigures`` names them; NaN where undefined.
     """
-    parts: list[tuple[str, str | None, Mapping[str, Any]]] = []
-    for dataset, found in report["datasets"].items():
-        labels = found["labels"]
-        parts += [(dataset, None, found)] if len(labels) > 1 else []
-        parts += [(dataset, label, figures_of_label) for label, figures_of_label in labels.items()]
-    plain = (
-        *("images", "groups", "dice_median", "iou", "hausdorff95_percent_median", "hausdorff95_undefined_share"),
-        *("lesions", "lesions_found", "lesion_sensitivity", "false_lesions_per_image"),
-    )
+    parts: list[tuple[str, str | None, MaskFigures]] = []
+    for dataset, found in report.datasets.items():
+        parts += [(dataset, None, found)] if len(found.labels) > 1 else []
+        parts += [(dataset, label, of_label) for label, of_label in found.labels.items()]
     rows = []
-    for dataset, label, found in parts:
-        dice = dict(zip(("dice", "low", "high"), spread(found["dice"]), strict=True))
-        quartiles = dict(zip(("first_quartile", "third_quartile"), found["dice_quartiles"], strict=True))
-        rows.append({"dataset": dataset, "label": label, **dice, **quartiles, **{key: found[key] for key in plain}})
+    for dataset, label, figures in parts:
+        plain = figures.model_dump(exclude={"dice", "dice_quartiles", "labels"})
+        dice = dict(zip(("dice", "low", "high"), figures.dice.floats, strict=True))
+        quartiles = dict(zip(("first_quartile", "third_quartile"), figures.dice_quartiles, strict=True))
+        rows.append({"dataset": dataset, "label": label, **dice, **quartiles, **plain})
     return pd.DataFrame(rows)
 
 
-def outcomes(rows: pd.DataFrame) -> pd.Series:
+def outcomes(rows: pd.DataFrame) -> "pd.Series[str]":
     """Say what became of each outlined image, one of ``OUTCOMES``; ``rows`` has ``SCORE_COLUMNS``."""
     tumor, found = rows["tumor_share"], rows["found_share"]
     # Dice is what both share over half the sum of both, so it tells how much they share.
@@ -275,7 +204,7 @@ def extreme_cases(rows: pd.DataFrame, best: int = 5, worst: int = 10) -> tuple[p
     return rest.head(best), lowest
 
 
-def _in_detail(rows: pd.DataFrame) -> pd.Series:
+def _in_detail(rows: pd.DataFrame) -> "pd.Series[str]":
     """Say what became of each image, and how many false regions lie elsewhere."""
     false = rows["lesions_false"].astype(int)
     words = [f", {count} false region{'s' if count > 1 else ''}" if count else "" for count in false]
@@ -284,31 +213,27 @@ def _in_detail(rows: pd.DataFrame) -> pd.Series:
     return said.where(said == ELSEWHERE, said + pd.Series(words, index=rows.index, dtype=object))
 
 
-def training_overlap(rows: pd.DataFrame | None, report: Mapping[str, Any]) -> str:
+def training_overlap(report: SplitFigures) -> str:
     """Say how many images of a split were trained on, and what that does to accuracy over the four classes.
 
-    ``rows`` are the split's predictions (None: the accuracy of the two parts stays unsaid), ``report`` its figures. A
-    group lies in one part as a whole, so a row ``in_training`` is an image that the network itself was shown.
+    A group lies in one part as a whole, so an image in training is one that the network itself was shown.
     """
-    share = report.get("in_training_share")
+    share = report.in_training_share
     if share is None:
         return "How many of these images were themselves in this model's training set is not known."
-    said = f"{share:.0%} of these {report['images']:,} images were themselves in this model's training set"
-    if rows is None or not 0 < share < 1:
+    said = f"{share:.0%} of these {report.images:,} images were themselves in this model's training set"
+    if report.seen is None or not (report.seen.trained.known and report.seen.others.known):
         return f"{said}."
-    right = pd.Series(right_answers(rows), index=rows.index).dropna()
-    if right.empty:
-        return f"{said}."
-    trained = rows.loc[right.index, "in_training"].astype(bool)
+    trained, others = report.seen.trained, report.seen.others
     return (
-        f"{said}. Of those it gets {percent(right[trained].mean())} right, "
-        f"of the {int((~trained).sum()):,} others {percent(right[~trained].mean())}."
+        f"{said}. Of those it gets {percent(trained.accuracy.value)} right, "
+        f"of the {others.known:,} others {percent(others.accuracy.value)}."
     )
 
 
 def _card_name(folder: Path) -> str:
     try:
-        return str(read_card(folder).get("name") or folder.name)
+        return read_card(folder).name
     except BundleError:
         return folder.name
 

@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from braintumor.dashboard.bundle_tables import BundleTables
+from braintumor.bundles import Metrics
 from braintumor.errors import InputError
-from braintumor.evaluation import figures
-from braintumor.reports import HEADLINES, PUBLISHED, TEST, bounds
 from braintumor.settings import ROOT
 
 SHIPPED = ROOT / "docs" / "audit.json"
@@ -135,24 +133,25 @@ def conflict_table(audit: Audit) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["picture", "copies", "labels", "datasets"])
 
 
-def seen_and_unseen(tables: BundleTables) -> pd.DataFrame:
+def seen_and_unseen(metrics: Metrics) -> pd.DataFrame:
     """Give the four-class accuracy of one model on its leak-free test, and on the published test seen and unseen.
 
     Columns: title (what it is measured on), split (whether copies were in training), value, low, high, images. Empty
-    where the model keeps no predictions of the published test.
+    where the model was not measured on both.
     """
-    published = tables.split(PUBLISHED)
-    clean = tables.figures(TEST)
-    columns = ["title", "split", "value", "low", "high", "images"]
-    if published is None or clean is None:
-        return pd.DataFrame(columns=columns)
-    trained = published["in_training"].astype(bool)
-    threshold = 0.5 if tables.threshold is None else tables.threshold
-    chosen = {"all": published, "trained": published[trained], "others": published[~trained]}
-    reports = {"test": clean} | {key: figures(rows, threshold=threshold) for key, rows in chosen.items() if len(rows)}
-    rows = [
-        (title, split, *bounds(reports[key], HEADLINES[0]), int(reports[key]["images"]))
-        for key, (title, split) in _PARTS.items()
-        if key in reports
-    ]
-    return pd.DataFrame(rows, columns=columns)
+    clean, published = metrics.test, metrics.published_test
+    rows = []
+    if clean is not None and published is not None:
+        parts = {
+            "test": (clean.four_class.accuracy, clean.images),
+            "all": (published.four_class.accuracy, published.images),
+        }
+        if published.seen is not None:
+            seen, others = published.seen.trained, published.seen.others
+            parts |= {"trained": (seen.accuracy, seen.images), "others": (others.accuracy, others.images)}
+        rows = [
+            (title, split, *parts[key][0].floats, parts[key][1])
+            for key, (title, split) in _PARTS.items()
+            if key in parts
+        ]
+    return pd.DataFrame(rows, columns=["title", "split", "value", "low", "high", "images"])

@@ -1,10 +1,10 @@
 """One scan's answer on a page: words, bars, and its outline beside its heatmap."""
 
 import io
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from plotly.colors import get_colorscale, sample_colorscale, unlabel_rgb
 
-from braintumor.bundles import read_heatmap_figures
+from braintumor.bundles import HeatmapFigures, read_heatmap_figures
 from braintumor.dashboard import charts, choices, gate
-from braintumor.dashboard.answers import Answer, predictor
-from braintumor.dashboard.escaping import plain
+from braintumor.dashboard.answers import Answer, limits, predictor
+from braintumor.dashboard.plain_text import plain
 from braintumor.dashboard.volume_words import slice_words
 from braintumor.explanation import METHODS, ExplanationError, explain_apart, methods_for
 from braintumor.inference import Prediction
@@ -138,15 +138,15 @@ def heatmap_words(finding: str) -> str:
     )
 
 
-def method_words(method: str, figures: Mapping[str, Any] | None) -> str:
+def method_words(method: str, figures: HeatmapFigures | None) -> str:
     """Say how often a method's heatmaps pointed at the tumor, where ``figures`` tell; else nothing.
 
     ``figures`` are what ``bundles.read_heatmap_figures`` gives.
     """
-    methods = (figures or {}).get("methods") or {}
-    found, middle = (((methods.get(name) or {}).get("pointing") or {}).get("value") for name in (method, _MIDDLE))
-    if found is None or middle is None:
+    methods = {} if figures is None else figures.methods
+    if method not in methods or _MIDDLE not in methods:
         return ""
+    found, middle = (methods[name].pointing.value for name in (method, _MIDDLE))
     return (
         f"Measured on held-out scans with a tumor, the hottest point of {METHODS[method]} lay inside it in "
         f"{percent(found)}; the middle of the picture does in {percent(middle)}."
@@ -254,6 +254,26 @@ def _show_measurements(answer: Answer, measured: Measurements) -> None:
         icon=":material/download:",
         on_click="ignore",
     )
+    if answer.unit and answer.unit.sources and measured.lesions:
+        st.download_button(
+            "Download mask (DICOM SEG)",
+            partial(_segmentation, answer),
+            f"{prediction.sha256[:12]}-mask.dcm",
+            "application/dicom",
+            key=f"segmentation-{answer.key}",
+            icon=":material/download:",
+            on_click="ignore",
+            help="For the archive that holds the study: it carries the patient's name as the study does.",
+        )
+
+
+def _segmentation(answer: Answer) -> bytes:
+    # Loading highdicom takes a second, and few ask for it.
+    from braintumor.reports.dicom_segmentation import segmentation_file
+
+    assert answer.unit is not None
+    assert answer.unit.sources is not None
+    return segmentation_file(answer.prediction, answer.unit.sources(limits()))
 
 
 def _amount(value: float, unit: str) -> str:
@@ -291,7 +311,7 @@ def _show_heatmap(answer: Answer, finding: str) -> None:
 
 
 @st.cache_data(ttl="10min", show_spinner=False)
-def _heatmap_figures(folder: Path) -> Mapping[str, Any] | None:
+def _heatmap_figures(folder: Path) -> HeatmapFigures | None:
     return read_heatmap_figures(folder)
 
 

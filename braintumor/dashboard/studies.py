@@ -8,7 +8,7 @@ import streamlit as st
 
 from braintumor.dashboard import gate
 from braintumor.dashboard.answers import Answer, Outcome
-from braintumor.dashboard.escaping import plain
+from braintumor.dashboard.plain_text import plain
 from braintumor.decision import Agreement, SeriesAnswer, StudyAnswer, answer_study
 from braintumor.decision import Outcome as Decided
 from braintumor.records import Role
@@ -57,7 +57,7 @@ def _show_study(lines: Sequence[Answer | NotJudgedError], *, is_whole: bool) -> 
     number = facts(lines[0]).study_number
     with st.container(border=True):
         st.subheader(f"Study {number}", anchor=False)
-        patient = next((answer.patient for answer in answered if answer.patient), None)
+        patient = next((answer.unit.patient for answer in answered if answer.unit), None)
         if patient and gate.current().role in _SEE_NAMES:
             st.caption(plain(_patient_words(patient)))
         if is_whole:

@@ -14,8 +14,10 @@ class Dataset:
     ``slug`` is its Kaggle handle. ``labels`` maps a folder's name (lower case) to a label and ``splits`` to a
     published split. ``masks`` names the folders that hold outlines, not scans. ``outline_weights`` is for a set whose
     outlines were drawn on one sequence and stand for all: how much the outline of a tumor counts in each sequence, from
-    0 to 1. Such outlines do not say where the tumor shows in the picture itself. ``clinical`` tells a set whose scans
-    and kinds come from hospitals' own records of their patients, not from pages of the web.
+    0 to 1. Such outlines do not say where the tumor shows in the picture itself. ``short`` is what tables call it, and
+    ``from_web`` names the labels whose pictures were gathered from web pages. ``clinical`` tells a set whose scans and
+    kinds come from hospitals' own records of their patients. Of the set that ``is_reference``, which has a kind and an
+    outline for every scan, figures stand among those to see first.
     """
 
     name: str
@@ -28,7 +30,10 @@ class Dataset:
     splits: dict[str, str]
     masks: tuple[str, ...] = ("masks",)
     outline_weights: Mapping[str, float] = field(default_factory=dict)
+    short: str = ""
+    from_web: tuple[str, ...] = ()
     clinical: bool = False
+    is_reference: bool = False
 
 
 _KINDS = {
@@ -57,6 +62,8 @@ CATALOGUE: dict[str, Dataset] = {
             "https://www.kaggle.com/datasets/masoudnickparvar/brain-tumor-mri-dataset",
             _KINDS,
             _SPLITS,
+            short="Masoud",
+            from_web=(NO_TUMOR,),
         ),
         Dataset(
             "br35h",
@@ -68,6 +75,8 @@ CATALOGUE: dict[str, Dataset] = {
             _YES_NO,
             {},
             _OUTLINED,
+            short="Br35H",
+            from_web=(ANY_TUMOR, NO_TUMOR),
         ),
         Dataset(
             "cheng",
@@ -78,7 +87,9 @@ CATALOGUE: dict[str, Dataset] = {
             "https://doi.org/10.6084/m9.figshare.1512427",
             _KINDS,
             {},
+            short="Cheng",
             clinical=True,
+            is_reference=True,
         ),
         Dataset(
             "navoneel",
@@ -89,6 +100,8 @@ CATALOGUE: dict[str, Dataset] = {
             "https://www.kaggle.com/datasets/navoneel/brain-mri-images-for-brain-tumor-detection",
             _YES_NO,
             {},
+            short="Navoneel",
+            from_web=(ANY_TUMOR, NO_TUMOR),
         ),
         # The outline is the abnormality on FLAIR: after contrast agent larger than what enhances, before it often
         # invisible. A map that must find what a picture does not show learns to guess.
@@ -102,12 +115,19 @@ CATALOGUE: dict[str, Dataset] = {
             {},
             {},
             outline_weights={"flair": 1.0, "post": 0.5, "pre": 0.25},
+            short="TCGA-LGG",
             clinical=True,
         ),
     )
 }
 
 _ANY_FOLDERS = Dataset("folder", "", "", "", "", "", {**_KINDS, **_YES_NO}, _SPLITS, _OUTLINED)
+
+
+def short_name(dataset: str) -> str:
+    """Name a dataset in short; one that is not known is called as it is."""
+    known = CATALOGUE.get(dataset)
+    return dataset if known is None else known.short
 
 
 def known_or_any(name: str) -> Dataset:

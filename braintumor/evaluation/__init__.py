@@ -1,33 +1,41 @@
 """How good a model is, and how sure one may be of that."""
 
 from braintumor.evaluation.bootstrap import GroupBootstrap, exact_at_ends, interval, mean_by_groups
+from braintumor.evaluation.failures import failure_figures
 from braintumor.evaluation.faithfulness import faithfulness_figures
-from braintumor.evaluation.metrics import by_dataset_and_class, check, figures
+from braintumor.evaluation.hospitals import hospital_figures
+from braintumor.evaluation.metrics import check, figures, from_web
 from braintumor.evaluation.out_of_distribution import foreign_figures
 from braintumor.evaluation.reliability import expected_calibration_error, reliability
+from braintumor.evaluation.report import DecidesBy, measured_metrics, split_figures
 from braintumor.evaluation.robustness import Flips, Pair, Share
 from braintumor.evaluation.segmentation import map_calibration, pixel_bins, score_masks, segmentation_figures
 from braintumor.evaluation.selective import rates_at, risk_coverage
 
 __all__ = [
+    "DecidesBy",
     "Flips",
     "GroupBootstrap",
     "Pair",
     "Share",
-    "by_dataset_and_class",
     "check",
     "exact_at_ends",
     "expected_calibration_error",
+    "failure_figures",
     "faithfulness_figures",
     "figures",
     "foreign_figures",
+    "from_web",
+    "hospital_figures",
     "interval",
     "map_calibration",
     "mean_by_groups",
+    "measured_metrics",
     "pixel_bins",
     "rates_at",
     "reliability",
     "risk_coverage",
     "score_masks",
     "segmentation_figures",
+    "split_figures",
 ]

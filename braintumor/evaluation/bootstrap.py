@@ -22,7 +22,7 @@ class GroupBootstrap:
     Raises ``ValueError`` when ``resamples`` is negative.
     """
 
-    def __init__(self, groups: Sequence[str], resamples: int = 1000, seed: int = 0) -> None:
+    def __init__(self, groups: Sequence[str] | npt.NDArray[np.str_], resamples: int = 1000, seed: int = 0) -> None:
         if resamples < 0:
             raise ValueError(f"resamples is {resamples}; it must be 0 or more")
         names, codes = np.unique(np.asarray(groups, dtype=str), return_inverse=True)

@@ -95,7 +95,7 @@ def rank_correlation(heat: npt.ArrayLike, other: npt.ArrayLike) -> float:
     ranks = [pd.Series(np.asarray(values, dtype=np.float64).ravel()).rank() for values in (heat, other)]
     if any(np.ptp(rank) == 0 for rank in ranks):
         return math.nan
-    return min(1.0, abs(float(np.corrcoef(*ranks)[0, 1])))
+    return min(1.0, abs(float(np.corrcoef(np.stack(ranks))[0, 1])))
 
 
 def blurred(picture: Pictures) -> Pictures:
@@ -142,7 +142,7 @@ def _figures(rows: pd.DataFrame, seed: int, resamples: int) -> dict[str, Any]:
     for measure in MEASURES:
         column = "hit" if measure == "pointing" else measure
         known = rows[rows[column].notna()]
-        bootstrap = GroupBootstrap(known["group"].astype(str).to_numpy(), resamples, seed)
+        bootstrap = GroupBootstrap(known["group"].to_numpy(dtype=str), resamples, seed)
         figures[measure] = mean_by_groups(known[column].to_numpy(dtype=np.float64), bootstrap)
         if measure == "pointing":
             figures[measure] = exact_at_ends(figures[measure], bootstrap.count)

@@ -1,11 +1,14 @@
 """Every figure that is published about a model, from its predictions on one split."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from braintumor.bundles.figures import SplitFigures
+from braintumor.datasets.catalogue import CATALOGUE
 from braintumor.evaluation.bootstrap import interval
 from braintumor.evaluation.reliability import BINS
 from braintumor.evaluation.samples import PROBABILITIES as PROBABILITIES
@@ -17,31 +20,23 @@ from braintumor.evaluation.samples import (
     class_rates,
     mean_present,
     plain,
-    right_answers,
     share,
 )
-from braintumor.taxonomy import CLASSES, LABELS, NO_TUMOR, TUMOR_CLASSES
+from braintumor.taxonomy import CLASSES, LABELS, TUMOR_CLASSES
 
 COLUMNS: tuple[str, ...] = ("split", "dataset", "group", "label", "in_training", *PROBABILITIES)
 """Columns that every table of predictions has."""
 
-WEB_DATASETS: tuple[str, ...] = ("br35h", "navoneel")
-"""Sets gathered from web pages; the tumor-free pictures of masoud come from there too."""
-
 _KINDS = len(TUMOR_CLASSES)
 
 
-def figures(predictions: pd.DataFrame, *, threshold: float, seed: int = 0, resamples: int = 1000) -> dict[str, Any]:
-    """Compute every published figure of one split, ready for JSON.
+def figures(predictions: pd.DataFrame, *, threshold: float, seed: int = 0, resamples: int = 1000) -> SplitFigures:
+    """Compute what is published of one split from its predictions alone.
 
     ``predictions`` has ``COLUMNS`` and may have ``referred`` (bool); ``threshold`` in [0, 1] is on P(tumor), which is
-    1 - p_notumor. A headline figure is {"value", "low", "high"} with a 95 % percentile interval over ``resamples``
-    draws of whole groups (Efron and Tibshirani 1993, see ``GroupBootstrap``); a share of all or none has the exact
-    binomial bound instead; a figure that is undefined, as an AUC of one class alone, is None.
-    Macro averages run over the classes that occur.
-
-    Keys: images, groups, in_training_share, threshold, by_dataset_and_class, four_class, cheng_three_class,
-    detection, web_detection, calibration, and answered where ``referred`` is known.
+    1 - p_notumor. An estimate has a 95 % percentile interval over ``resamples`` draws of whole groups (Efron and
+    Tibshirani 1993, see ``GroupBootstrap``); a share of all or none has the exact binomial bound instead; a figure that
+    is undefined, as an AUC of one class only, is None. Macro averages run over the classes that occur.
 
     Raises ``ValueError`` for missing columns, several splits, unknown labels, values that are not probabilities, or a
     threshold outside [0, 1].
@@ -52,50 +47,60 @@ def figures(predictions: pd.DataFrame, *, threshold: float, seed: int = 0, resam
     if predictions["split"].nunique() > 1:
         raise ValueError(f"rows of {predictions['split'].nunique()} splits; figures are those of one")
     rows = Sample.of(predictions, resamples, seed)
-    web = np.isin(rows.dataset, WEB_DATASETS) | ((rows.dataset == "masoud") & ~rows.is_tumor)
+    referred = predictions.get("referred")
+    answered = None if referred is None else ~referred.to_numpy(dtype=bool)
     report = {
         "images": len(predictions),
         "groups": rows.bootstrap.count,
         "in_training_share": predictions["in_training"].astype(bool).mean() if len(predictions) else None,
         "threshold": threshold,
-        "by_dataset_and_class": _counts(predictions),
+        "datasets": _by_dataset(predictions, rows, answered, threshold, seed, resamples),
         "four_class": _four_class(rows),
-        "cheng_three_class": _cheng(rows),
         "detection": _detection(rows, threshold, rows.everything),
-        "web_detection": _detection(rows, threshold, np.asarray(web)),
+        "web_detection": _detection(rows, threshold, from_web(rows.dataset, rows.label)),
         "calibration": _calibration(rows),
     }
-    if "referred" in predictions:
-        report["answered"] = _answered(rows, ~predictions["referred"].to_numpy(dtype=bool), threshold)
-    found: dict[str, Any] = plain(report)
+    if answered is not None:
+        report["answered"] = _answered(rows, answered, threshold)
+    return SplitFigures.model_validate(plain(report), strict=False)
+
+
+def from_web(dataset: Iterable[str], label: Iterable[str]) -> Bools:
+    """Tell which pictures are of a dataset and label that were gathered from web pages, (n,) bool."""
+    web = {(name, one) for name, known in CATALOGUE.items() for one in known.from_web}
+    return np.array([pair in web for pair in zip(dataset, label, strict=True)], dtype=bool)
+
+
+def _by_dataset(
+    predictions: pd.DataFrame, rows: Sample, answered: Bools | None, threshold: float, seed: int, resamples: int
+) -> dict[str, Any]:
+    kind = rows.probabilities[:, :_KINDS].argmax(axis=1)
+    found = {}
+    for dataset in np.unique(rows.dataset):
+        own = rows.dataset == dataset
+        chosen = own & rows.known
+        labels = {}
+        for label in np.unique(rows.label[own]):
+            of_label = own & (rows.label == label)
+            some = Sample.of(predictions[of_label], resamples, seed)
+            everything, called = some.everything, some.p_tumor >= threshold
+            given = everything if answered is None else answered[of_label]
+            labels[str(label)] = {
+                "images": len(everything),
+                "groups": some.bootstrap.count,
+                "right": share(some, some.right, everything & rows.known[of_label]),
+                "detected": share(some, called == some.is_tumor, everything),
+                "answered": share(some, given, everything),
+                "p_tumor": some.p_tumor.mean(),
+            }
+        found[str(dataset)] = {
+            "images": int(own.sum()),
+            "groups": rows.bootstrap.groups_among(own),
+            "accuracy": share(rows, rows.right, chosen),
+            "accuracy_given_tumor": share(rows, kind == rows.truth, chosen & rows.is_tumor),
+            "labels": labels,
+        }
     return found
-
-
-def by_dataset_and_class(predictions: pd.DataFrame, *, threshold: float) -> pd.DataFrame:
-    """Tabulate, for each dataset and label, how the model did; arguments as for ``figures``, any number of splits.
-
-    Columns: dataset, label, images, groups, right (share whose likeliest class is the label; NaN where the class is
-    unknown, see ``right_answers``), called_tumor (share with P(tumor) >= threshold), p_tumor (mean). Raises
-    ``ValueError`` like ``figures``.
-    """
-    check(predictions)
-    p_tumor = 1 - predictions[f"p_{NO_TUMOR}"]
-    table = predictions[["dataset", "label", "group"]].assign(
-        right=right_answers(predictions),
-        called_tumor=(p_tumor >= threshold).astype(float),
-        p_tumor=p_tumor,
-    )
-    return (
-        table.groupby(["dataset", "label"], sort=True)
-        .agg(
-            images=("group", "size"),
-            groups=("group", "nunique"),
-            right=("right", "mean"),
-            called_tumor=("called_tumor", "mean"),
-            p_tumor=("p_tumor", "mean"),
-        )
-        .reset_index()
-    )
 
 
 def check(predictions: pd.DataFrame) -> None:
@@ -113,13 +118,6 @@ def check(predictions: pd.DataFrame) -> None:
         raise ValueError(f"{int(bad.sum())} rows do not hold probabilities that sum to 1")
 
 
-def _counts(predictions: pd.DataFrame) -> dict[str, dict[str, int]]:
-    counts: dict[str, dict[str, int]] = {}
-    for (dataset, label), number in predictions.groupby(["dataset", "label"]).size().items():
-        counts.setdefault(str(dataset), {})[str(label)] = int(number)
-    return counts
-
-
 def _four_class(rows: Sample) -> dict[str, Any]:
     rates = class_rates(rows)
     support, precision, recall, f1 = rates.support, rates.precision, rates.recall, rates.f1
@@ -132,25 +130,16 @@ def _four_class(rows: Sample) -> dict[str, Any]:
         "macro_f1": interval(mean_present(f1)),
         "per_class": {
             name: {
-                "precision": precision[0, number],
-                "recall": recall[0, number],
-                "f1": f1[0, number],
+                # A draw without the class has none of the three; the share of all or none found has its exact bound.
+                "recall": share(rows, rows.right, rows.known & (rows.truth == number)),
+                "precision": interval(precision[:, number]),
+                "f1": interval(f1[:, number]),
                 "support": int(support[0, number]),
+                "groups": rows.bootstrap.groups_among(rows.known & (rows.truth == number)),
             }
             for number, name in enumerate(CLASSES)
         },
         "confusion_matrix": {"classes": list(CLASSES), "counts": rates.tables[0].astype(int).tolist()},
-    }
-
-
-def _cheng(rows: Sample) -> dict[str, Any]:
-    chosen = (rows.dataset == "cheng") & rows.known
-    kind = rows.probabilities[:, :_KINDS].argmax(axis=1)
-    return {
-        "images": int(chosen.sum()),
-        "groups": rows.bootstrap.groups_among(chosen),
-        "accuracy": share(rows, rows.right, chosen),
-        "accuracy_given_tumor": share(rows, kind == rows.truth, chosen & rows.is_tumor),
     }
 
 

@@ -39,7 +39,7 @@ class Sample:
             predictions["label"].to_numpy(dtype=str),
             predictions["dataset"].to_numpy(dtype=str),
             predictions[list(PROBABILITIES)].to_numpy(dtype=np.float64),
-            GroupBootstrap(predictions["group"].astype(str).to_numpy(), resamples, seed),
+            GroupBootstrap(predictions["group"].to_numpy(dtype=str), resamples, seed),
         )
 
     @property

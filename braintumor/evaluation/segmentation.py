@@ -8,14 +8,17 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import ndimage
 
+from braintumor.bundles.figures import Segmentation
 from braintumor.evaluation.bootstrap import GroupBootstrap, mean_by_groups
 from braintumor.evaluation.reliability import BINS, bin_numbers
+from braintumor.evaluation.samples import plain
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 _SCORES = ("dice", "iou", "hausdorff95_percent", "lesions", "lesions_found", "lesions_false")
-_COLUMNS = ("split", "dataset", "group", "label", *_SCORES)
+_COLUMNS = ("split", "dataset", "group", "label", *_SCORES, "tumor_share", "found_share")
+_SIZES = 4
 _EIGHT_NEIGHBORS = np.ones((3, 3), dtype=bool)
 
 
@@ -105,23 +108,21 @@ def score_masks(found: Bools, true: Bools) -> dict[str, float | int]:
     }
 
 
-def segmentation_figures(table: pd.DataFrame, seed: int = 0, resamples: int = 1000) -> dict[str, Any]:
-    """Compute every published figure about the masks of one split, ready for JSON.
+def segmentation_figures(
+    table: pd.DataFrame, bins: pd.DataFrame | None = None, seed: int = 0, resamples: int = 1000
+) -> Segmentation:
+    """Compute every published figure about the masks of one split.
 
     ``table`` has a row an image that has an outline, with split, dataset, group, label, dice, iou,
-    hausdorff95_percent, lesions, lesions_found and lesions_false, as ``score_masks`` names them.
-
-    Keys: images, groups, and datasets, where each dataset holds the figures of its images and under labels those of
-    each label. Figures: images, groups, dice (mean, as {"value", "low", "high"} with a 95 % percentile interval over
-    ``resamples`` draws of whole groups, see ``GroupBootstrap``; one group gives no bounds), dice_median,
-    dice_quartiles (first and third), iou (mean), hausdorff95_percent_median over the rows that define it,
-    hausdorff95_undefined_share of the rows that do not, lesions, lesions_found, lesion_sensitivity (found of all) and
-    false_lesions_per_image. What is undefined is None.
+    hausdorff95_percent, lesions, lesions_found, lesions_false, tumor_share and found_share, as ``score_masks`` names
+    them; ``bins`` holds rows of ``pixel_bins``. Mean Dice has a 95 % percentile interval over ``resamples`` draws of
+    whole groups, see ``GroupBootstrap``; one group gives no bounds.
 
     Raises ``ValueError`` for missing columns, several splits, or a dice or iou that is not within 0 to 1.
     """
     _check_table(table)
-    return {
+    missed = table[table["found_share"] == 0].sort_values("tumor_share", ascending=False, kind="stable")
+    report = {
         "images": len(table),
         "groups": int(table["group"].nunique()),
         "datasets": {
@@ -129,7 +130,32 @@ def segmentation_figures(table: pd.DataFrame, seed: int = 0, resamples: int = 10
             | {"labels": {str(label): _figures(some, seed, resamples) for label, some in rows.groupby("label")}}
             for dataset, rows in table.groupby("dataset")
         },
+        "by_size": _by_size(table),
+        "largest_missed": next(iter(missed[["tumor_share", "label"]].to_dict("records")), None),
+        "map_ece": None if bins is None else map_calibration(bins)[1],
     }
+    return Segmentation.model_validate(plain(report), strict=False)
+
+
+def _by_size(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Part outlined pictures into four parts of equal number by the size of their tumor, smallest first."""
+    ordered = rows.sort_values("tumor_share", kind="stable")
+    parts = [part for part in np.array_split(np.arange(len(ordered)), min(_SIZES, max(1, len(ordered)))) if len(part)]
+    found = []
+    for some in (ordered.iloc[part] for part in parts):
+        lesions = int(some["lesions"].sum())
+        found.append(
+            {
+                "smallest": some["tumor_share"].min(),
+                "largest": some["tumor_share"].max(),
+                "images": len(some),
+                "groups": some["group"].nunique(),
+                "dice_median": some["dice"].median(),
+                "nothing": (some["found_share"] == 0).mean(),
+                "missed": 1 - some["lesions_found"].sum() / lesions if lesions else None,
+            }
+        )
+    return found
 
 
 def pixel_bins(probabilities: npt.ArrayLike, is_tumor: npt.ArrayLike, bins: int = BINS) -> pd.DataFrame:
@@ -206,7 +232,7 @@ def _check_table(table: pd.DataFrame) -> None:
 def _figures(rows: pd.DataFrame, seed: int, resamples: int) -> dict[str, Any]:
     apart = rows["hausdorff95_percent"].to_numpy(dtype=np.float64)
     defined = np.isfinite(apart)
-    bootstrap = GroupBootstrap(rows["group"].astype(str).to_numpy(), resamples, seed)
+    bootstrap = GroupBootstrap(rows["group"].to_numpy(dtype=str), resamples, seed)
     lesions, hits, false = (int(rows[name].sum()) for name in ("lesions", "lesions_found", "lesions_false"))
     return {
         "images": len(rows),
@@ -221,4 +247,5 @@ def _figures(rows: pd.DataFrame, seed: int, resamples: int) -> dict[str, Any]:
         "lesions_found": hits,
         "lesion_sensitivity": hits / lesions if lesions else None,
         "false_lesions_per_image": false / len(rows),
+        "false_share": (rows["lesions_false"] > 0).mean(),
     }

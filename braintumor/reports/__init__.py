@@ -1,33 +1,22 @@
-"""Answers and figures in the forms that people read and take away."""
+"""What goes to a patient's file: answers as a table and as CSV, masks as files, and figures and codes in words."""
 
-from braintumor.reports.failures import referral_reasons
-from braintumor.reports.headlines import HEADLINES, MIRRORED, PUBLISHED, SPLITS, TEST, Headline, bounds
-from braintumor.reports.hospitals import hospital_sentence
-from braintumor.reports.masks import has_mask, mask_ending, mask_file, mask_name, masks_zip
-from braintumor.reports.model_card import model_card
-from braintumor.reports.names import source
+from braintumor.reports.masks import has_mask, has_outline, mask_ending, mask_file, mask_name, masks_zip
 from braintumor.reports.numbers import figure, in_words, interval, listed, percent, spread, stated
 from braintumor.reports.tables import MEASURES, Answered, answers_csv, answers_table, guarded
-from braintumor.reports.words import DECISION_WORDS, NOTE_WORDS, reason_words
+from braintumor.reports.words import DECISION_WORDS, NOTE_WORDS, REFERRAL_WORDS, reason_words
 
 __all__ = [
     "DECISION_WORDS",
-    "HEADLINES",
     "MEASURES",
-    "MIRRORED",
     "NOTE_WORDS",
-    "PUBLISHED",
-    "SPLITS",
-    "TEST",
+    "REFERRAL_WORDS",
     "Answered",
-    "Headline",
     "answers_csv",
     "answers_table",
-    "bounds",
     "figure",
     "guarded",
     "has_mask",
-    "hospital_sentence",
+    "has_outline",
     "in_words",
     "interval",
     "listed",
@@ -35,11 +24,8 @@ __all__ = [
     "mask_file",
     "mask_name",
     "masks_zip",
-    "model_card",
     "percent",
     "reason_words",
-    "referral_reasons",
-    "source",
     "spread",
     "stated",
 ]

@@ -16,6 +16,12 @@ def has_mask(prediction: Prediction) -> bool:
     return prediction.locates and prediction.finding is not None
 
 
+def has_outline(prediction: Prediction) -> bool:
+    """Tell whether the mask to take away shows anything."""
+    mask = prediction.mask() if has_mask(prediction) else None
+    return mask is not None and bool(mask.any())
+
+
 def mask_name(prediction: Prediction) -> str:
     """Name the file of a scan's mask by the scan's content, since the name it came with may be a patient's."""
     return f"{prediction.sha256[:12]}-mask{mask_ending(prediction)}"

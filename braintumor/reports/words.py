@@ -23,6 +23,13 @@ _NOT_JUDGED = {
     "or film, export the slice itself.",
 }
 
+REFERRAL_WORDS: Mapping[str, str] = {
+    ReasonCode.TUMOR_UNCERTAIN: "Tumor or not is unsure",
+    ReasonCode.KIND_UNCERTAIN: "The kind of tumor is unsure",
+    ReasonCode.ATYPICAL: "Unlike the training scans, nothing else",
+}
+"""Why scans were referred, as the row of a table that goes by the first reason."""
+
 NOTE_WORDS = {
     ORIENTATION_ASSUMED: "The file does not say how its axes lie in the patient; the usual orientation is assumed, so "
     "left and right, up and down may be wrong.",

@@ -14,6 +14,7 @@ from braintumor.scans.series import Patient, Series, Unjudged, Weighting
 if TYPE_CHECKING:
     from braintumor.scans.dicom.grouping import ImageSeries
     from braintumor.scans.dicom.instance import Instance
+    from braintumor.scans.dicom.sources import SourceImages
 
 MR = frozenset({"MR"})
 """Modalities that the shipped model reads."""
@@ -67,7 +68,8 @@ class NotJudgedError(ScanError):
 class Unit:
     """Files that are one scan together: ``name`` is safe to show, of a series it names neither file nor patient.
 
-    ``key`` is made from those of its files. ``series`` and ``patient`` are those of DICOM files.
+    ``key`` is made from those of its files. ``series`` and ``patient`` are those of DICOM files, and ``sources`` reads
+    what a DICOM object made from them must refer to.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Unit:
     load: Callable[[Limits, PixelBudget, Collection[str]], Scan]
     series: Series | None = None
     patient: Patient | None = None
+    sources: "Callable[[Limits], SourceImages] | None" = None
 
     def read(self, limits: Limits, budget: PixelBudget, modalities: Collection[str] = MR) -> Scan:
         """Read it; raises ``ScanError``, a ``NotJudgedError`` for a series of another modality or not for a model."""
@@ -109,7 +112,7 @@ class DicomObjects:
         from braintumor.scans.dicom.instance import read_instance
 
         name = self.next_name()
-        instance = read_instance(StoredFile(name, file.load), data, self._limits)
+        instance = read_instance(replace(file, name=name), data, self._limits)
         if instance.is_directory:
             self._index = ScanError("This is the index of a CD.", "Choose the folder in which it lies.", name)
             return
@@ -130,7 +133,14 @@ class DicomObjects:
             study = studies.setdefault(found.facts.study, len(studies) + 1)
             name = _named(found.facts, study)
             found = replace(found, facts=replace(found.facts, study_number=study))
-            yield Unit(name, _key(found), partial(_read_series, found, name), found.facts, found.instances[0].patient)
+            yield Unit(
+                name,
+                _key(found),
+                partial(_read_series, found, name),
+                found.facts,
+                found.instances[0].patient,
+                partial(_sources, found),
+            )
 
 
 def _key(series: "ImageSeries") -> str:
@@ -142,6 +152,12 @@ def _named(series: Series, study: int) -> str:
     kind = WEIGHTING_WORDS[series.weighting] if series.modality == "MR" else series.modality or "modality not stated"
     parts = [f"Study {study}", f"series {series.number}" if series.number is not None else "series", kind]
     return ", ".join([*parts, f"volume {series.part}"] if series.part > 1 else parts)
+
+
+def _sources(series: "ImageSeries", limits: Limits) -> "SourceImages":
+    from braintumor.scans.dicom.sources import read_sources
+
+    return read_sources(series, limits)
 
 
 def _read_series(

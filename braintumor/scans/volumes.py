@@ -48,8 +48,9 @@ def read_volume(data: bytes, source: str, sha256: str, limits: Limits, budget: P
     """Read a NIfTI or FreeSurfer volume as a scan, turned so that each slice is shown as radiologists look at it.
 
     Slices lie across the axis with the coarsest spacing (within 1 %; the patient's inferior-superior axis where several
-    are as coarse), or across the only axis of length 1, and run from inferior to superior, posterior to anterior or
-    left to right. Anterior or superior is up; the patient's right, or in sagittal slices the nose, is on the left.
+    are as coarse) of those that leave slices of 16 pixels a side, or across the only axis of length 1. They run from
+    inferior to superior, posterior to anterior or left to right. Anterior or superior is up; the patient's right, or in
+    sagittal slices the nose, is on the left.
 
     Values are scaled as the file says; what is no number, or none that float32 holds, becomes the lowest value there
     is. Where the file does not say how its axes lie, the fact ``oriented`` is False, and where it gives no size of its
@@ -110,7 +111,10 @@ def _turn(affine: NDArray[np.float64], shape: tuple[int, int, int]) -> tuple[NDA
 
     stored = orientations.io_orientation(affine)
     spacing = voxel_sizes(affine)
-    across = np.equal(shape, 1) if 1 in shape else spacing >= _TIE * spacing.max()
+    fitting = np.array([min(np.delete(shape, axis)) >= _SMALLEST_SIDE for axis in range(3)])
+    fitting = fitting if fitting.any() else np.ones(3, bool)
+    coarsest = spacing[fitting].max()
+    across = np.equal(shape, 1) if 1 in shape else fitting & (spacing >= _TIE * coarsest)
     axis = next(axis for axis in _PLANES if axis in stored[across, 0])
     plane, directions = _PLANES[axis]
     return orientations.ornt_transform(stored, orientations.axcodes2ornt(directions)), plane

@@ -131,7 +131,10 @@ def _feret_diameter(region: Bools, pixel: tuple[float, ...]) -> float:
     rows = np.flatnonzero(region.any(axis=1))
     first = region[rows].argmax(axis=1)
     after = region.shape[1] - region[rows, ::-1].argmax(axis=1)
-    # The hull of a region is that of the ends of its rows; corners span an area even for one pixel.
-    corners = [np.column_stack([row, column]) for row in (rows, rows + 1) for column in (first, after)]
-    points = np.concatenate(corners).astype(np.float64)
+    # The hull of a region is that of the ends of its rows, none of which is empty; corners span an area even for one
+    # pixel. On the line between two rows only the outer ends count.
+    lines = np.append(rows, rows[-1] + 1)
+    left = np.minimum(np.append(first, first[-1]), np.append(first[0], first))
+    right = np.maximum(np.append(after, after[-1]), np.append(after[0], after))
+    points = np.concatenate([np.column_stack([lines, ends]) for ends in (left, right)]).astype(np.float64)
     return float(pdist(points[ConvexHull(points).vertices] * pixel).max())

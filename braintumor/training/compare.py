@@ -147,5 +147,5 @@ def _train(training: RunOptions, listed: pd.DataFrame) -> None:
         # What earlier networks left in memory adds up over a night.
         keras.utils.clear_session()
         run(training, listed)
-    elif read_card(folder)["command"] != training.settled().command:
+    elif read_card(folder).command != training.settled().command:
         raise InputError(f"{folder} holds another training; rename it or delete it to train it anew.")

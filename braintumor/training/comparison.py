@@ -17,6 +17,7 @@ from braintumor.bundles import (
     PREDICTIONS_FILE,
     SEGMENTATION_FILE,
     Bundle,
+    Card,
 )
 from braintumor.datasets import CATALOGUE, Roles
 from braintumor.errors import InputError
@@ -79,17 +80,17 @@ def result_of(bundle: Bundle, listed: pd.DataFrame, protocol: Protocol) -> Resul
     ``listed`` is the index of its data with the column ``row``. The threshold is chosen anew, for the sensitivity that
     all are compared at. Raises ``InputError`` where its data, folds, seed or task are not those of ``protocol``.
     """
-    told = bundle.card["split"]
+    told = bundle.card.split
     task = FOUR_CLASS if bundle.kinds else BINARY
-    if (told["folds"], told["seed"], task) != (protocol.folds, protocol.seed, protocol.task):
+    if (told.folds, told.seed, task) != (protocol.folds, protocol.seed, protocol.task):
         raise InputError(f"{bundle.folder} is of another task or seed, or of other folds; compare it by itself.")
     index, known = split_as_trained(listed, bundle)
     if not known:
         raise InputError(
             f"{bundle.folder} was trained on other data than is compared; name its own folder with --data."
         )
-    roles = Roles.of(told)
-    key = Key(str(bundle.card["network"]), roles.name or LEAK_FREE, int(told["fold"]) if roles.by_folds else 0)
+    roles = Roles.of(told.model_dump())
+    key = Key(bundle.card.network, roles.name or LEAK_FREE, told.fold if roles.by_folds else 0)
     predictions = pd.read_csv(bundle.folder / PREDICTIONS_FILE, dtype={"group": str})
     threshold, _ = operating_point(predictions[predictions["split"] == "validation"], protocol.sensitivity)
     history = pd.read_csv(bundle.folder / HISTORY_FILE)
@@ -107,7 +108,7 @@ def _tested(bundle: Bundle, index: pd.DataFrame, predictions: pd.DataFrame) -> p
     """Give the test rows of a bundle with the ``row`` of their picture and the Dice of its outline."""
     blank = np.zeros((len(index), 0, 0), np.uint8)
     index = index.assign(outline=np.where(index["mask"] != "", 0, -1))
-    data = ExperimentData(blank, blank[:0], index, bool(bundle.card["split"].get("as_published")))
+    data = ExperimentData(blank, blank[:0], index, bundle.card.split.as_published)
     test = (data if bundle.kinds else data.without_kinds()).tested().index
     rows = predictions[predictions["split"] == "test"].reset_index(drop=True)
     same = ["dataset", "group", "label"]
@@ -120,38 +121,40 @@ def _tested(bundle: Bundle, index: pd.DataFrame, predictions: pd.DataFrame) -> p
     return table
 
 
-def _training(card: Mapping[str, Any], history: pd.DataFrame) -> dict[str, Any]:
+def _training(card: Card, history: pd.DataFrame) -> dict[str, Any]:
     """Tell how a bundle was trained, and why that was over: as "planned", by "patience", or "shortened"."""
-    network = NETWORKS[card["network"]]
-    training, earlier = card.get("training", {}), card.get("started_from") or {}
-    options = training.get("options", {}).get(network.name, {})
-    asked = int(options.get("epochs", network.epochs))
-    planned = int(earlier.get("epochs", 0)) + max(asked, network.epochs)
+    network = NETWORKS[card.network]
+    training, earlier = card.training, card.started_from
+    options = {} if training is None else training.options.get(network.name, {})
+    asked = _whole(options.get("epochs"), network.epochs)
+    planned = (0 if earlier is None else earlier.epochs) + max(asked, network.epochs)
     epochs, best = len(history), int(history["epoch"].iloc[history["val_loss"].argmin()])
-    in_vain = epochs - best >= int(options.get("patience", patience(asked)))
+    in_vain = epochs - best >= _whole(options.get("patience"), patience(asked))
     about = {"epochs": epochs, "planned_epochs": planned, "best_epoch": best}
     if network.members:
         about = dict.fromkeys(about, 0)
-    devices = [one["device"] for one in (earlier, training) if one.get("device")] or [NOT_RECORDED]
+    devices = [one.device for one in (earlier, training) if one is not None] or [NOT_RECORDED]
     return {
         **about,
         "ended": "planned" if network.members or epochs >= planned else "patience" if in_vain else "shortened",
         "seconds": float(history["seconds"].sum()),
-        "images": sum(
-            int(counts.get("train", 0)) for data in card["data"].values() for counts in data["images"].values()
-        ),
-        "initial_weights": (earlier or card).get("initial_weights"),
+        "images": sum(counts.get("train", 0) for data in card.data.values() for counts in data.images.values()),
+        "initial_weights": (earlier or card).initial_weights,
         "device": " and ".join(dict.fromkeys(devices)),
-        "bundle": f"{card['name']}-{card['version']}",
-        "command": card["command"],
+        "bundle": f"{card.name}-{card.version}",
+        "command": card.command,
     }
+
+
+def _whole(value: object, otherwise: int) -> int:
+    return value if isinstance(value, int) else otherwise
 
 
 def _costs(bundle: Bundle) -> Costs:
     graph = bundle.folder / GRAPH_FILE
     return Costs(
         size=bundle.size,
-        parameters=int(bundle.card["parameters"]),
+        parameters=bundle.card.parameters,
         flops=operations(keras.saving.load_model(bundle.folder / KERAS_FILE, compile=False)),
         bytes_on_disk=graph.stat().st_size,
         latency_ms=round(latency(graph, bundle.size), 3),

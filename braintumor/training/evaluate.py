@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from braintumor.bundles import Bundle
+from braintumor.bundles.schema import HeldOutHospitals
 from braintumor.datasets import DatasetError, Hospitals, at_home
 from braintumor.inference import Graph
 from braintumor.training.decisions import Decisions
@@ -14,7 +15,6 @@ from braintumor.training.experiment import index_digest, labelled_index, prepare
 from braintumor.training.held_out import card_metrics, measure_splits
 
 _DIGITS = 6
-_HELD_OUT = ("validation", "test")
 
 
 def evaluate_bundle(bundle: Bundle, root: Path) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -27,33 +27,35 @@ def evaluate_bundle(bundle: Bundle, root: Path) -> tuple[dict[str, Any], pd.Data
     index, known = split_as_trained(labelled_index(root), bundle)
     data = prepare_pictures(root, index, bundle.size)
     data = data if bundle.kinds else data.without_kinds()
-    data = replace(data, as_published=known and bool(bundle.card["split"].get("as_published")))
+    data = replace(data, as_published=known and bundle.card.split.as_published)
     decisions = Decisions(bundle.calibration, bundle.threshold, bundle.referral, bundle.typicality, [])
     measured = measure_splits(Graph.of(bundle), data, decisions)
-    metrics = card_metrics(measured, decisions)
+    metrics = card_metrics(measured, decisions, tells_kinds=bundle.kinds)
     note = (
         "the training run's own data and split"
         if known
         else "other data than the training run's; near-duplicates of training pictures are not excluded"
     )
-    report: dict[str, Any] = {"bundle": bundle.name, "data": note, "metrics": metrics}
+    told = {name: found for name, found in metrics.model_dump(mode="json").items() if found is not None}
+    report: dict[str, Any] = {"bundle": bundle.name, "data": note, "metrics": told}
     if known:
-        report["agrees_with_card"] = _rounded(metrics) == _rounded(bundle.card["metrics"])
+        report["agrees_with_card"] = _rounded(metrics.model_dump()) == _rounded(bundle.card.metrics.model_dump())
     return report, measured.predictions
 
 
 def split_as_trained(index: pd.DataFrame, bundle: Bundle) -> tuple[pd.DataFrame, bool]:
     """Split an index as the bundle's training run did and say True, or name all of other data "external" and False."""
-    split = bundle.card["split"]
+    split = bundle.card.split
     institutions = set(index.loc[~at_home(index), "hospital"])
     # What trained on none has seen none of them.
-    told = split.get("hospitals") or {"validation": (), "test": sorted(institutions)}
-    hospitals = Hospitals(*(tuple(name for name in told[part] if name in set(index["hospital"])) for part in _HELD_OUT))
+    asked = split.hospitals or HeldOutHospitals(train=(), validation=(), test=tuple(sorted(institutions)))
+    there = set(index["hospital"])
+    hospitals = Hospitals(*(tuple(name for name in names if name in there) for names in (asked.validation, asked.test)))
     try:
-        again = split_again(index, split, hospitals)
+        again = split_again(index, split.model_dump(), hospitals)
     except DatasetError:
         return index.assign(split="external"), False
-    known = index_digest(again[at_home(again)]) == split["index_sha256"]
+    known = index_digest(again[at_home(again)]) == split.index_sha256
     return (again, True) if known else (index.assign(split="external"), False)
 
 
@@ -75,6 +77,6 @@ def held_out(bundle: Bundle, root: Path) -> pd.DataFrame:
 def _rounded(figure: Any) -> Any:
     if isinstance(figure, dict):
         return {str(name): _rounded(value) for name, value in figure.items()}
-    if isinstance(figure, list):
+    if isinstance(figure, list | tuple):
         return [_rounded(value) for value in figure]
     return round(figure, _DIGITS) if isinstance(figure, float) else figure

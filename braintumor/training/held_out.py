@@ -2,21 +2,14 @@
 
 import functools
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from braintumor.bundles import Metrics
 from braintumor.datasets import HOSPITAL_TEST, published_test
-from braintumor.evaluation import (
-    figures,
-    foreign_figures,
-    map_calibration,
-    pixel_bins,
-    score_masks,
-    segmentation_figures,
-)
+from braintumor.evaluation import DecidesBy, measured_metrics, pixel_bins, score_masks
 from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.inference import Graph, GraphOutput
 from braintumor.taxonomy import NO_TUMOR
@@ -86,20 +79,11 @@ def measure_foreign(graph: Graph, data: ExperimentData, decisions: Decisions) ->
     return pd.DataFrame({"kind": foreign.index["kind"], "distance": distance.round(DIGITS), "referred": referred})
 
 
-def card_metrics(measured: Measured, decisions: Decisions) -> dict[str, Any]:
+def card_metrics(measured: Measured, decisions: Decisions, *, tells_kinds: bool = True) -> Metrics:
     """Compute the figures of each split, and of pictures that are no brain MRI against the distinct test scans."""
-    by_split = measured.predictions.groupby("split")
-    metrics = {str(name): figures(rows, threshold=decisions.threshold) for name, rows in by_split}
-    for name, report in metrics.items():
-        if measured.segmentation is None or measured.map_bins is None:
-            continue
-        rows = measured.segmentation[measured.segmentation["split"] == name]
-        if len(rows):
-            bins = measured.map_bins[measured.map_bins["split"] == name]
-            report["segmentation"] = segmentation_figures(rows) | {"map_ece": map_calibration(bins)[1]}
-    real = measured.predictions["split"].isin(["test", "external"])
-    scans = measured.predictions.loc[real, ["dataset", "distance"]]
-    return metrics | {"foreign": foreign_figures(scans, measured.foreign, decisions.referral.distance_limit)}
+    decides_by = DecidesBy(decisions.threshold, decisions.referral, tells_kinds)
+    tables = measured.predictions, measured.foreign, measured.segmentation, measured.map_bins
+    return measured_metrics(*tables, decides_by)
 
 
 def _parts(data: ExperimentData, was_trained: bool) -> dict[str, ExperimentData]:

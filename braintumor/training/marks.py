@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from braintumor.bundles import GRAPH_FILE, MARKS_FILE, Bundle, sha256_of, write_card
+from braintumor.bundles.figures import MarkFigures
 from braintumor.datasets import DatasetError, draw_marks, map_pictures
 from braintumor.decision import MarkDetector
 from braintumor.evaluation import Share
@@ -54,7 +55,8 @@ def teach_marks(bundle: Bundle, root: Path, pictures: int = PICTURES, seed: int 
     detector = detector.with_limit(plain, MOST_FALSE)
     detector.save(bundle.folder / MARKS_FILE)
     found = _measured(detector, graph, root, parts["test"], bundle.size, seed + 1)
-    write_card(bundle.folder, {**bundle.card, "marks": found})
+    figures = MarkFigures.model_validate(found)
+    write_card(bundle.folder, bundle.card.model_copy(update={"marks": figures}))
     return found
 
 

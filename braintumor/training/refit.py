@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from braintumor.bundles import Bundle
+from braintumor.bundles import Bundle, Card
 from braintumor.datasets import Hospitals, at_home
 from braintumor.errors import InputError
 from braintumor.training.experiment import index_digest, labelled_index, prepare_pictures, split_again
@@ -33,30 +32,31 @@ class RefitOptions:
         return " ".join(["python -m braintumor refit --bundle BUNDLE --data DIR", *given])
 
 
-def refit(bundle: Bundle, options: RefitOptions) -> dict[str, Any]:
+def refit(bundle: Bundle, options: RefitOptions) -> Card:
     """Refit a bundle in its place and give its new card.
 
     The network, its training and its split stay. Raises ``InputError`` where the folder does not hold the data that it
     was trained on, or an institution it was trained on is held out, and ``DatasetError`` for data that cannot be used.
     """
-    split = bundle.card["split"]
-    trained = set((split.get("hospitals") or {}).get("train", ()))
+    split = bundle.card.split
+    trained = set() if split.hospitals is None else set(split.hospitals.train)
     seen = sorted(trained & {*options.hospitals.validation, *options.hospitals.test})
     if seen:
         raise InputError(f"{bundle.name} was trained on {seen[0]}; hold out hospitals that it never saw.")
-    index = split_again(labelled_index(options.data), split, options.hospitals)
+    told = split.model_dump()
+    index = split_again(labelled_index(options.data), told, options.hospitals)
     # What is neither held out nor was trained on has no part in this.
     index.loc[~at_home(index) & (index["split"] == "train") & ~index["hospital"].isin(trained), "split"] = ""
     index = index[index["split"] != ""].reset_index(drop=True)
-    if index_digest(index[at_home(index)]) != split["index_sha256"]:
+    if index_digest(index[at_home(index)]) != split.index_sha256:
         raise InputError(f"{options.data} is not the data that {bundle.name} was trained on; name that folder.")
-    data = prepare_pictures(options.data, index, bundle.size, options.runs / f"refit-{bundle.card['name']}")
+    data = prepare_pictures(options.data, index, bundle.size, options.runs / f"refit-{bundle.card.name}")
     data = data if bundle.kinds else data.without_kinds()
     facts = {
         "version": options.version,
         "refitted_by": options.command,
-        "split": split_facts(index, split, options.hospitals, trained),
+        "split": split_facts(index, told, options.hospitals, trained),
     }
-    sensitivity = float(bundle.card["operating_point"]["chosen_for_sensitivity"])
+    sensitivity = bundle.card.operating_point.chosen_for_sensitivity
     source = StackSource(options.data, options.tumor_free)
     return refit_bundle(bundle, data, bundle.folder, facts, sensitivity, source)

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import pandas as pd
 
-from braintumor.bundles import CARD_FILE, HISTORY_FILE, read_card, sha256_of
+from braintumor.bundles import CARD_FILE, HISTORY_FILE, Card, read_card, sha256_of
 from braintumor.datasets import Hospitals, Roles, at_home
 from braintumor.errors import InputError
 from braintumor.networks import Network, registered
@@ -121,7 +121,7 @@ class RunOptions:
         )
 
 
-def run(options: RunOptions, listed: pd.DataFrame | None = None) -> dict[str, Any]:
+def run(options: RunOptions, listed: pd.DataFrame | None = None) -> Card:
     """Train, or go on with a stopped run, and write the bundle ``models/NAME``; gives its card.
 
     ``listed`` is what ``labelled_index`` gives of the data, where that is at hand. Raises ``InputError`` for an unknown
@@ -313,8 +313,7 @@ def _refuse_other_split(weights: Path | str | None, index: pd.DataFrame) -> None
     bundle = _bundle_of(weights)
     if bundle is None:
         return
-    split = read_card(bundle).get("split") or {}
-    if split.get("index_sha256") != index_digest(index[at_home(index)]):
+    if read_card(bundle).split.index_sha256 != index_digest(index[at_home(index)]):
         raise InputError(
             f"{bundle.name} was trained on other data or another split, so it may have seen the test pictures; "
             "give the folds, fold and seed of its card, or leave --weights away."
@@ -329,16 +328,17 @@ def _earlier_training(bundle: Path | None) -> tuple[dict[str, Any], list[pd.Data
     if bundle is None:
         return {}, []
     card, history = read_card(bundle), pd.read_csv(bundle / HISTORY_FILE)
-    before = card.get("started_from") or {}
+    before = card.started_from
     first = before or card
-    devices = [before["device"]] if before else []
+    devices = [before.device] if before else []
+    devices.append(card.training.device if card.training else NOT_RECORDED)
     facts = {
-        "name": card["name"],
-        "version": card["version"],
-        "initial_weights": first.get("initial_weights"),
-        "initial_weights_sha256": first.get("initial_weights_sha256"),
-        "commands": [*before.get("commands", []), card["command"]],
-        "device": " and ".join(dict.fromkeys([*devices, card.get("training", {}).get("device", NOT_RECORDED)])),
+        "name": card.name,
+        "version": card.version,
+        "initial_weights": first.initial_weights,
+        "initial_weights_sha256": first.initial_weights_sha256,
+        "commands": [*(before.commands if before else ()), card.command],
+        "device": " and ".join(dict.fromkeys(devices)),
         "epochs": len(history),
     }
     return facts, [history]

@@ -27,11 +27,12 @@ _OF_THE_NETWORK = (
     bundles.KERAS_FILE,
     bundles.GRAPH_FILE,
     bundles.HISTORY_FILE,
+    bundles.MARKS_FILE,
     bundles.HEATMAPS_FILE,
     bundles.HEATMAP_FIGURES_FILE,
 )
 _SPLITS = ("train", "validation", "test")
-_DECIDED = ("calibration", "operating_point", "volume_rule", "stacks", "metrics", "sha256")
+_DECIDED = {"calibration", "operating_point", "volume_rule", "stacks", "metrics", "sha256"}
 
 
 def write_bundle(
@@ -42,7 +43,7 @@ def write_bundle(
     facts: Mapping[str, Any],
     sensitivity: float = SENSITIVITY,
     stacks: StackSource | None = None,
-) -> dict[str, Any]:
+) -> bundles.Card:
     """Write every file of a bundle into ``folder`` and give its card.
 
     What ``decide`` chooses comes from the training and validation splits and from hospitals held out to choose on; the
@@ -74,7 +75,7 @@ def refit_bundle(
     facts: Mapping[str, Any],
     sensitivity: float = SENSITIVITY,
     stacks: StackSource | None = None,
-) -> dict[str, Any]:
+) -> bundles.Card:
     """Write a bundle's network once more with all that is decided after training decided anew; gives its card.
 
     ``facts`` change the card; what was measured of its heatmaps stays. The rest is as for ``write_bundle``.
@@ -83,7 +84,7 @@ def refit_bundle(
     for name in _OF_THE_NETWORK:
         if (bundle.folder / name).is_file():
             shutil.copyfile(bundle.folder / name, draft / name)
-    kept = {key: value for key, value in bundle.card.items() if key not in _DECIDED}
+    kept = bundle.card.model_dump(exclude=_DECIDED)
     return _complete(draft, folder, data, {**kept, **facts}, sensitivity, stacks)
 
 
@@ -101,7 +102,7 @@ def _complete(
     facts: Mapping[str, Any],
     sensitivity: float,
     stacks: StackSource | None,
-) -> dict[str, Any]:
+) -> bundles.Card:
     """Decide, measure, write card and tables beside the network in ``draft``, and put it in place."""
     decisions = decide(Graph(draft / bundles.GRAPH_FILE), data, sensitivity)
     graph = Graph(draft / bundles.GRAPH_FILE, map_temperature=decisions.calibration.map_temperature)
@@ -110,22 +111,23 @@ def _complete(
     _write_tables(measured, draft)
     card = {
         **facts,
-        "created": datetime.now(UTC).date().isoformat(),
+        "created": datetime.now(UTC).date(),
         "classes": list(CLASSES),
         "data": data_counts(data.index),
         **_decided(decisions, sensitivity),
-        "metrics": card_metrics(measured, decisions),
+        "metrics": card_metrics(measured, decisions, tells_kinds=facts.get("kinds", True)),
     }
     if stacks is not None:
-        table = stacks.table(graph, decisions.calibration, data.pictures.shape[1], data.index)
+        table = stacks.table(graph, decisions.calibration, decisions.typicality, data.pictures.shape[1], data.index)
         rule, table = judge_stacks(table)
         if rule is not None:
             table.to_csv(draft / bundles.STACKS_FILE, index=False, float_format=f"%.{DIGITS}f")
             card["volume_rule"] = _volume_rule(rule, table)
             card["stacks"] = stack_figures(table, rule)
-    bundles.write_card(draft, card)
+    # What a run tells of itself holds lists where a card has tuples.
+    written = bundles.write_card(draft, bundles.Card.model_validate(card, strict=False))
     _put_in_place(draft, folder)
-    return bundles.read_card(folder)
+    return written
 
 
 def _volume_rule(rule: VolumeRule, table: pd.DataFrame) -> dict[str, Any]:

@@ -1,4 +1,3 @@
-import json
 import math
 import os
 
@@ -6,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from braintumor.bundles import BundleError
+from braintumor.bundles import BundleError, read_card
 from braintumor.dashboard.bundle_tables import (
     OUTCOMES,
     bundle_folders,
@@ -14,15 +13,15 @@ from braintumor.dashboard.bundle_tables import (
     bundle_tables,
     extreme_cases,
     headline_table,
-    kept_figures,
     outcome_counts,
     outcomes,
     segmentation_table,
     training_overlap,
 )
-from braintumor.evaluation import map_calibration, pixel_bins, score_masks, segmentation_figures
-from braintumor.reports import HEADLINES, bounds
+from braintumor.evaluation import pixel_bins, score_masks, segmentation_figures
+from braintumor.model_cards import HEADLINES, bounds
 from braintumor.taxonomy import CLASSES
+from tests.bundles.made_card import made_card, measured
 
 ROWS = "split,dataset,group,label,in_training,referred,p_glioma,p_meningioma,p_pituitary,p_notumor\n"
 GOOD = ROWS + "test,masoud,a,glioma,False,False,0.7,0.1,0.1,0.1\ntest,masoud,b,notumor,False,True,0.1,0.1,0.1,0.7\n"
@@ -73,49 +72,36 @@ def map_bins():
 def folder(tmp_path):
     made = tmp_path / "net"
     made.mkdir()
-    (made / "card.json").write_text(json.dumps({"name": "Net", "operating_point": {"threshold": 0.25}}))
     (made / "history.csv").write_text("epoch,loss,accuracy,val_loss,val_accuracy\n1,0.9,0.5,1.0,0.4\n")
     (made / "predictions.csv").write_text(GOOD)
-    return made
+    return measured(made, name="Net")
 
 
 @pytest.fixture
 def locating(folder):
     """A bundle of a network with a map."""
-    (folder / "card.json").write_text(json.dumps({"name": "Net", "map": {"threshold": 0.4}}))
     (folder / "predictions.csv").write_text(GOOD + MIRRORED)
     segmentation().to_csv(folder / "segmentation.csv", index=False)
     map_bins().to_csv(folder / "map_bins.csv", index=False)
-    return folder
+    return measured(folder, name="Net")
 
 
 def test_reads_everything(folder):
     found = bundle_tables(folder)
     assert found.problems == ()
-    assert found.threshold == 0.25
+    assert found.card == read_card(folder)
     assert len(found.split("test")) == 2
     assert found.split("published_test") is None
-    assert found.figures("test")["threshold"] == 0.25
-    assert found.figures("published_test") is None
-    assert not found.has_map
     assert found.segmentation is None
     assert found.map_bins is None
-    assert "segmentation" not in found.figures("test")
-    assert "mirrored" not in found.figures("test")
 
 
-def test_reads_what_a_map_is_worth(locating):
+def test_reads_the_tables_of_a_map(locating):
     found = bundle_tables(locating)
     assert found.problems == ()
-    assert found.has_map
     assert len(found.outlined("test")) == len(segmentation())
     assert found.outlined("validation") is None
-    report = found.figures("test")
-    expected = segmentation_figures(segmentation())
-    assert report["segmentation"]["datasets"] == expected["datasets"]
-    assert report["segmentation"]["map_ece"] == pytest.approx(map_calibration(map_bins())[1])
-    assert report["mirrored"]["images"] == 2
-    assert found.figures("mirrored_test") == report["mirrored"]
+    assert len(found.cells("test")) == len(map_bins())
 
 
 def test_without_a_map_its_files_are_left_alone(folder):
@@ -124,30 +110,11 @@ def test_without_a_map_its_files_are_left_alone(folder):
     assert (found.segmentation, found.problems) == (None, ())
 
 
-def test_card_answers_for_outlines_where_their_table_is_missing(locating):
-    (locating / "segmentation.csv").unlink()
-    kept = {"datasets": {"cheng": {"dice": {"value": 0.5}}}}
-    card = {"map": {"threshold": 0.4}, "metrics": {"test": {"images": 9, "segmentation": kept}}}
-    (locating / "card.json").write_text(json.dumps(card))
-    report = bundle_tables(locating).figures("test")
-    assert report["segmentation"] == kept
-    assert report["images"] == 2
-
-
-def test_kept_figures_lay_the_mirrored_split_beside_the_test():
-    metrics = {"test": {"images": 3}, "mirrored_test": {"images": 4}, "validation": {"images": 5}}
-    assert kept_figures({"metrics": metrics}, "test") == {"images": 3, "mirrored": {"images": 4}}
-    assert kept_figures({"metrics": metrics}, "validation") == {"images": 5}
-    assert kept_figures({"metrics": metrics}, "external") is None
-    assert kept_figures({"metrics": None}, "test") is None
-
-
-def test_card_answers_where_predictions_are_missing(folder):
+def test_a_missing_table_is_a_problem_and_the_card_is_read(folder):
     (folder / "predictions.csv").unlink()
-    (folder / "card.json").write_text(json.dumps({"metrics": {"test": {"images": 3}}}))
     found = bundle_tables(folder)
-    assert found.figures("test") == {"images": 3}
     assert "predictions.csv is missing" in found.problems[0]
+    assert found.card.metrics.test.images == 2
 
 
 @pytest.mark.parametrize(
@@ -195,7 +162,6 @@ def test_a_broken_table_of_a_map_is_a_problem_and_the_rest_is_read(locating, nam
     assert words in found.problems[0]
     assert (found.segmentation is None) == (name == "segmentation.csv")
     assert (found.map_bins is None) == (name == "map_bins.csv")
-    assert found.figures("test")["images"] == 2
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{"])
@@ -204,12 +170,6 @@ def test_a_broken_card_is_an_error(folder, content):
     with pytest.raises(BundleError, match="net"):
         bundle_tables(folder)
     assert bundle_folders(folder.parent) == {folder: "net"}
-
-
-@pytest.mark.parametrize("threshold", [None, "high", -1, 2, math.nan])
-def test_an_unusable_operating_point_is_none(folder, threshold):
-    (folder / "card.json").write_text(json.dumps({"operating_point": {"threshold": threshold}}))
-    assert bundle_tables(folder).threshold is None
 
 
 @pytest.mark.parametrize("name", ["card.json", "history.csv", "predictions.csv", "segmentation.csv", "map_bins.csv"])
@@ -225,81 +185,66 @@ def test_there_are_no_bundles_in_no_folder(tmp_path):
     assert bundle_folders(tmp_path / "nowhere") == {}
 
 
-def test_headlines_leave_out_what_no_split_has():
-    figure = {"value": 0.9, "low": 0.8, "high": None}
-    found = headline_table({"Clean": {"detection": {"roc_auc": figure}}, "Leaky": None})
-    assert found["figure"].unique().tolist() == ["Tumor or not: ROC AUC"]
-    assert found["split"].tolist() == ["Clean", "Leaky"]
-    assert found["value"].tolist() == pytest.approx([0.9, math.nan], nan_ok=True)
-    assert pd.isna(found["high"]).all()
+def test_headlines_leave_out_what_no_split_has(locating):
+    metrics = read_card(locating).metrics
+    found = headline_table(metrics, ["test", "published_test"])
+    assert "Tumor or not: ROC AUC" in found["figure"].tolist()
+    assert "Accuracy, Cheng scans" not in found["figure"].tolist()
+    assert found["split"].unique().tolist() == ["Leak-free test", "Published test (inflated)"]
+    assert found.loc[found["split"] != "Leak-free test", "value"].isna().all()
 
 
-def mixed(*rows):
-    """Rows of the published test: (label, likeliest class, in_training)."""
+def seen(*rows):
+    """Figures of a published test: (label, likeliest class, in_training)."""
     columns = {"label": [row[0] for row in rows], "in_training": [row[2] for row in rows]}
     chances = {f"p_{name}": [0.97 if row[1] == name else 0.01 for row in rows] for name in CLASSES}
-    return pd.DataFrame({**columns, **chances})
-
-
-def test_overlap_says_that_the_images_themselves_were_trained_on_and_what_that_does():
-    rows = mixed(
-        ("glioma", "glioma", True),
-        ("notumor", "notumor", True),
-        ("pituitary", "pituitary", True),
-        ("glioma", "meningioma", False),
-        ("notumor", "notumor", False),
-        ("tumor", "glioma", False),
-    )
-    said = training_overlap(rows, {"in_training_share": 0.5, "images": 6})
-    assert said == (
-        "50% of these 6 images were themselves in this model's training set. "
-        "Of those it gets 100.0% right, of the 2 others 50.0%."
-    )
-
-
-def test_overlap_of_a_model_that_tells_no_kinds_says_no_share_of_right_answers():
-    rows = mixed(("tumor", "glioma", True), ("notumor", "notumor", False))
-    said = training_overlap(rows, {"in_training_share": 0.5, "images": 2})
-    assert said == "50% of these 2 images were themselves in this model's training set."
+    groups = [str(number) for number in range(len(rows))]
+    table = pd.DataFrame({"split": "published_test", "dataset": "masoud", "group": groups, **columns, **chances})
+    return made_card(table).metrics.published_test
 
 
 @pytest.mark.parametrize(
-    ("share", "words"),
+    ("rows", "said"),
     [
-        (0.66, "66% of these 6 images were themselves in this model's training set."),
-        (None, "How many of these images were themselves in this model's training set is not known."),
+        (
+            [
+                ("glioma", "glioma", True),
+                ("notumor", "notumor", True),
+                ("pituitary", "pituitary", True),
+                ("glioma", "meningioma", False),
+                ("notumor", "notumor", False),
+                ("tumor", "glioma", False),
+            ],
+            "50% of these 6 images were themselves in this model's training set. "
+            "Of those it gets 100.0% right, of the 2 others 50.0%.",
+        ),
+        (
+            [("tumor", "glioma", True), ("tumor", "glioma", False)],
+            "50% of these 2 images were themselves in this model's training set.",
+        ),
+        ([("glioma", "glioma", False)], "0% of these 1 images were themselves in this model's training set."),
     ],
 )
-def test_overlap_without_predictions_says_what_the_card_holds(share, words):
-    assert training_overlap(None, {"in_training_share": share, "images": 6}) == words
-
-
-def test_every_headline_is_a_figure(locating):
-    report = bundle_tables(locating).figures("test")
-    for headline in HEADLINES:
-        found = report
-        for key in headline.path:
-            found = found[key]
-        assert isinstance(found, float) or set(found) == {"value", "low", "high"}
+def test_overlap_says_what_was_trained_on_and_what_that_does(rows, said):
+    assert training_overlap(seen(*rows)) == said
 
 
 @pytest.mark.parametrize(
-    ("title", "expected"),
+    ("title", "of"),
     [
-        ("Dice, Cheng scans", (0.6, 0.5, 0.7)),
-        ("Dice, Cheng scans: median", (0.65, math.nan, math.nan)),
-        ("Dice, Br35H", (math.nan, math.nan, math.nan)),
-        ("Same slices without their tumor: ROC AUC", (0.8, 0.7, math.nan)),
+        ("Dice, Cheng scans", lambda metrics: metrics.test.segmentation.datasets["cheng"].dice.value),
+        ("Dice, Cheng scans: median", lambda metrics: metrics.test.segmentation.datasets["cheng"].dice_median),
+        ("Dice, Br35H", lambda metrics: metrics.test.segmentation.datasets["br35h"].dice.value),
+        ("Accuracy, Cheng scans", lambda metrics: math.nan),
+        ("Share answered, not referred", lambda metrics: metrics.test.answered.share.value),
+        ("Same slices without their tumor: ROC AUC", lambda metrics: metrics.mirrored_test.detection.roc_auc.value),
     ],
 )
-def test_headlines_follow_their_path(title, expected):
-    dice = {"dice": {"value": 0.6, "low": 0.5, "high": 0.7}, "dice_median": 0.65}
-    report = {
-        "segmentation": {"datasets": {"cheng": dice}},
-        "mirrored": {"detection": {"roc_auc": {"value": 0.8, "low": 0.7, "high": None}}},
-    }
-    headline = next(headline for headline in HEADLINES if headline.title == title)
-    assert bounds(report, headline) == pytest.approx(expected, nan_ok=True)
+def test_headlines_are_figures_of_the_card(locating, title, of):
+    metrics = read_card(locating).metrics
+    (headline,) = [headline for headline in HEADLINES if headline.title == title]
+    assert bounds(metrics, "test", headline)[0] == pytest.approx(of(metrics), nan_ok=True)
+    assert math.isnan(bounds(metrics, "published_test", headline)[0])
 
 
 def test_segmentation_table_has_a_row_a_dataset_and_one_for_each_of_several_labels():

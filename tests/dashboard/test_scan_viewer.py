@@ -7,6 +7,8 @@ from PIL import Image
 from plotly.colors import get_colorscale, sample_colorscale, unlabel_rgb
 from scipy import ndimage
 
+from braintumor.bundles import Estimate, HeatmapFigures
+from braintumor.bundles.figures import MethodFigures
 from braintumor.dashboard import scan_viewer
 from braintumor.dashboard.answers import Answer, _picture
 from braintumor.dashboard.scan_viewer import (
@@ -269,7 +271,11 @@ def test_only_the_heatmap_of_a_kind_is_said_to_explain_one(finding, tells_the_ki
     assert ("explains the kind" in heatmap_words(finding)) is tells_the_kind
 
 
-POINTING = {"gradcam": {"pointing": {"value": 0.62}}, "center": {"pointing": {"value": 0.171}}}
+def pointing(**shares):
+    """What was measured of heatmaps that point at the tumor so often."""
+    rest = dict.fromkeys(("inside", "deletion", "insertion", "randomized_correlation"), Estimate(value=0.5))
+    methods = {name: MethodFigures(pointing=Estimate(value=share), **rest) for name, share in shares.items()}
+    return HeatmapFigures(model_sha256="", images=3, groups=2, methods=methods)
 
 
 @pytest.mark.parametrize(
@@ -277,12 +283,12 @@ POINTING = {"gradcam": {"pointing": {"value": 0.62}}, "center": {"pointing": {"v
     [
         (
             "gradcam",
-            {"methods": POINTING},
+            pointing(gradcam=0.62, center=0.171),
             "point of Grad-CAM lay inside it in 62.0%; the middle of the picture",
         ),
-        ("scorecam", {"methods": POINTING}, ""),
-        ("gradcam", {"methods": {"gradcam": POINTING["gradcam"]}}, ""),
-        ("gradcam", {}, ""),
+        ("scorecam", pointing(gradcam=0.62, center=0.171), ""),
+        ("gradcam", pointing(gradcam=0.62), ""),
+        ("gradcam", pointing(), ""),
         ("gradcam", None, ""),
     ],
     ids=["measured", "another method", "no floor", "no methods", "never measured"],

@@ -116,15 +116,6 @@ def test_a_power_evens_out_long_tails_and_keeps_signs():
     assert raised.distance(-rows[:1]) != pytest.approx(raised.distance(rows[:1]))
 
 
-def test_what_was_saved_before_there_was_a_power_still_loads(fitted, tmp_path):
-    fitted.save(tmp_path / "new.npz")
-    with np.load(tmp_path / "new.npz") as stored:
-        np.savez(tmp_path / "old.npz", **{name: stored[name] for name in stored if name != "power"})
-    again = Typicality.load(tmp_path / "old.npz")
-    assert again.power == 1
-    assert np.array_equal(again.distance(scans(5, 9)), fitted.distance(scans(5, 9)))
-
-
 OTHERS = np.random.default_rng(9).normal(4.0, 1.0, (300, 20))
 
 
@@ -161,12 +152,6 @@ def test_what_tells_from_others_is_kept_on_disk_and_not_needed_there(told, fitte
     np.testing.assert_allclose(
         Typicality.load(tmp_path / "new.npz").distance(OTHERS), limited.distance(OTHERS), rtol=1e-5
     )
-    fitted.save(tmp_path / "whole.npz")
-    with np.load(tmp_path / "whole.npz") as stored:
-        np.savez(
-            tmp_path / "old.npz", **{key: stored[key] for key in stored if key not in ("weights", "intercept", "far")}
-        )
-    np.testing.assert_allclose(Typicality.load(tmp_path / "old.npz").distance(OTHERS), fitted.distance(OTHERS))
 
 
 def test_values_that_are_not_finite_stay_beyond_all_limits(told):

@@ -1,6 +1,3 @@
-import json
-import time
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from braintumor.evaluation.metrics import by_dataset_and_class, figures
+from braintumor.bundles import Estimate
+from braintumor.evaluation.metrics import figures
 from braintumor.evaluation.reliability import expected_calibration_error
 from braintumor.evaluation.samples import Sample, areas
 from braintumor.taxonomy import CLASSES, NO_TUMOR
@@ -55,44 +53,33 @@ SMALL = rows(
 
 def test_small_table_by_hand():
     found = figures(SMALL, threshold=0.6, resamples=50)
-    assert (found["images"], found["groups"]) == (8, 7)
-    assert found["by_dataset_and_class"] == {
+    assert (found.images, found.groups) == (8, 7)
+    assert {name: {label: one.images for label, one in of.labels.items()} for name, of in found.datasets.items()} == {
         "masoud": {"glioma": 2, "meningioma": 1, "notumor": 2},
         "cheng": {"pituitary": 1},
         "br35h": {"tumor": 1, "notumor": 1},
     }
-    four = found["four_class"]
-    assert four["images"] == 7
-    assert four["accuracy"]["value"] == pytest.approx(5 / 7)
-    assert four["balanced_accuracy"]["value"] == pytest.approx((1 / 2 + 1 + 0 + 1) / 4)
-    assert four["confusion_matrix"] == {
-        "classes": list(CLASSES),
-        "counts": [[1, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 3]],
-    }
-    assert four["per_class"]["glioma"] == {
-        "precision": 1.0,
-        "recall": 0.5,
-        "f1": pytest.approx(2 / 3),
-        "support": 2,
-    }
-    assert four["per_class"]["pituitary"]["precision"] == 0.0
+    four = found.four_class
+    assert four.images == 7
+    assert four.accuracy.value == pytest.approx(5 / 7)
+    assert four.balanced_accuracy.value == pytest.approx((1 / 2 + 1 + 0 + 1) / 4)
+    assert four.confusion_matrix.counts == ((1, 1, 0, 0), (0, 1, 0, 0), (0, 0, 0, 1), (0, 0, 0, 3))
+    glioma = four.per_class["glioma"]
+    assert (glioma.precision.value, glioma.recall.value, glioma.f1.value) == pytest.approx((1.0, 0.5, 2 / 3))
+    assert (glioma.support, glioma.groups) == (2, 1)
+    assert four.per_class["pituitary"].precision.value == 0.0
     # Tumors at 0.9, 0.9, 0.9, 0.5 and 0.6; clear rows at 0.3, 0.6 and 0 (a tie with 0.6).
-    assert found["detection"]["roc_auc"]["value"] == pytest.approx((3 * 3 + 2 + 2.5) / 15)
-    assert found["detection"]["sensitivity"]["value"] == pytest.approx(4 / 5)
-    assert found["detection"]["specificity"]["value"] == pytest.approx(2 / 3)
-    assert found["detection"]["counts"] == {
-        "true_positive": 4,
-        "false_negative": 1,
-        "true_negative": 2,
-        "false_positive": 1,
-    }
-    assert found["cheng_three_class"]["accuracy"]["value"] == 0.0
-    assert found["cheng_three_class"]["accuracy_given_tumor"]["value"] == 1.0
+    assert found.detection.roc_auc.value == pytest.approx((3 * 3 + 2 + 2.5) / 15)
+    assert found.detection.sensitivity.value == pytest.approx(4 / 5)
+    assert found.detection.specificity.value == pytest.approx(2 / 3)
+    assert list(found.detection.counts.model_dump().values()) == [4, 1, 2, 1]
+    assert found.datasets["cheng"].accuracy.value == 0.0
+    assert found.datasets["cheng"].accuracy_given_tumor.value == 1.0
     # The web images: both of br35h and the two clear ones of masoud.
-    assert found["web_detection"]["images"] == 4
-    assert found["web_detection"]["sensitivity"]["value"] == 1.0
-    assert found["web_detection"]["specificity"]["value"] == pytest.approx(2 / 3)
-    assert "answered" not in found
+    assert found.web_detection.images == 4
+    assert found.web_detection.sensitivity.value == 1.0
+    assert found.web_detection.specificity.value == pytest.approx(2 / 3)
+    assert found.answered is None
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -102,33 +89,32 @@ def test_agrees_with_scikit_learn(seed):
     chances = frame[PROBABILITIES].to_numpy()
     known = frame["label"].isin(CLASSES).to_numpy()
     truth, likeliest = frame["label"][known], np.array(CLASSES)[chances[known].argmax(axis=1)]
-    four = found["four_class"]
-    assert four["accuracy"]["value"] == pytest.approx(reference.accuracy_score(truth, likeliest))
-    assert four["balanced_accuracy"]["value"] == pytest.approx(reference.balanced_accuracy_score(truth, likeliest))
-    assert four["confusion_matrix"]["counts"] == reference.confusion_matrix(truth, likeliest, labels=CLASSES).tolist()
+    four = found.four_class
+    assert four.accuracy.value == pytest.approx(reference.accuracy_score(truth, likeliest))
+    assert four.balanced_accuracy.value == pytest.approx(reference.balanced_accuracy_score(truth, likeliest))
+    assert np.array_equal(four.confusion_matrix.counts, reference.confusion_matrix(truth, likeliest, labels=CLASSES))
     precision, recall, f1, support = reference.precision_recall_fscore_support(truth, likeliest, labels=CLASSES)
     for number, name in enumerate(CLASSES):
-        assert list(four["per_class"][name].values()) == pytest.approx(
-            [precision[number], recall[number], f1[number], support[number]]
+        one = four.per_class[name]
+        assert (one.precision.value, one.recall.value, one.f1.value, one.support) == pytest.approx(
+            (precision[number], recall[number], f1[number], support[number])
         )
-    assert four["macro_precision"] == pytest.approx(precision.mean())
-    assert four["macro_recall"] == pytest.approx(recall.mean())
-    assert four["macro_f1"]["value"] == pytest.approx(f1.mean())
+    assert four.macro_precision == pytest.approx(precision.mean())
+    assert four.macro_recall == pytest.approx(recall.mean())
+    assert four.macro_f1.value == pytest.approx(f1.mean())
 
     is_tumor, p_tumor = (frame["label"] != NO_TUMOR).to_numpy(), 1 - chances[:, 3]
-    assert found["detection"]["roc_auc"]["value"] == pytest.approx(reference.roc_auc_score(is_tumor, p_tumor))
-    assert found["detection"]["average_precision"] == pytest.approx(
-        reference.average_precision_score(is_tumor, p_tumor)
-    )
+    assert found.detection.roc_auc.value == pytest.approx(reference.roc_auc_score(is_tumor, p_tumor))
+    assert found.detection.average_precision == pytest.approx(reference.average_precision_score(is_tumor, p_tumor))
     one_hot = truth.to_numpy()[:, None] == np.array(CLASSES)
-    calibration = found["calibration"]
-    assert calibration["nll"] == pytest.approx(reference.log_loss(one_hot, chances[known]))
-    assert calibration["brier"] == pytest.approx(((chances[known] - one_hot) ** 2).sum(axis=1).mean())
-    assert calibration["detection_brier"] == pytest.approx(reference.brier_score_loss(is_tumor, p_tumor))
-    assert calibration["ece"]["value"] == pytest.approx(
+    calibration = found.calibration
+    assert calibration.nll == pytest.approx(reference.log_loss(one_hot, chances[known]))
+    assert calibration.brier == pytest.approx(((chances[known] - one_hot) ** 2).sum(axis=1).mean())
+    assert calibration.detection_brier == pytest.approx(reference.brier_score_loss(is_tumor, p_tumor))
+    assert calibration.ece.value == pytest.approx(
         expected_calibration_error(chances[known].max(axis=1), likeliest == truth)
     )
-    assert calibration["detection_ece"]["value"] == pytest.approx(expected_calibration_error(p_tumor, is_tumor))
+    assert calibration.detection_ece.value == pytest.approx(expected_calibration_error(p_tumor, is_tumor))
 
 
 def test_auc_in_a_draw_is_the_weighted_one_of_scikit_learn():
@@ -144,17 +130,13 @@ def test_auc_in_a_draw_is_the_weighted_one_of_scikit_learn():
 
 def test_every_interval_holds_its_value_and_has_width():
     found = figures(random_rows(300), threshold=0.7, resamples=300)
-    headline = [
-        *(found["four_class"][name] for name in ("accuracy", "balanced_accuracy", "macro_f1")),
-        *found["cheng_three_class"].values(),
-        *(found["detection"][name] for name in ("roc_auc", "sensitivity", "specificity")),
-        *(found["calibration"][name] for name in ("ece", "detection_ece")),
-    ]
-    intervals = [figure for figure in headline if isinstance(figure, dict)]
-    assert len(intervals) == 10
+    cheng = found.datasets["cheng"]
+    parts = (found.four_class, cheng, found.detection, found.calibration, *cheng.labels.values())
+    intervals = [figure for part in parts for _, figure in part if isinstance(figure, Estimate)]
+    assert len(intervals) == 10 + 3 * len(cheng.labels)
     for figure in intervals:
-        assert figure["low"] <= figure["value"] <= figure["high"]
-        assert figure["low"] < figure["high"]
+        assert figure.low <= figure.value <= figure.high
+        assert figure.low < figure.high
 
 
 def test_all_of_few_groups_is_no_certainty():
@@ -163,50 +145,48 @@ def test_all_of_few_groups_is_no_certainty():
         ("masoud", str(n // 2), label, (0.9, 0, 0, 0.1) if label == "glioma" else (0, 0, 0, 1))
         for n, label in enumerate(labels)
     ]
-    found = figures(rows(*cells), threshold=0.5, resamples=20)["detection"]
+    found = figures(rows(*cells), threshold=0.5, resamples=20).detection
     # Ten groups without a miss: the exact lower bound of 10 of 10.
-    assert found["sensitivity"] == {"value": 1.0, "low": pytest.approx(0.6915, abs=1e-4), "high": 1.0}
-    none = figures(rows(*cells), threshold=1.0, resamples=20)["detection"]["sensitivity"]
-    assert none == {"value": 0.0, "low": 0.0, "high": pytest.approx(0.3085, abs=1e-4)}
+    assert found.sensitivity.floats == pytest.approx((1.0, 0.6915, 1.0), abs=1e-4)
+    none = figures(rows(*cells), threshold=1.0, resamples=20).detection.sensitivity
+    assert none.floats == pytest.approx((0.0, 0.0, 0.3085), abs=1e-4)
 
 
 def test_answered_by_hand():
     found = figures(SMALL.assign(referred=[False, True, False, False, True, True, False, False]), threshold=0.6)
-    assert found["answered"]["images"] == 5
-    assert found["answered"]["share"]["value"] == pytest.approx(5 / 8)
-    assert found["answered"]["accuracy"]["value"] == 1.0
-    assert found["answered"]["sensitivity"]["value"] == 1.0
-    assert found["answered"]["error"]["value"] == 0.0
-    assert found["answered"]["error_of_referred"]["value"] == pytest.approx(2 / 3)
+    assert found.answered.images == 5
+    assert found.answered.share.value == pytest.approx(5 / 8)
+    assert found.answered.accuracy.value == 1.0
+    assert found.answered.sensitivity.value == 1.0
+    assert found.answered.error.value == 0.0
+    assert found.answered.error_of_referred.value == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize("label", ["glioma", "notumor", "tumor"])
 def test_one_class_alone_leaves_figures_undefined(label):
     frame = rows(*[("br35h", str(number), label, (0.2, 0.2, 0.2, 0.4)) for number in range(4)])
     found = figures(frame, threshold=0.5, resamples=20)
-    assert found["detection"]["roc_auc"] == {"value": None, "low": None, "high": None}
-    assert found["detection"]["average_precision"] is None
-    assert found["cheng_three_class"]["accuracy"]["value"] is None
-    json.dumps(found, allow_nan=False)
+    assert found.detection.roc_auc == Estimate(value=None)
+    assert found.detection.average_precision is None
+    assert found.web_detection.specificity.value is None or found.web_detection.sensitivity.value is None
 
 
 def test_no_rows_give_no_figures():
     found = figures(SMALL.iloc[:0].assign(referred=False), threshold=0.5, resamples=20)
-    assert (found["images"], found["groups"], found["in_training_share"]) == (0, 0, None)
-    assert found["four_class"]["accuracy"]["value"] is None
-    assert found["answered"]["share"]["value"] is None
-    json.dumps(found, allow_nan=False)
+    assert (found.images, found.groups, found.in_training_share) == (0, 0, None)
+    assert found.four_class.accuracy.value is None
+    assert found.answered.share.value is None
 
 
 def test_share_seen_in_training():
     frame = SMALL.assign(in_training=[True, True] + [False] * 6)
-    assert figures(frame, threshold=0.5, resamples=0)["in_training_share"] == 0.25
+    assert figures(frame, threshold=0.5, resamples=0).in_training_share == 0.25
 
 
 def test_repeats_exactly():
     frame = random_rows(100)
     first, again = (figures(frame, threshold=0.5, seed=4, resamples=40) for _ in range(2))
-    assert json.dumps(first) == json.dumps(again)
+    assert first == again
 
 
 @pytest.mark.parametrize(
@@ -232,25 +212,15 @@ def test_perfect_predictions_are_perfect(labels, confidence):
     cells = [("masoud", str(n), label, row) for n, (label, row) in enumerate(zip(labels, chances, strict=True))]
     found = figures(rows(*cells), threshold=0.5, resamples=20)
     for name in ("accuracy", "balanced_accuracy", "macro_f1"):
-        assert found["four_class"][name]["value"] == 1
+        assert getattr(found.four_class, name).value == 1
     for name in ("roc_auc", "sensitivity", "specificity"):
-        assert found["detection"][name]["value"] in (1, None)
-    assert 0 <= found["calibration"]["ece"]["value"] <= 1
-
-
-def test_two_thousand_rows_take_seconds():
-    start = time.perf_counter()
-    figures(random_rows(2000), threshold=0.5)
-    assert time.perf_counter() - start < 10
+        assert getattr(found.detection, name).value in (1, None)
+    assert 0 <= found.calibration.ece.value <= 1
 
 
 def test_breakdown_by_hand():
-    found = by_dataset_and_class(SMALL, threshold=0.6).set_index(["dataset", "label"])
-    assert found.loc[("masoud", "glioma"), ["images", "groups", "right", "called_tumor"]].tolist() == [
-        2,
-        1,
-        0.5,
-        1.0,
-    ]
-    assert found.loc[("masoud", "notumor"), "called_tumor"] == 0.5
-    assert np.isnan(found.loc[("br35h", "tumor"), "right"])
+    datasets = figures(SMALL, threshold=0.6, resamples=20).datasets
+    glioma, clear = datasets["masoud"].labels["glioma"], datasets["masoud"].labels["notumor"]
+    assert (glioma.images, glioma.groups, glioma.right.value, glioma.detected.value) == (2, 1, 0.5, 1.0)
+    assert (clear.detected.value, clear.answered.value, clear.p_tumor) == pytest.approx((0.5, 1.0, 0.45))
+    assert datasets["br35h"].labels["tumor"].right.value is None

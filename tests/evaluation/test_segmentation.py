@@ -1,7 +1,4 @@
-import json
 import math
-import time
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -12,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 
+from braintumor.bundles import Estimate
 from braintumor.evaluation.bootstrap import GroupBootstrap
 from braintumor.evaluation.reliability import expected_calibration_error, reliability
 from braintumor.evaluation.segmentation import (
@@ -182,21 +180,13 @@ def test_other_options_out_of_range_are_refused():
         lesion_hits(NOTHING, NOTHING, 0)
 
 
-def test_thousands_of_images_take_seconds():
-    y, x = np.mgrid[:192, :192]
-    random = np.random.default_rng(0)
-    masks = [np.hypot(y - row, x - column) < 30 for row, column in random.uniform(60, 130, (200, 2))]
-    started = time.process_time()
-    for found, true in pairwise(masks):
-        score_masks(found, true)
-    assert time.process_time() - started < 20 * 200 / 4000
-
-
 def rows(*cells, split="test"):
     """Rows of (dataset, group, label, dice, hausdorff95_percent, lesions, lesions_found, lesions_false)."""
     names = ("dataset", "group", "label", "dice", "hausdorff95_percent", "lesions", "lesions_found", "lesions_false")
     table = pd.DataFrame([dict(zip(names, cell, strict=True)) for cell in cells], columns=names)
-    return table.assign(split=split, iou=table["dice"] / (2 - table["dice"]))
+    return table.assign(
+        split=split, iou=table["dice"] / (2 - table["dice"]), tumor_share=0.1, found_share=table["dice"] / 10
+    )
 
 
 SMALL = rows(
@@ -210,18 +200,18 @@ SMALL = rows(
 
 def test_figures_by_hand():
     found = segmentation_figures(SMALL, resamples=50)
-    assert (found["images"], found["groups"]) == (5, 4)
-    assert list(found["datasets"]) == ["brisc", "cheng"]
-    cheng = found["datasets"]["cheng"]
-    assert list(cheng["labels"]) == ["glioma", "meningioma"]
-    assert (cheng["images"], cheng["groups"], cheng["dice"]["value"]) == (4, 3, pytest.approx(0.6))
-    glioma = cheng["labels"]["glioma"]
-    assert glioma.pop("dice")["value"] == pytest.approx(1.4 / 3)
-    assert glioma == {
+    assert (found.images, found.groups) == (5, 4)
+    assert list(found.datasets) == ["brisc", "cheng"]
+    cheng = found.datasets["cheng"]
+    assert list(cheng.labels) == ["glioma", "meningioma"]
+    assert (cheng.images, cheng.groups, cheng.dice.value) == (4, 3, pytest.approx(0.6))
+    glioma = cheng.labels["glioma"]
+    assert glioma.dice.value == pytest.approx(1.4 / 3)
+    assert glioma.model_dump(exclude={"dice"}) == {
         "images": 3,
         "groups": 2,
         "dice_median": pytest.approx(0.6),
-        "dice_quartiles": [pytest.approx(0.3), pytest.approx(0.7)],
+        "dice_quartiles": (pytest.approx(0.3), pytest.approx(0.7)),
         "iou": pytest.approx((0.8 / 1.2 + 0.6 / 1.4) / 3),
         "hausdorff95_percent_median": pytest.approx(3),
         "hausdorff95_undefined_share": pytest.approx(1 / 3),
@@ -229,16 +219,16 @@ def test_figures_by_hand():
         "lesions_found": 2,
         "lesion_sensitivity": pytest.approx(0.5),
         "false_lesions_per_image": pytest.approx(1 / 3),
+        "false_share": pytest.approx(1 / 3),
     }
 
 
 def test_what_is_undefined_is_none():
-    brisc = segmentation_figures(SMALL, resamples=50)["datasets"]["brisc"]
-    assert brisc["lesion_sensitivity"] is None
-    assert brisc["hausdorff95_percent_median"] is None
-    assert brisc["hausdorff95_undefined_share"] == 1
-    assert brisc["dice"] == {"value": 1.0, "low": None, "high": None}
-    json.dumps(segmentation_figures(SMALL, resamples=50), allow_nan=False)
+    brisc = segmentation_figures(SMALL, resamples=50).datasets["brisc"]
+    assert brisc.lesion_sensitivity is None
+    assert brisc.hausdorff95_percent_median is None
+    assert brisc.hausdorff95_undefined_share == 1
+    assert brisc.dice == Estimate(value=1.0)
 
 
 def random_rows(groups, images, seed=0):
@@ -248,27 +238,44 @@ def random_rows(groups, images, seed=0):
     number = np.repeat(np.arange(groups), images)
     table = pd.DataFrame({"split": "test", "dataset": "cheng", "group": number.astype(str), "label": "glioma"})
     table["dice"] = np.clip(means[number] + random.normal(0, 0.02, len(number)), 0, 1)
-    return table.assign(iou=0.5, hausdorff95_percent=1.0, lesions=1, lesions_found=1, lesions_false=0)
+    return table.assign(
+        iou=0.5, hausdorff95_percent=1.0, lesions=1, lesions_found=1, lesions_false=0, tumor_share=0.1, found_share=0.1
+    )
 
 
 def test_interval_is_that_of_draws_of_whole_groups():
     table = random_rows(20, 10)
-    found = segmentation_figures(table, seed=3, resamples=400)["datasets"]["cheng"]["dice"]
+    found = segmentation_figures(table, seed=3, resamples=400).datasets["cheng"].dice
     bootstrap = GroupBootstrap(table["group"], 400, 3)
     draws = bootstrap.totals(table[["dice"]]) / bootstrap.totals(np.ones((200, 1)))
-    assert (found["low"], found["high"]) == pytest.approx(tuple(np.percentile(draws[1:], [2.5, 97.5])))
+    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(draws[1:], [2.5, 97.5])))
     alone = segmentation_figures(table.assign(group=table.index.astype(str)), seed=3, resamples=400)
-    alone = alone["datasets"]["cheng"]["dice"]
-    assert found["high"] - found["low"] > 2 * (alone["high"] - alone["low"])
+    alone = alone.datasets["cheng"].dice
+    assert found.high - found.low > 2 * (alone.high - alone.low)
 
 
 def test_figures_repeat_exactly():
-    first, again = (json.dumps(segmentation_figures(SMALL, seed=5, resamples=40)) for _ in range(2))
+    first, again = (segmentation_figures(SMALL, seed=5, resamples=40) for _ in range(2))
     assert first == again
 
 
 def test_no_rows_give_no_figures():
-    assert segmentation_figures(SMALL.iloc[:0], resamples=10) == {"images": 0, "groups": 0, "datasets": {}}
+    found = segmentation_figures(SMALL.iloc[:0], resamples=10)
+    assert (found.images, found.datasets, found.by_size, found.largest_missed) == (0, {}, (), None)
+
+
+def test_tumors_are_parted_by_size_and_the_largest_missed_one_is_named():
+    size = np.arange(1, 9) / 100
+    cells = [
+        ("cheng", group, "glioma", dice, 2.0, 1, dice > 0, 0)
+        for group, dice in zip("aabbccdd", [0, 0.5] + [0.8] * 6, strict=True)
+    ]
+    table = rows(*cells).assign(tumor_share=size, found_share=[0.0, *size[1:]]).sample(frac=1, random_state=0)
+    found = segmentation_figures(table, resamples=10)
+    assert [part.smallest for part in found.by_size] == [0.01, 0.03, 0.05, 0.07]
+    assert [(part.images, part.dice_median) for part in found.by_size] == [(2, 0.25), (2, 0.8), (2, 0.8), (2, 0.8)]
+    assert [(part.missed, part.nothing) for part in found.by_size] == [(0.5, 0.5), (0, 0), (0, 0), (0, 0)]
+    assert (found.largest_missed.tumor_share, found.largest_missed.label) == (0.01, "glioma")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ Run it only when another model ships, or a change is meant to alter answers.
 
 import io
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import nibabel
@@ -15,6 +15,7 @@ from PIL import Image
 from braintumor.datasets.changes import CHANGES
 from braintumor.inference import Predictor
 from braintumor.scans import phantom, read
+from tests.bundles.made_card import with_card
 from tests.conftest import SHIPPED, png_bytes
 
 FILE = Path(__file__).with_name("golden.json")
@@ -67,11 +68,10 @@ def predictors():
     }
 
 
-def _changed(predictor, threshold=None, **rule):
-    card = {name: part for name, part in predictor.bundle.card.items() if name != "marks"}
-    point = card["operating_point"]
-    changed = {"threshold": threshold or point["threshold"], "referral": {**point["referral"], **rule}}
-    return Predictor(replace(predictor.bundle, card={**card, "operating_point": {**point, **changed}}))
+def _changed(predictor, **changes):
+    point = {name if name == "threshold" else f"referral.{name}": value for name, value in changes.items()}
+    named = {f"operating_point.{name}": value for name, value in point.items()}
+    return Predictor(with_card(predictor.bundle, {"marks": None, **named}))
 
 
 def answer(found):

@@ -1,9 +1,8 @@
-import json
 import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import keras
 import numpy as np
@@ -12,14 +11,15 @@ from PIL import Image
 from scipy.special import expit, logit
 
 from braintumor.bundles import load_bundle
-from braintumor.decision import Outcome, ReasonCode
+from braintumor.decision import Outcome, ReasonCode, ReferralRule
 from braintumor.inference import Graph, Predictor, SliceAnswer
 from braintumor.scans import Placement, Prepared, Scan, prepare, read
 from braintumor.segmentation import dice_threshold, measure, tumor_mask
 from braintumor.taxonomy import CLASSES, TUMOR_CLASSES
 from braintumor.training.write_bundle import write_bundle
+from tests.bundles.made_card import rewrite, with_card
 from tests.conftest import ROOT, SHIPPED, phantom_scan, png_bytes
-from tests.training.glass import ROWS, build_glass, glass_data
+from tests.training.glass import ROWS, SPLIT, build_glass, glass_data
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def plain_bundle(tmp_path_factory):
     history.write_text("epoch,loss\n1,0.5\n")
     facts = {
         **dict.fromkeys(("network_source", "command"), "made up"),
-        **{"name": "plain", "version": "1.0.0", "network": "squeezenet", "split": {}},
+        **{"name": "plain", "version": "1.0.0", "network": "squeezenet", "split": SPLIT},
         "heatmap": {"first": 8.0, "step": 16.0},
     }
     write_bundle(build_glass("squeezenet"), glass_data(ROWS), history, folder, facts)
@@ -116,8 +116,7 @@ IDENTITY = tuple(tuple(row) for row in np.eye(4))
 @pytest.fixture(scope="module")
 def by_slices(predictor):
     """The shipped model without its rule for volumes, as models were made before."""
-    card = {key: value for key, value in predictor.bundle.card.items() if key != "volume_rule"}
-    return Predictor(replace(predictor.bundle, card=card))
+    return Predictor(with_card(predictor.bundle, {"volume_rule": None}))
 
 
 def test_the_slices_of_a_volume_that_lies_in_space_have_a_say_in_each_other(by_slices, scans):
@@ -159,10 +158,9 @@ def test_a_prediction_carries_what_its_scan_and_model_say(predictor):
 
 def test_the_finding_of_a_doubtful_scan_is_its_likeliest_class(predictor):
     # A drawn head is no scan, and may pass for one with marks.
-    card = {name: part for name, part in predictor.bundle.card.items() if name != "marks"}
-    point = {**card["operating_point"], "threshold": 1.0}
-    point["referral"] = {"tumor_low": 0.0, "tumor_high": 1.0, "kind_confidence": 0.0, "distance_limit": None}
-    wary = Predictor(replace(predictor.bundle, card={**card, "operating_point": point}))
+    wary = Predictor(
+        with_card(predictor.bundle, {"marks": None, "operating_point.referral": asdict(ReferralRule(0, 1))})
+    )
     for found in wary.predict([phantom_scan(tumor=tumor, seed=seed) for tumor in (True, False) for seed in range(4)]):
         assert found.decision == "refer"
         assert found.finding == max(CLASSES, key=found.probabilities.__getitem__)
@@ -278,9 +276,8 @@ def test_a_scan_without_a_tumor_measures_nothing(predictor):
 def test_a_predicted_mask_is_that_of_its_own_map(tiny_bundle, scans):
     bundle = load_bundle(tiny_bundle)
     # A bundle that knows nothing is made to see tumors everywhere.
-    card = {**bundle.card, "operating_point": {**bundle.card["operating_point"], "threshold": 0.0}}
-    card["operating_point"]["referral"] = {"tumor_low": 0.0, "tumor_high": 0.0}
-    found = Predictor(replace(bundle, card=card)).predict(scans[:4])
+    always = {"operating_point.threshold": 0.0, "operating_point.referral": asdict(ReferralRule(0, 0))}
+    found = Predictor(with_card(bundle, always)).predict(scans[:4])
     for drawn, scan in zip(found, scans, strict=False):
         sure = drawn.tumor_map / drawn.tumor_map.max()
         item = replace(drawn, slices=(replace(drawn.slices[0], tumor_map=sure),))
@@ -334,24 +331,9 @@ def test_what_is_no_brain_scan_is_referred_without_a_finding(predictor, picture,
 
 
 def test_doubt_is_a_reason_with_its_numbers(predictor):
-    rule = predictor.bundle.referral
-    wary = Predictor(
-        replace(
-            predictor.bundle,
-            card={
-                **predictor.bundle.card,
-                "operating_point": {
-                    "threshold": 0.5,
-                    "referral": {
-                        "tumor_low": 0.0,
-                        "tumor_high": 1.0,
-                        "kind_confidence": rule.kind_confidence,
-                        "distance_limit": None,
-                    },
-                },
-            },
-        )
-    )
+    rule = replace(predictor.bundle.referral, tumor_low=0.0, tumor_high=1.0, distance_limit=None)
+    point = {"operating_point.threshold": 0.5, "operating_point.referral": asdict(rule)}
+    wary = Predictor(with_card(predictor.bundle, point))
     found = wary.predict([phantom_scan()])[0]
     assert found.decision == "refer"
     assert found.finding is not None
@@ -377,9 +359,7 @@ def test_answering_never_loads_tensorflow(tmp_path):
 
 def test_a_map_is_cooled_as_the_card_says(tiny_bundle, tmp_path):
     bundle = shutil.copytree(tiny_bundle, tmp_path / "cooled")
-    card = json.loads((bundle / "card.json").read_text())
-    card["calibration"]["map_temperature"] = 2.0
-    (bundle / "card.json").write_text(json.dumps(card))
+    rewrite(bundle, {"calibration.map_temperature": 2.0})
     images = np.random.default_rng(0).integers(0, 255, (2, 48, 48)).astype(np.uint8)
     plain = Graph(bundle / "graph.tflite").run(images)
     cooled = Graph.of(load_bundle(bundle)).run(images)
@@ -398,14 +378,14 @@ def test_a_tiny_bundle_of_another_size_works_too(tiny_bundle):
 RULE = {
     "names": ["highest", "lasting", "above", "volume", "extent"],
     **{"mean": [0.0] * 5, "spread": [1.0] * 5, "weights": [0.0, 1.0, 0.0, 0.0, 0.0], "intercept": 0.0},
-    **{"tumor_low": 0.2, "tumor_high": 0.9},
+    **{"tumor_low": 0.2, "tumor_high": 0.9, "least_npv": 0.98, "least_ppv": 0.95, "fitted_on": {}},
 }
 
 
 @pytest.fixture(scope="module")
 def judging(predictor):
     """The shipped model with a rule for volumes that looks at the lowest of three neighbors alone."""
-    return Predictor(replace(predictor.bundle, card={**predictor.bundle.card, "volume_rule": RULE}))
+    return Predictor(with_card(predictor.bundle, {"volume_rule": RULE}))
 
 
 def _odds_of(predictor, pixels):
@@ -431,10 +411,10 @@ def test_a_volume_is_judged_by_all_of_its_slices(judging, scans):
     ("low", "high", "decision"), [(0.0, 0.0, "tumor"), (1.0, 1.0, "no_tumor"), (0.0, 1.0, "refer")]
 )
 def test_limits_of_the_rule_decide_and_a_called_volume_is_outlined_where_it_rests(judging, scans, low, high, decision):
-    card = {**judging.bundle.card, "volume_rule": {**RULE, "tumor_low": low, "tumor_high": high}}
-    card["operating_point"] = {**card["operating_point"], "referral": {"tumor_low": 0.3, "tumor_high": 0.9}}
+    rule = {**RULE, "tumor_low": low, "tumor_high": high}
+    changes = {"volume_rule": rule, "operating_point.referral": asdict(ReferralRule(0.3, 0.9))}
     pixels = np.concatenate([scans[1].pixels] * 3 + [scans[0].pixels] * 3)
-    (found,) = Predictor(replace(judging.bundle, card=card)).predict([Scan(pixels, "a", "0" * 64, affine=IDENTITY)])
+    (found,) = Predictor(with_card(judging.bundle, changes)).predict([Scan(pixels, "a", "0" * 64, affine=IDENTITY)])
     assert found.decision == decision
     if decision == "tumor":
         assert found.rests_on

@@ -1,4 +1,3 @@
-import json
 import re
 from pathlib import Path
 
@@ -9,9 +8,11 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from braintumor import settings
+from braintumor.bundles import read_card
 from braintumor.dashboard import gate
 from braintumor.inference import Predictor
 from braintumor.scans import phantom
+from tests.bundles.made_card import changed, put_card
 from tests.conftest import SHIPPED, png_bytes
 
 PAGES = Path(__file__).parents[2] / "pages"
@@ -52,13 +53,14 @@ def models(guest_app, tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     for file in SHIPPED.iterdir():
         (folder / file.name).symlink_to(file)
-    card = json.loads((SHIPPED / "card.json").read_text())
+    card = read_card(SHIPPED)
 
     def write(calibration=CERTAIN, referral=TRUSTING):
-        point = {**card["operating_point"], "threshold": 0.5, "referral": referral}
-        changed = {**card, "calibration": calibration, "operating_point": point}
         (folder / "card.json").unlink()
-        (folder / "card.json").write_text(json.dumps(changed))
+        told = {f"calibration.{name}": value for name, value in calibration.items()}
+        put_card(
+            folder, changed(card, {"operating_point.threshold": 0.5, "operating_point.referral": referral, **told})
+        )
 
     monkeypatch.setenv("BRAINTUMOR_MODELS_DIR", str(folder.parent))
     settings.load.cache_clear()

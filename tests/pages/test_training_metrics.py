@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from braintumor.bundles import Metrics, read_card
 from braintumor.dashboard.bundle_tables import OUTCOMES
-from braintumor.evaluation import figures, pixel_bins, rates_at, score_masks, segmentation_figures
+from braintumor.evaluation import foreign_figures, pixel_bins, rates_at, score_masks
 from braintumor.taxonomy import CLASSES, NO_TUMOR
+from tests.bundles.made_card import THRESHOLD, made_card, measured, put_card
 from tests.pages.guest import opened, texts
 
-THRESHOLD = 0.437
 PUBLISHED = "Published test (inflated)"
 
 
@@ -54,11 +55,9 @@ def segmentation(count=40, seed=0):
     return pd.DataFrame(rows)
 
 
-def add_map(folder, seed=0):
+def add_map(folder, seed=0, split="test"):
     """Make a bundle one of a network that locates tumors."""
-    card = json.loads((folder / "card.json").read_text()) | {"map": {"size": 12, "threshold": 0.4}}
-    (folder / "card.json").write_text(json.dumps(card))
-    segmentation().to_csv(folder / "segmentation.csv", index=False)
+    segmentation().assign(split=split).to_csv(folder / "segmentation.csv", index=False)
     stated = np.random.default_rng(seed).beta(0.3, 3, (30, 30))
     bins = pixel_bins(stated, stated > 0.5).assign(dataset="cheng", split="test")
     bins.to_csv(folder / "map_bins.csv", index=False)
@@ -67,21 +66,11 @@ def add_map(folder, seed=0):
     pd.concat([rows, mirrored]).to_csv(folder / "predictions.csv", index=False)
     history = pd.read_csv(folder / "history.csv")
     history.assign(val_dice=0.1 * history["epoch"]).to_csv(folder / "history.csv", index=False)
-    return folder
+    return measured(folder)
 
 
 def write_bundle(folder, name="Tiny net", rows=80, epochs=6, **changes):
     folder.mkdir(parents=True)
-    card = {
-        "name": name,
-        "version": "1.2.0",
-        "created": "2025-01-02",
-        "network": "squeezenet",
-        "calibration": {"slope": 0.75, "shift": -0.125, "temperature": 1.375},
-        "operating_point": {"threshold": THRESHOLD},
-        "metrics": {},
-    } | changes
-    (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
     epoch = np.arange(1, epochs + 1)
     history = pd.DataFrame({"epoch": epoch, "loss": 1.4 / epoch, "accuracy": 1 - 0.6 / epoch})
     history = history.assign(
@@ -89,7 +78,7 @@ def write_bundle(folder, name="Tiny net", rows=80, epochs=6, **changes):
     )
     history.to_csv(folder / "history.csv", index=False)
     predictions(rows).to_csv(folder / "predictions.csv", index=False)
-    return folder
+    return measured(folder, name=name, **changes)
 
 
 @pytest.fixture
@@ -103,22 +92,17 @@ def metric(page, label):
     return next(element for element in page.metric if element.label == label)
 
 
-def test_shows_the_figures_of_the_files(models):
-    folder = write_bundle(models / "second")
+def test_shows_the_figures_of_the_card(models):
+    metrics = read_card(write_bundle(models / "second")).metrics
     page = opened("training_metrics.py")
-    rows = pd.read_csv(folder / "predictions.csv")
-    expected = {
-        split: figures(rows[rows["split"] == split], threshold=THRESHOLD) for split in ("test", "published_test")
-    }
-    accuracy = expected["test"]["four_class"]["accuracy"]
+    accuracy = metrics.test.four_class.accuracy
     shown = metric(page, "Accuracy")
-    assert shown.value == f"{100 * accuracy['value']:.1f}%"
-    assert shown.delta == f"{100 * accuracy['low']:.1f} to {100 * accuracy['high']:.1f}"
+    assert shown.value == f"{100 * accuracy.value:.1f}%"
+    assert shown.delta == f"{100 * accuracy.low:.1f} to {100 * accuracy.high:.1f}"
     table = page.table[0].value
     assert list(table.columns) == ["Leak-free test", PUBLISHED]
-    for column, split in zip(table.columns, expected, strict=True):
-        auc = expected[split]["detection"]["roc_auc"]
-        text = f"{auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f})"
+    for column, report in zip(table.columns, (metrics.test, metrics.published_test), strict=True):
+        text = "{:.3f} ({:.3f} to {:.3f})".format(*report.detection.roc_auc.floats)
         assert table.loc["Tumor or not: ROC AUC", column] == text.replace(" ", "\u00a0")
     assert "Tiny net" in page.selectbox[0].options
     assert "network squeezenet" in texts(page)
@@ -131,6 +115,7 @@ def test_published_test_is_called_inflated_with_the_accuracy_of_both_parts(model
     # Some of those it has not seen are made wrong, so that the two accuracies differ.
     rows.loc[rows.index[-8:], [f"p_{name}" for name in CLASSES]] = 0.7, 0.1, 0.1, 0.1
     rows.to_csv(folder / "predictions.csv", index=False)
+    measured(folder)
     rows = rows.query("split == 'published_test' and label != 'tumor'")
     right = np.array(CLASSES)[rows[[f"p_{name}" for name in CLASSES]].to_numpy().argmax(axis=1)] == rows["label"]
     seen, unseen = right[rows["in_training"]], right[~rows["in_training"]]
@@ -149,6 +134,7 @@ def test_a_leak_in_the_clean_split_is_called_out(models):
     rows = pd.read_csv(folder / "predictions.csv")
     rows.loc[:7, "in_training"] = True
     rows.to_csv(folder / "predictions.csv", index=False)
+    measured(folder)
     assert "do not trust these figures" in texts(opened("training_metrics.py"))
 
 
@@ -219,21 +205,6 @@ def test_a_broken_card_is_one_sentence(models):
     assert "The card of second cannot be read" in opened("training_metrics.py").error[0].value
 
 
-def test_a_card_without_operating_point_starts_at_one_half(models):
-    write_bundle(models / "second", operating_point=None)
-    page = opened("training_metrics.py")
-    assert page.slider[0].value == 0.5
-    assert "names no operating point" in texts(page)
-
-
-@pytest.mark.parametrize("calibration", [None, "high", {}, {"slope": "steep", "shift": None, "temperature": []}])
-def test_a_calibration_that_makes_no_sense_is_left_out(models, calibration):
-    write_bundle(models / "second", calibration=calibration)
-    said = texts(opened("training_metrics.py"))
-    assert "network squeezenet" in said
-    assert "calibrated" not in said.split("trained 2025-01-02")[1][:60]
-
-
 def test_a_model_without_a_map_says_so_in_one_sentence(models):
     write_bundle(models / "second")
     page = opened("training_metrics.py")
@@ -242,28 +213,27 @@ def test_a_model_without_a_map_says_so_in_one_sentence(models):
     assert [toggle.label for toggle in page.toggle] == ["Show shares of each true class"]
 
 
-def test_outlines_are_measured_from_the_files(models):
+def test_outlines_are_those_of_the_card(models):
     folder = add_map(write_bundle(models / "second"))
     page = opened("training_metrics.py")
     assert "Where is the tumor?" in [element.value for element in page.header]
-    expected = segmentation_figures(pd.read_csv(folder / "segmentation.csv"))
+    expected = read_card(folder).metrics.test.segmentation
     shown = {
         label: [element for element in page.metric if element.label == label]
         for label in ("Mean Dice", "Lesions found")
     }
     # Datasets come by name, as in the figures.
-    for number, found in enumerate(expected["datasets"].values()):
-        dice = found["dice"]
-        assert shown["Mean Dice"][number].value == f"{dice['value']:.3f}"
-        assert shown["Mean Dice"][number].delta == f"{dice['low']:.3f} to {dice['high']:.3f}"
-        assert shown["Lesions found"][number].value == f"{100 * found['lesion_sensitivity']:.1f}%"
+    for number, found in enumerate(expected.datasets.values()):
+        assert shown["Mean Dice"][number].value == f"{found.dice.value:.3f}"
+        assert shown["Mean Dice"][number].delta == f"{found.dice.low:.3f} to {found.dice.high:.3f}"
+        assert shown["Lesions found"][number].value == f"{100 * found.lesion_sensitivity:.1f}%"
     table = page.dataframe[0].value
     assert table.index.tolist() == [
         "Tumor, kind unknown, Br35H",
         "All, Cheng",
         *(f"{title}, Cheng" for title in ("Glioma", "Meningioma", "Pituitary tumor")),
     ]
-    assert table["Images"].tolist()[:2] == [found["images"] for found in expected["datasets"].values()]
+    assert table["Images"].tolist()[:2] == [found.images for found in expected.datasets.values()]
 
 
 def test_cases_are_told_in_words(models):
@@ -292,15 +262,14 @@ def test_iou_can_be_looked_at_instead(models):
 
 def test_the_same_slices_without_their_tumor_have_their_own_figures(models):
     folder = add_map(write_bundle(models / "second"))
-    rows = pd.read_csv(folder / "predictions.csv").query("split == 'mirrored_test'")
-    detection = figures(rows, threshold=THRESHOLD)["detection"]
+    detection = read_card(folder).metrics.mirrored_test.detection
     page = opened("training_metrics.py")
     assert "The same slices without their tumor" in [element.value for element in page.header]
     # The last one: the headline figures show a ROC AUC, too.
     area = [element for element in page.metric if element.label == "ROC AUC"][-1]
-    assert area.value == f"{detection['roc_auc']['value']:.3f}"
-    assert area.delta == f"{detection['roc_auc']['low']:.3f} to {detection['roc_auc']['high']:.3f}"
-    assert f"{detection['tumors']:,} test slices with a tumor" in texts(page)
+    assert area.value == f"{detection.roc_auc.value:.3f}"
+    assert area.delta == f"{detection.roc_auc.low:.3f} to {detection.roc_auc.high:.3f}"
+    assert f"{detection.tumors:,} test slices with a tumor" in texts(page)
 
 
 def test_a_map_adds_its_charts(models):
@@ -321,28 +290,25 @@ def test_a_map_without_its_table_is_one_sentence_and_the_rest_is_shown(models, n
     page = opened("training_metrics.py")
     assert name in " ".join(element.value for element in page.warning)
     assert "How did it learn?" in [element.value for element in page.header]
-    assert ("Mean Dice" in [element.label for element in page.metric]) == (name == "map_bins.csv")
+    assert "Mean Dice" in [element.label for element in page.metric]
 
 
 def test_test_pictures_without_outlines_are_said_to_have_none(models):
-    folder = add_map(write_bundle(models / "second"))
-    segmentation().assign(split="validation").to_csv(folder / "segmentation.csv", index=False)
+    add_map(write_bundle(models / "second"), split="validation")
     page = opened("training_metrics.py")
     assert "has an outline drawn by hand" in page.info[0].value
     assert page.header[0].value == "How good is it?"
 
 
 def test_the_slider_says_what_the_operating_point_was_chosen_for(models):
-    point = {"threshold": THRESHOLD, "chosen_for_sensitivity": 0.9, "datasets": ["br35h", "cheng"]}
-    write_bundle(models / "second", operating_point=point)
+    write_bundle(models / "second")
     page = opened("training_metrics.py")
     assert page.slider[0].value == THRESHOLD
     assert "operating point, 0.437, chosen to find at least 90% of the tumors of Br35H and Cheng each" in texts(page)
 
 
 def test_referral_is_measured_by_the_errors_it_withholds(models):
-    rule = {"tumor_low": 0.3, "tumor_high": 0.6, "kind_confidence": 0.5, "distance_limit": 2.0}
-    folder = write_bundle(models / "second", operating_point={"threshold": THRESHOLD, "referral": rule})
+    folder = write_bundle(models / "second")
     rows = pd.read_csv(folder / "predictions.csv").query("split == 'test' and label != 'tumor'")
     wrong = np.array(CLASSES)[rows[[f"p_{name}" for name in CLASSES]].to_numpy().argmax(axis=1)] != rows["label"]
     page = opened("training_metrics.py")
@@ -352,31 +318,30 @@ def test_referral_is_measured_by_the_errors_it_withholds(models):
     assert reasons["Images"].sum() == pd.read_csv(folder / "predictions.csv").query("split == 'test'")["referred"].sum()
 
 
-def test_foreign_pictures_are_shown_where_the_model_was_tried_on_some(models):
+OTHERS = "Does it notice what is not a brain MRI?"
+
+
+def test_other_pictures_are_shown_where_the_model_was_tried_on_some(models):
     folder = write_bundle(models / "second")
-    assert "Does it notice what is no brain MRI?" not in [
-        element.value for element in opened("training_metrics.py").header
-    ]
-    kinds = {
-        "noise": {"images": 2, "referred": 1.0, "auroc": 1.0},
-        "text": {"images": 2, "referred": 0.5, "auroc": 0.9},
-    }
-    found = {"auroc": 0.95, "real_referred": 0.02, "foreign_referred": 0.75, "kinds": kinds}
-    card = json.loads((folder / "card.json").read_text()) | {"metrics": {"foreign": found}}
-    (folder / "card.json").write_text(json.dumps(card))
+    assert OTHERS not in [element.value for element in opened("training_metrics.py").header]
     rows = [("noise", 5.0, True), ("noise", 6.0, True), ("text", 4.0, True), ("text", 1.0, False)]
     pd.DataFrame(rows, columns=["kind", "distance", "referred"]).to_csv(folder / "foreign.csv", index=False)
+    predictions = pd.read_csv(folder / "predictions.csv")
+    predictions.assign(distance=2.0).to_csv(folder / "predictions.csv", index=False)
+    measured(folder)
     page = opened("training_metrics.py")
-    assert "Does it notice what is no brain MRI?" in [element.value for element in page.header]
+    assert OTHERS in [element.value for element in page.header]
     assert metric(page, "Foreign referred").value == "75.0%"
     table = next(element.value for element in page.table if "noise" in element.value.index)
-    assert table.loc["text"].tolist() == [2, "50.0%", "0.900"]
+    assert table.loc["text"].tolist() == [2, "50.0%", "0.500"]
 
 
-def test_foreign_pictures_without_scans_beside_them_are_dashes(models):
-    found = {"auroc": None, "real_referred": None, "foreign_referred": 1.0, "kinds": {"noise": {"auroc": None}}}
-    folder = write_bundle(models / "second", metrics={"foreign": found})
-    pd.DataFrame({"kind": ["noise"], "distance": [5.0], "referred": [True]}).to_csv(folder / "foreign.csv", index=False)
+def test_other_pictures_without_scans_beside_them_are_dashes(models):
+    folder = write_bundle(models / "second")
+    noise = pd.DataFrame({"kind": ["noise"], "distance": [5.0], "referred": [True]})
+    noise.to_csv(folder / "foreign.csv", index=False)
+    found = foreign_figures(noise.iloc[:0].assign(dataset=""), noise, 1.0)
+    put_card(folder, made_card(metrics=Metrics(foreign=found)))
     page = opened("training_metrics.py")
     shown = {element.label: element.value for element in page.metric}
     assert (shown["Foreign referred"], shown["Real referred"]) == ("100.0%", "–")
@@ -385,14 +350,13 @@ def test_foreign_pictures_without_scans_beside_them_are_dashes(models):
 
 
 def test_a_model_of_tumor_or_not_is_measured_by_that_alone(models):
-    rule = {"tumor_low": 0.3, "tumor_high": 0.6, "kind_confidence": 0.5, "distance_limit": 2.0}
-    point = {"threshold": THRESHOLD, "referral": rule}
-    folder = write_bundle(models / "second", kinds=False, operating_point=point)
+    folder = write_bundle(models / "second")
     rows = pd.read_csv(folder / "predictions.csv")
     kinds = [f"p_{name}" for name in CLASSES[:3]]
     rows[kinds] = np.repeat(rows[kinds].sum(axis=1).to_numpy()[:, None] / 3, 3, axis=1)
     rows["label"] = rows["label"].where(rows["label"] == NO_TUMOR, "tumor")
     rows.to_csv(folder / "predictions.csv", index=False)
+    measured(folder, kinds=False)
     page = opened("training_metrics.py")
     said, labels = texts(page), [element.label for element in page.metric]
     assert said.count("tells tumor or not alone") == 2
@@ -410,7 +374,7 @@ def test_a_model_of_tumor_or_not_is_measured_by_that_alone(models):
     assert not [title for title in titles if title.startswith(("Reliability (", "Risk and", "Truth and"))]
 
 
-def measured_heatmaps(folder, **methods):
+def heatmap_report(folder, **methods):
     """A report on heatmaps for the weights of a bundle."""
     (folder / "model.keras").write_bytes(b"weights")
     inside = {"value": 0.5, "low": 0.4, "high": 0.6}
@@ -428,7 +392,7 @@ def measured_heatmaps(folder, **methods):
 
 def test_the_name_of_a_heatmap_is_shown_and_never_run(models):
     folder = write_bundle(models / "second")
-    report = measured_heatmaps(folder, **{"<b>x</b> [y](http://z)": 0.1})
+    report = heatmap_report(folder, **{"<b>x</b> [y](http://z)": 0.1})
     (folder / "heatmaps.json").write_text(json.dumps(report))
     page = opened("training_metrics.py")
     (name,) = next(element.value for element in page.table if "Points at it" in element.value).index
@@ -442,7 +406,7 @@ def test_the_name_of_a_heatmap_is_shown_and_never_run(models):
 @pytest.mark.parametrize("same_model", [True, False])
 def test_heatmaps_are_shown_of_the_same_weights_only(models, same_model):
     folder = write_bundle(models / "second")
-    (folder / "heatmaps.json").write_text(json.dumps(measured_heatmaps(folder, gradcam=0.1, random=0.0)))
+    (folder / "heatmaps.json").write_text(json.dumps(heatmap_report(folder, gradcam=0.1, random=0.0)))
     if not same_model:
         (folder / "model.keras").write_bytes(b"others")
     page = opened("training_metrics.py")

@@ -327,7 +327,7 @@ REFUSED = {
         "The slices of this volume are 15 × 40 pixels, too small to show a brain.",
     ),
     "too narrow in the plane": (
-        _file(np.zeros((40, 40, 5), np.uint8), np.diag([1, 4, 1, 1])),
+        _file(np.zeros((40, 15, 5), np.uint8), np.diag([1, 4, 1, 1])),
         "The slices of this volume are 40 × 5 pixels, too small to show a brain.",
     ),
     "too many slices": (
@@ -387,6 +387,11 @@ REFUSED = {
     "gzip with a damaged second member": (gzip.compress(FILE[:5000]) + b"\x1f\x8b" + bytes(99), DAMAGED),
 }  # fmt: skip
 SENTENCE = re.compile(r"[A-Z][^.!?\n\r]*\.")
+
+
+def test_a_slab_of_a_few_thin_slices_keeps_them():
+    (found,) = read_all(_file(np.zeros((40, 40, 5), np.uint8), np.diag([1, 4, 1, 1])), "slab.nii")
+    assert (found.shape, found.facts["plane"]) == ((5, 40, 40), "axial")
 
 
 @pytest.mark.parametrize(("data", "reason"), REFUSED.values(), ids=REFUSED)

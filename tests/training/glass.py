@@ -12,6 +12,9 @@ from braintumor.training.experiment import ExperimentData
 from braintumor.training.export import export_graph
 from tests.training.heads import disc, head
 
+SPLIT = {"seed": 0, "folds": 5, "fold": 0, "groups": {}, "index_sha256": ""}
+"""What a card says of how its data was split."""
+
 MIDDLE, STEP = 128, 16
 """Grey value of even odds on the map, and how many grey values make the logit one higher."""
 

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
-from braintumor.bundles import load_bundle
+from braintumor.bundles import load_bundle, read_card
+from braintumor.bundles.schema import StartedFrom, Training
 from braintumor.datasets import Roles
 from braintumor.errors import InputError
 from braintumor.evaluation import expected_calibration_error
@@ -28,6 +29,7 @@ from braintumor.training.compare import CompareOptions, compare
 from braintumor.training.comparison import _short, _training
 from braintumor.training.costs import device
 from braintumor.training.fit_options import FitOptions
+from tests.bundles.made_card import made_card, rewrite
 from tests.conftest import ROOT, flat, phantom_scan
 
 SHIPPED = ROOT / "results" / "comparison"
@@ -172,18 +174,16 @@ def test_every_figure_of_the_shipped_comparison_follows_from_its_predictions():
 
 def test_figures_of_a_bundle_are_those_of_its_card(compared, options, tiny_bundle):
     for name, folder in (("efficient_unet", tiny_bundle), ("lenet", options.models / "lenet-fold0")):
-        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-        found, stated = compared.networks[name].figures["leak_free"], card["metrics"]["test"]
-        assert flat(found.accuracy) == pytest.approx(flat(stated["four_class"]["accuracy"]))
-        assert flat(found.ece) == pytest.approx(flat(stated["calibration"]["ece"]))
-        assert found.brier["value"] == pytest.approx(stated["calibration"]["brier"])
-        assert flat(found.sensitivity) == pytest.approx(flat(stated["detection"]["sensitivity"]))
+        card = read_card(folder)
+        found, stated = compared.networks[name].figures["leak_free"], card.metrics.test
+        assert flat(found.accuracy) == pytest.approx(flat(stated.four_class.accuracy.model_dump()))
+        assert flat(found.ece) == pytest.approx(flat(stated.calibration.ece.model_dump()))
+        assert found.brier["value"] == pytest.approx(stated.calibration.brier)
+        assert flat(found.sensitivity) == pytest.approx(flat(stated.detection.sensitivity.model_dump()))
         (told,) = compared.networks[name].runs
-        assert told.threshold == card["operating_point"]["threshold"]
-        assert told.command == card["command"]
-        assert told.images == sum(
-            counts["train"] for data in card["data"].values() for counts in data["images"].values()
-        )
+        assert told.threshold == card.operating_point.threshold
+        assert told.command == card.command
+        assert told.images == sum(counts["train"] for data in card.data.values() for counts in data.images.values())
     assert compared.networks["efficient_unet"].against_default is None
 
 
@@ -288,7 +288,7 @@ def test_a_comparison_that_cannot_be_is_refused(changes, words, compared, option
 
 def test_a_bundle_of_other_data_is_refused(options, tiny_bundle, tmp_path):
     bundle = shutil.copytree(tiny_bundle, tmp_path / "other")
-    rewritten(bundle / "card.json", lambda card: card["split"].update(index_sha256="0"))
+    rewrite(bundle, {"split.index_sha256": "0"})
     with pytest.raises(InputError, match="was trained on other data"):
         compare(replace(options, runs=tmp_path / "runs", out=tmp_path / "out", networks=(), bundles=(bundle,)))
 
@@ -356,8 +356,9 @@ def test_four_digits_are_kept_but_where_they_would_change_the_answer(monkeypatch
 
 def told(losses, asked, longest, **card):
     """What is said of the training of a network that has 30 epochs by itself."""
-    card = {"network": "lenet", "name": "a", "version": "1", "command": "", "data": {}, **card}
-    card["training"] = {"options": {"lenet": {"epochs": asked, "patience": longest}}, "device": "a laptop"}
+    options = {"lenet": {"epochs": asked, "patience": longest}}
+    training = Training(device="a laptop", software={}, options=options)
+    card = made_card(network="lenet", training=training, **card)
     history = pd.DataFrame({"epoch": range(1, len(losses) + 1), "val_loss": losses, "seconds": 1.0})
     return _training(card, history)
 
@@ -381,7 +382,9 @@ def test_a_training_says_why_it_was_over(losses, asked, longest, planned, ended)
 
 
 def test_a_training_in_two_runs_counts_both():
-    earlier = {"epochs": 10, "initial_weights": "first.npz", "device": "an abacus"}
+    earlier = StartedFrom(
+        name="a", version="1", epochs=10, initial_weights="first.npz", device="an abacus", commands=()
+    )
     found = told(FALLING, 30, 20, initial_weights="model.keras", started_from=earlier)
     assert (found["planned_epochs"], found["initial_weights"]) == (40, "first.npz")
     assert found["device"] == "an abacus and a laptop"

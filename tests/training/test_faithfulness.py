@@ -1,7 +1,6 @@
 import json
 import shutil
 from contextlib import redirect_stdout
-from dataclasses import replace
 from io import StringIO
 
 import numpy as np
@@ -24,11 +23,12 @@ from braintumor.training.faithfulness import (
     sampled,
 )
 from braintumor.training.write_bundle import write_bundle
+from tests.bundles.made_card import with_card
 from tests.conftest import flat
-from tests.training.glass import ROWS, build_glass, glass_data
+from tests.training.glass import ROWS, SPLIT, build_glass, glass_data
 
 ALL = [*METHODS, MAP, *FLOORS]
-FACTS = {"name": "glass", "version": "1.0.0", "network_source": "", "command": "", "split": {}}
+FACTS = {"name": "glass", "version": "1.0.0", "network_source": "", "command": "", "split": SPLIT}
 
 
 @pytest.fixture(scope="module")
@@ -177,8 +177,7 @@ def _first(data):
 def bundle(tmp_path_factory):
     """A bundle of the network that shows a tumor where a picture is bright, its map as the network states it."""
     written = _written(tmp_path_factory.mktemp("glass"), build_glass())
-    calibration = {**written.card["calibration"], "map_temperature": 1.0}
-    return replace(written, card={**written.card, "calibration": calibration})
+    return with_card(written, {"calibration.map_temperature": 1.0})
 
 
 @pytest.fixture(scope="module")

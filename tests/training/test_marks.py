@@ -18,9 +18,9 @@ def taught(tiny_bundle, picture_folder, tmp_path_factory):
 def test_a_bundle_is_taught_and_says_what_that_is_worth(taught, tiny_bundle):
     folder, figures = taught
     bundle = load_bundle(folder)
-    assert bundle.card["marks"] == figures
-    assert bundle.card["metrics"] == load_bundle(tiny_bundle).card["metrics"]
-    assert MARKS_FILE in bundle.card["sha256"]
+    assert bundle.card.marks.model_dump() == figures
+    assert bundle.card.metrics == load_bundle(tiny_bundle).card.metrics
+    assert MARKS_FILE in bundle.card.sha256
     assert bundle.marks is not None
     assert figures["found"]["of"] > 0
     assert load_bundle(tiny_bundle).marks is None

@@ -6,12 +6,14 @@ import pandas as pd
 import pytest
 
 from braintumor.bundles import load_bundle, read_card
+from braintumor.bundles.schema import FittedOn
 from braintumor.datasets import Hospitals
 from braintumor.errors import InputError
 from braintumor.inference import Predictor
 from braintumor.scans import Scan
 from braintumor.training.evaluate import evaluate_bundle
 from braintumor.training.refit import RefitOptions, refit
+from tests.bundles.made_card import with_card
 from tests.training.hospital import put_hospital, write_list
 
 PATIENTS = {"X": "abcd", "Y": "ef", "Z": "g"}
@@ -43,32 +45,32 @@ def refitted(tiny_bundle, options, tmp_path_factory):
 def test_the_network_and_its_training_stay(refitted, tiny_bundle):
     before, after = read_card(tiny_bundle), refitted.card
     for key in ("name", "command", "training", "kept_epochs", "input", "map", "parameters", "heatmap"):
-        assert after[key] == before[key]
+        assert getattr(after, key) == getattr(before, key)
     for name in ("model.keras", "graph.tflite", "history.csv"):
-        assert after["sha256"][name] == before["sha256"][name]
-    assert after["version"] == "0.2.0"
-    assert after["split"]["index_sha256"] == before["split"]["index_sha256"]
-    assert after["refitted_by"] == (
+        assert after.sha256[name] == before.sha256[name]
+    assert after.version == "0.2.0"
+    assert after.split.index_sha256 == before.split.index_sha256
+    assert after.refitted_by == (
         "python -m braintumor refit --bundle BUNDLE --data DIR --version 0.2.0 "
         "--validation-hospitals X --test-hospitals Y"
     )
 
 
 def test_hospitals_are_chosen_on_or_measured_and_others_left_out(refitted):
-    assert refitted.card["split"]["hospitals"] == {"train": [], "validation": ["X"], "test": ["Y"]}
+    assert refitted.card.split.hospitals.model_dump() == {"train": (), "validation": ("X",), "test": ("Y",)}
     rows = pd.read_csv(refitted.folder / "predictions.csv", keep_default_na=False)
     hospitals = rows.groupby("split")["hospital"].unique().str.join(" ").to_dict()
     assert hospitals["hospital_test"] == "Y"
     # Single slices of the hospitals that choices were made on are not measured.
     assert set(rows["hospital"]) == {"clinic", "Y"}
-    assert "hospital_test" in refitted.card["metrics"]
-    counts = refitted.card["data"]["lgg"]["images"]["glioma"]
+    assert list(refitted.card.metrics.hospital_test.hospitals) == ["Y"]
+    counts = refitted.card.data["lgg"].images["glioma"]
     assert counts == {"train": 0, "validation": 0, "test": 0, "hospital_test": 8, "hospital_validation": 16}
 
 
 def test_the_rule_for_volumes_is_fitted_on_the_one_and_measured_on_the_other(refitted):
     stacks = pd.read_csv(refitted.folder / "stacks.csv", keep_default_na=False)
-    assert refitted.card["volume_rule"]["fitted_on"] == {"X": {"patients": 4, "with_tumor": 4, "without": 4}}
+    assert refitted.card.volume_rule.fitted_on == {"X": FittedOn(patients=4, with_tumor=4, without=4)}
     assert stacks.groupby(["split", "hospital"]).size().to_dict() == {
         ("hospital_test", "Y"): 4,
         ("hospital_validation", "X"): 8,
@@ -76,8 +78,8 @@ def test_the_rule_for_volumes_is_fitted_on_the_one_and_measured_on_the_other(ref
     measured = stacks[stacks["split"] == "hospital_test"]
     figures = measured[list(refitted.volume_rule.names)].to_numpy(float)
     np.testing.assert_allclose(refitted.volume_rule.p_tumor(figures), measured["p_tumor"], atol=1e-5)
-    told = refitted.card["stacks"]["hospital_test"]["Y"]
-    assert told["with_tumor"]["stacks"] == told["without"]["stacks"] == 2
+    told = refitted.card.stacks["hospital_test"]["Y"]
+    assert told.with_tumor.stacks == told.without.stacks == 2
 
 
 def test_a_volume_is_answered_by_the_rule(refitted):
@@ -107,6 +109,6 @@ def test_what_does_not_fit_the_bundle_is_refused(tiny_bundle, options, changes, 
 
 def test_a_hospital_that_was_trained_on_cannot_be_held_out(tiny_bundle, options):
     bundle = load_bundle(tiny_bundle)
-    split = {**bundle.card["split"], "hospitals": {"train": ["X"], "validation": [], "test": []}}
+    trained = {"split.hospitals": {"train": ["X"], "validation": [], "test": []}}
     with pytest.raises(InputError, match="was trained on X"):
-        refit(replace(bundle, card={**bundle.card, "split": split}), options)
+        refit(with_card(bundle, trained), options)

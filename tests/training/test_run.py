@@ -215,17 +215,17 @@ def test_a_trained_network_goes_on_only_where_it_has_not_seen_the_test_pictures(
         assert not (tmp_path / "runs").exists()
     else:
         first, card = load_bundle(tiny_bundle), run(going_on)
-        assert card["initial_weights"] == "model.keras"
-        assert card["started_from"] == {
-            "name": first.card["name"],
-            "version": first.card["version"],
-            "initial_weights": first.card["initial_weights"],
-            "initial_weights_sha256": first.card["initial_weights_sha256"],
-            "commands": [first.card["command"]],
+        assert card.initial_weights == "model.keras"
+        assert card.started_from.model_dump() == {
+            "name": first.card.name,
+            "version": first.card.version,
+            "initial_weights": first.card.initial_weights,
+            "initial_weights_sha256": first.card.initial_weights_sha256,
+            "commands": (first.card.command,),
             "device": device(),
             "epochs": 1,
         }
-        assert card["kept_epochs"] == [2]
+        assert card.kept_epochs == (2,)
         history = pd.read_csv(tmp_path / "models" / "mine" / "history.csv")
         assert list(history["epoch"]) == [1, 2]
 
@@ -263,7 +263,7 @@ def test_a_network_without_a_closed_form_answers_as_the_apps_model(trained, monk
         assert set(prediction.probabilities) == set(CLASSES if trained.kinds else ("tumor", "notumor"))
         assert prediction.finding in {None, *prediction.probabilities}
         assert prediction.cam is None
-        assert prediction.locates == ("map" in trained.card)
+        assert prediction.locates == (trained.card.map is not None)
         assert not any(prediction.explains(name) for name in prediction.probabilities)
         assert trained.kinds or not any(reason.code == "kind_uncertain" for reason in prediction.reasons)
         with pytest.raises(ValueError, match="no Grad-CAM of notumor at hand"):
@@ -271,15 +271,15 @@ def test_a_network_without_a_closed_form_answers_as_the_apps_model(trained, monk
 
 
 def test_the_card_says_what_the_network_can(trained):
-    network = registered(trained.card["network"])
-    assert trained.card["heatmap"] == {"first": network.first, "step": network.step, "feature_map": network.feature_map}
-    assert trained.card["kept_epochs"] == ([] if network.name == "logistic" else [1])
+    network = registered(trained.card.network)
+    assert trained.card.heatmap.model_dump() == network.heatmap
+    assert trained.card.kept_epochs == (() if network.name == "logistic" else (1,))
     assert methods_for(trained) == (list(METHODS) if network.feature_map else ["saliency"])
-    assert trained.kinds == ("--task binary" not in trained.card["command"])
+    assert trained.kinds == ("--task binary" not in trained.card.command)
     if not trained.kinds:
-        assert trained.card["metrics"]["test"]["four_class"]["accuracy"]["value"] is None
+        assert trained.card.metrics.test.four_class.accuracy.value is None
         assert trained.referral.kind_confidence == 0
-        assert {label for data in trained.card["data"].values() for label in data["images"]} == {"tumor", "notumor"}
+        assert {label for data in trained.card.data.values() for label in data.images} == {"tumor", "notumor"}
 
 
 def test_a_bundle_is_measured_again_as_it_was(trained, picture_folder):

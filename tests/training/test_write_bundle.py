@@ -1,17 +1,16 @@
-import json
-
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 
 from braintumor.bundles import load_bundle
-from braintumor.evaluation import figures, map_calibration, segmentation_figures
+from braintumor.bundles.schema import Heatmap
+from braintumor.evaluation import DecidesBy, split_figures
 from braintumor.inference import Graph
 from braintumor.training.costs import device, software
 from braintumor.training.write_bundle import data_counts, write_bundle
 from tests.conftest import flat
-from tests.training.glass import ROWS, build_glass, glass_data
+from tests.training.glass import ROWS, SPLIT, build_glass, glass_data
 
 FACTS = {
     "name": "glass",
@@ -19,7 +18,7 @@ FACTS = {
     "network": "squeeze_unet",
     "network_source": "made up",
     "command": "python -m braintumor train",
-    "split": {},
+    "split": SPLIT,
     "heatmap": {"first": 8.0, "step": 16.0},
 }
 ALWAYS = {
@@ -43,35 +42,36 @@ def written(tmp_path_factory):
 
 def test_the_training_command_leaves_a_whole_bundle(tiny_bundle):
     card = load_bundle(tiny_bundle).card
-    assert card["command"] == (
+    assert card.command == (
         "python -m braintumor train --data DIR --network efficient_unet --size 48 "
         "--name tiny --version 0.1.0 --recipe untied --loss marginal --epochs 1 --folds 3 --fold 0 --seed 0 "
         "--learning-rate 0.001"
     )
-    assert card["initial_weights"] is None
-    assert card["training"]["device"] == device()
-    assert card["training"]["software"] == software()
+    assert card.initial_weights is None
+    assert card.training.device == device()
+    assert card.training.software == software()
     assert set(software()) == {"keras", "tensorflow", "python"}
-    options = card["training"]["options"]["efficient_unet"]
+    options = card.training.options["efficient_unet"]
     assert (options["epochs"], options["learning_rate"]) == (1, 0.001)
     assert options["sampling"]["counterfactuals"]["mirror_half"] == 0.35
-    assert card["input"]["size"] == 48
-    assert card["map"]["size"] == 24
-    assert card["heatmap"] == {"first": 10.5, "step": 16.0, "feature_map": True}
-    assert set(card["metrics"]) == {"validation", "test", "mirrored_validation", "mirrored_test", "foreign"}
-    assert set(card["metrics"]["test"]["segmentation"]["datasets"]) == {"clinic"}
-    counts = card["data"]["clinic"]["images"]
+    assert card.input.size == 48
+    assert card.map.size == 24
+    assert card.heatmap == Heatmap(first=10.5, step=16.0)
+    measured = {name for name, found in card.metrics if found is not None}
+    assert measured == {"validation", "test", "mirrored_validation", "mirrored_test", "foreign"}
+    assert set(card.metrics.test.segmentation.datasets) == {"clinic"}
+    counts = card.data["clinic"].images
     assert sum(sum(parts.values()) for parts in counts.values()) == 60
     predictions = pd.read_csv(tiny_bundle / "predictions.csv")
     assert not predictions["in_training"].any()
     assert predictions.filter(like="p_").sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-6)
     assert set(pd.read_csv(tiny_bundle / "segmentation.csv")["split"]) == {"validation", "test"}
     assert len(pd.read_csv(tiny_bundle / "history.csv")) == 1
-    assert "/" not in json.dumps(card["command"])
+    assert "/" not in card.command
 
 
 def test_a_bundle_ships_weights_alone(tiny_bundle):
-    parameters = load_bundle(tiny_bundle).card["parameters"]
+    parameters = load_bundle(tiny_bundle).card.parameters
     for name in ("model.keras", "graph.tflite"):
         # Normalization melts into the graph's convolutions.
         assert 0.95 * 4 * parameters < (tiny_bundle / name).stat().st_size < 1.3 * 4 * parameters
@@ -88,36 +88,34 @@ def test_the_figures_of_a_bundle_follow_from_its_tables(tiny_bundle, split):
     card = load_bundle(tiny_bundle).card
     tables = [pd.read_csv(tiny_bundle / f"{name}.csv") for name in ("predictions", "segmentation", "map_bins")]
     predictions, segmentation, bins = (table[table["split"] == split].reset_index(drop=True) for table in tables)
-    again = figures(predictions, threshold=card["operating_point"]["threshold"])
-    if len(segmentation):
-        again["segmentation"] = segmentation_figures(segmentation) | {"map_ece": map_calibration(bins)[1]}
-    assert flat(card["metrics"][split]) == pytest.approx(flat(again), abs=1e-6)
+    decides_by = DecidesBy(card.operating_point.threshold, card.operating_point.referral)
+    masks, cells = (table if len(table) else None for table in (segmentation, bins))
+    again = split_figures(predictions, masks, cells, decides_by)
+    assert flat(card.metrics.split(split).model_dump(mode="json")) == pytest.approx(
+        flat(again.model_dump(mode="json")), abs=1e-6
+    )
 
 
 def test_a_network_with_a_map_is_bundled_with_its_tables(written):
     assert {path.name for path in written.iterdir()} == ALWAYS | {"segmentation.csv", "map_bins.csv"}
     bundle = load_bundle(written)
-    cells = bundle.card["map"].pop("score_cells")
-    assert bundle.card["map"] == {"size": 24, "cut": "highest expected Dice"}
-    assert keras.saving.load_model(written / "model.keras").get_layer("score").cells == cells
-    assert set(bundle.card["sha256"]) == ALWAYS - {"card.json"} | {"segmentation.csv", "map_bins.csv"}
+    assert bundle.card.map.size == 24
+    assert keras.saving.load_model(written / "model.keras").get_layer("score").cells == bundle.card.map.score_cells
+    assert set(bundle.card.sha256) == ALWAYS - {"card.json"} | {"segmentation.csv", "map_bins.csv"}
     assert (written / "history.csv").read_text() == "epoch,loss\n1,0.5\n"
-    assert {"slope", "shift", "temperature", "map_temperature", "fitted_on", "method"} == set(
-        bundle.card["calibration"]
-    )
 
 
 def test_a_network_without_a_map_is_bundled_without_them(tmp_path):
     card = _write(tmp_path / "plain", "squeezenet")
     assert {path.name for path in (tmp_path / "plain").iterdir()} == ALWAYS
-    assert "map" not in card
-    assert load_bundle(tmp_path / "plain").card["network"] == "squeezenet"
+    assert card.map is None
+    assert load_bundle(tmp_path / "plain").card.network == "squeezenet"
 
 
 def test_the_card_holds_what_was_decided(written):
     bundle = load_bundle(written)
     assert (bundle.name, bundle.size) == ("glass-1.2.3", 48)
-    assert bundle.threshold == bundle.card["operating_point"]["threshold"]
+    assert bundle.threshold == bundle.card.operating_point.threshold
     assert bundle.referral.distance_limit == pytest.approx(bundle.typicality.limit)
     rows = pd.read_csv(written / "predictions.csv")
     calibrated = bundle.calibration.apply(_logits(written))

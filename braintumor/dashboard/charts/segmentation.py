@@ -13,7 +13,7 @@ from braintumor.dashboard.charts.style import (
     finish,
     titles_above,
 )
-from braintumor.reports import source
+from braintumor.datasets.catalogue import short_name
 from braintumor.taxonomy import LABELS, TITLES
 
 _SIZE_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
@@ -128,7 +128,7 @@ def distance_curves(rows: pd.DataFrame) -> go.Figure:
 def _by_class_and_source(rows: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     """Part outlined images by label and dataset: title, label and rows, in the order of the labels."""
     parts = [
-        (f"{TITLES[label]}, {source(str(dataset))}", str(label), some)
+        (f"{TITLES[str(label)]}, {short_name(str(dataset))}", str(label), some)
         for (label, dataset), some in rows.groupby(["label", "dataset"])
     ]
     return sorted(parts, key=lambda part: LABELS.index(part[1]))

@@ -9,8 +9,8 @@ import streamlit as st
 from braintumor.dashboard import charts, choices
 from braintumor.dashboard.comparison.files import Comparison
 from braintumor.dashboard.comparison.sections import share, unbroken
-from braintumor.dashboard.escaping import plain
 from braintumor.dashboard.metric_sections import elements
+from braintumor.dashboard.plain_text import plain
 from braintumor.evaluation import reliability
 from braintumor.evaluation.comparison import known_answers
 from braintumor.evaluation.comparison_schema import LEAK_FREE

@@ -11,6 +11,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from braintumor.bundles import PREDICTIONS_FILE
+from braintumor.datasets.catalogue import short_name
 from braintumor.errors import InputError
 from braintumor.evaluation import check
 from braintumor.evaluation.comparison import (
@@ -21,7 +22,7 @@ from braintumor.evaluation.comparison import (
     known_answers,
 )
 from braintumor.evaluation.comparison_schema import LEAK_FREE, NetworkRow, Report, Run, Split
-from braintumor.reports import listed, source, spread
+from braintumor.reports import listed, spread
 from braintumor.taxonomy import BINARY
 
 COMMAND = "python -m braintumor compare --data DIR"
@@ -92,8 +93,8 @@ class Comparison:
         """
         own = {}
         for name in self.report.clinical:
-            own[f"{name}_accuracy"] = Figure(f"Accuracy, {source(name)} scans", True)
-            own[f"{name}_dice"] = Figure(f"Dice, {source(name)} scans", False)
+            own[f"{name}_accuracy"] = Figure(f"Accuracy, {short_name(name)} scans", True)
+            own[f"{name}_dice"] = Figure(f"Dice, {short_name(name)} scans", False)
         return {**_FIGURES, **own, **_ERRORS}
 
     def spread(self, name: str, split: str | None, key: str) -> tuple[float, float, float]:
@@ -191,7 +192,7 @@ def epochs_said(runs: Sequence[Run]) -> str:
 
 
 def _split_title(split: Split) -> str:
-    train_on, test_on = (listed([source(name) for name in names]) for names in (split.train_on, split.test_on))
+    train_on, test_on = (listed([short_name(name) for name in names]) for names in (split.train_on, split.test_on))
     title = f"{train_on} to {test_on}" if split.test_on else f"Folds of {train_on}"
     return f"{title} (inflated)" if split.as_published else f"{title}, leak-free"
 

@@ -9,10 +9,11 @@ from streamlit.elements.lib.column_types import ColumnConfig
 from braintumor.dashboard import charts, choices
 from braintumor.dashboard.comparison.files import Comparison, cut_short
 from braintumor.dashboard.comparison.tables import CLEAN, LEAKING, interval_table, overview, paired_intervals
-from braintumor.dashboard.escaping import plain
 from braintumor.dashboard.metric_sections import elements
+from braintumor.dashboard.plain_text import plain
+from braintumor.datasets.catalogue import short_name
 from braintumor.evaluation.comparison_schema import LEAK_FREE
-from braintumor.reports import in_words, interval, listed, percent, source, spread
+from braintumor.reports import in_words, interval, listed, percent, spread
 
 
 def protocol(comparison: Comparison) -> None:
@@ -31,7 +32,7 @@ def protocol(comparison: Comparison) -> None:
 
 
 def _named(datasets: tuple[str, ...]) -> str:
-    return plain(listed([source(name) for name in datasets]))
+    return plain(listed([short_name(name) for name in datasets]))
 
 
 def _folds_said(comparison: Comparison) -> str:

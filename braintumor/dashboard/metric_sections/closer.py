@@ -1,22 +1,24 @@
 """Every chart of one split: errors, ranking, threshold, calibration, and figures by source."""
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
+from braintumor.bundles import SplitFigures
+from braintumor.bundles.schema import OperatingPoint
 from braintumor.dashboard import charts, choices, gate
 from braintumor.dashboard.bundle_tables import BundleTables
-from braintumor.dashboard.escaping import plain
 from braintumor.dashboard.metric_sections import elements
-from braintumor.evaluation import by_dataset_and_class, rates_at, reliability
+from braintumor.dashboard.plain_text import plain
+from braintumor.datasets.catalogue import short_name
+from braintumor.evaluation import rates_at, reliability
 from braintumor.evaluation.samples import PROBABILITIES, right_answers
-from braintumor.reports import PUBLISHED, SPLITS, listed, percent, source
+from braintumor.model_cards import PUBLISHED, SPLITS
+from braintumor.reports import listed, percent
 from braintumor.taxonomy import NO_TUMOR, TITLES
 
 
-def show(tables: BundleTables, reports: dict[str, dict[str, Any] | None]) -> None:
-    """Let one of ``SPLITS`` be chosen and show all that is drawn of it; ``reports`` has its figures."""
+def show(tables: BundleTables) -> None:
+    """Let one of ``SPLITS`` be chosen and show all that is drawn of it."""
     rows = {split: found for split in SPLITS if (found := tables.split(split)) is not None}
     if not rows:
         return
@@ -25,36 +27,38 @@ def show(tables: BundleTables, reports: dict[str, dict[str, Any] | None]) -> Non
     split = choices.segmented_control(
         "Images", splits, splits[0], required=True, format_func=SPLITS.__getitem__, key="split"
     )
-    chosen, report = rows[split], reports[split]
+    chosen, report = rows[split], tables.card.metrics.split(split)
     if report is None:
         return
     if split == PUBLISHED:
         st.caption(":orange-badge[Inflated] Everything below is about images of which many were trained on.")
-    threshold = 0.5 if tables.threshold is None else tables.threshold
-    if tables.tells_kinds:
+    if tables.card.kinds:
         _errors(report)
     else:
         st.caption("This model tells tumor or not alone, so there are no classes that it could mix up.")
     _ranking(chosen)
-    _threshold_picker(chosen, threshold, _origin(tables))
+    point = tables.card.operating_point
+    _threshold_picker(chosen, point.threshold, _origin(point))
     _confidence(chosen, report)
-    _breakdown(chosen, threshold)
+    _breakdown(report)
 
 
-def _errors(report: dict[str, Any]) -> None:
+def _errors(report: SplitFigures) -> None:
     left, right = st.columns(2)
-    four = report["four_class"]
+    four = report.four_class
     with left:
         shares = st.toggle("Show shares of each true class", key="shares")
-        elements.chart(charts.confusion_matrix(four["confusion_matrix"]["counts"], shares), "confusion")
+        elements.chart(charts.confusion_matrix(four.confusion_matrix.counts, shares), "confusion")
         st.caption("Right answers are on the diagonal; a dark cell off it is a kind of mistake the model often makes.")
     with right:
         st.subheader("Classification report")
-        table = pd.DataFrame(four["per_class"]).T.rename(index=TITLES)
-        macro = [four["macro_precision"], four["macro_recall"], four["macro_f1"]["value"], four["images"]]
-        table.loc["Mean of the classes"] = pd.Series(macro, index=["precision", "recall", "f1", "support"])
-        names = {"precision": "Precision", "recall": "Recall", "f1": "F1", "support": "Images"}
-        elements.share_table(table.rename_axis("Class").rename(columns=names), ("Images",))
+        rows = {
+            TITLES[name]: (found.precision.value, found.recall.value, found.f1.value, found.support)
+            for name, found in four.per_class.items()
+        }
+        rows["Mean of the classes"] = (four.macro_precision, four.macro_recall, four.macro_f1.value, four.images)
+        table = pd.DataFrame.from_dict(rows, orient="index", columns=["Precision", "Recall", "F1", "Images"])
+        elements.share_table(table.rename_axis("Class"), ("Images",))
         st.caption(
             "Precision: share of the calls of a class that are right. Recall: share of its scans that are found. "
             "F1: their harmonic mean."
@@ -99,52 +103,55 @@ def _threshold_picker(rows: pd.DataFrame, threshold: float, origin: str) -> None
     )
 
 
-def _origin(tables: BundleTables) -> str:
+def _origin(point: OperatingPoint) -> str:
     """Say where the slider starts, and what that was chosen for."""
-    if tables.threshold is None:
-        return "The model's card names no operating point, so it starts at 0.5."
-    point = tables.card["operating_point"]
-    said = f"It starts at the model's operating point, {tables.threshold:.3f}"
-    sensitivity, datasets = point.get("chosen_for_sensitivity"), point.get("datasets")
-    if not isinstance(sensitivity, (int, float)):
-        return f"{said}."
-    where = f" of {plain(listed([source(name) for name in datasets]))} each" if datasets else ""
-    return f"{said}, chosen to find at least {sensitivity:.0%} of the tumors{where} on validation scans, not on these."
+    names = listed([short_name(name) for name in point.datasets])
+    where = f" of {plain(names)} each" if names else ""
+    return (
+        f"It starts at the model's operating point, {point.threshold:.3f}, chosen to find at least "
+        f"{point.chosen_for_sensitivity:.0%} of the tumors{where} on validation scans, not on these."
+    )
 
 
-def _confidence(rows: pd.DataFrame, report: dict[str, Any]) -> None:
+def _confidence(rows: pd.DataFrame, report: SplitFigures) -> None:
     answers = pd.DataFrame({"confidence": rows[list(PROBABILITIES)].max(axis=1), "right": right_answers(rows)}).dropna()
     left, right = st.columns(2)
     with left:
         if len(answers):
             table = reliability(answers["confidence"], answers["right"])
-            elements.chart(charts.reliability_diagram(table, report["calibration"]["ece"]["value"]), "reliability")
+            elements.chart(charts.reliability_diagram(table, report.calibration.ece.value), "reliability")
             st.caption(
                 "Bars on the dotted line: the model is right as often as it says. Below it: it is too sure of itself."
             )
     with right:
         p_tumor, is_tumor = 1 - rows[f"p_{NO_TUMOR}"], rows["label"] != NO_TUMOR
-        error = report["calibration"]["detection_ece"]["value"]
+        error = report.calibration.detection_ece.value
         elements.chart(
             charts.reliability_diagram(reliability(p_tumor, is_tumor), error, of_tumor=True), "reliability-tumor"
         )
         st.caption("The same for tumor or not, whatever the kind: how often there is one where P(tumor) is so high.")
 
 
-def _breakdown(rows: pd.DataFrame, threshold: float) -> None:
+def _breakdown(report: SplitFigures) -> None:
     st.subheader("By dataset and class")
-    table = by_dataset_and_class(rows, threshold=threshold).rename(
-        columns={
-            "images": "Images",
-            "groups": "Groups",
-            "right": "Right",
-            "called_tumor": "Called tumor",
-            "p_tumor": "Mean P(tumor)",
-        }
+    rows = {
+        (short_name(dataset), TITLES[label]): (
+            one.images,
+            one.groups,
+            one.right.value,
+            one.detected.value,
+            one.answered.value,
+            one.p_tumor,
+        )
+        for dataset, found in report.datasets.items()
+        for label, one in found.labels.items()
+    }
+    columns = ["Images", "Groups", "Right", "Tumor or not right", "Answered", "Mean P(tumor)"]
+    table = pd.DataFrame(
+        list(rows.values()), pd.MultiIndex.from_tuples(list(rows), names=["Dataset", "Class"]), columns
     )
-    table["dataset"], table["label"] = table["dataset"].map(source), table["label"].map(TITLES)
-    elements.share_table(table.set_index(["dataset", "label"]).rename_axis(["Dataset", "Class"]), ("Images", "Groups"))
+    elements.share_table(table, ("Images", "Groups"))
     st.caption(
-        f"Right: the likeliest class is the true one (unknown where the kind is). Called tumor: P(tumor) is "
-        f"{threshold:.3f} or more."
+        "Right: the likeliest class is the true one (unknown where the kind is). Tumor or not right: P(tumor) is on "
+        f"the right side of {report.threshold:.3f}. Answered: not referred."
     )

@@ -1,33 +1,31 @@
 """What the model is, and the figures to see first."""
 
 import math
-from typing import Any
 
-import pandas as pd
 import streamlit as st
 
-from braintumor.bundles import PREDICTIONS_FILE
+from braintumor.bundles import Card, Metrics, SplitFigures
 from braintumor.dashboard import charts
-from braintumor.dashboard.bundle_tables import FIRST, BundleTables, headline_table, training_overlap
+from braintumor.dashboard.bundle_tables import headline_table, training_overlap
 from braintumor.dashboard.metric_sections import elements
-from braintumor.reports import PUBLISHED, SPLITS, TEST, figure, in_words, interval, percent
+from braintumor.model_cards import HEADLINES, SPLITS, TEST, bounds
+from braintumor.reports import figure, in_words, interval, percent
 
 
-def show(reports: dict[str, dict[str, Any] | None], tables: BundleTables) -> None:
-    """Show figures by split, title of ``SPLITS`` to what ``BundleTables.figures`` gave, leaking ones marked."""
+def show(card: Card) -> None:
+    """Show figures by split, leaking ones marked."""
     st.header("How good is it?", divider="gray")
-    clean, leaky = reports[TEST], reports[PUBLISHED]
+    clean, leaky = card.metrics.test, card.metrics.published_test
     if clean is None and leaky is None:
-        st.info(f"This model has no test figures; evaluate it to write {PREDICTIONS_FILE}.")
+        st.info("This model has no test figures; train it on data that has a test part.")
         return
-    table = headline_table({SPLITS[split]: report for split, report in reports.items() if report is not None})
+    table = headline_table(card.metrics, [split for split in SPLITS if card.metrics.split(split) is not None])
     if clean is not None:
-        _leak_free(clean, table[table["split"] == SPLITS[TEST]])
+        _leak_free(clean, card.metrics)
     if leaky is not None:
-        overlap = training_overlap(tables.split(PUBLISHED), leaky)
         st.warning(
-            f"**The figures of the published test are inflated.** {overlap} They are shown only to compare with "
-            "publications."
+            f"**The figures of the published test are inflated.** {training_overlap(leaky)} They are shown only to "
+            "compare with publications."
         )
     columns = ["value", "low", "high", "is_share"]
     texts = [in_words(*row) for row in table[columns].itertuples(index=False)]
@@ -48,44 +46,31 @@ def show(reports: dict[str, dict[str, Any] | None], tables: BundleTables) -> Non
     )
 
 
-def _leak_free(report: dict[str, Any], table: pd.DataFrame) -> None:
+def _leak_free(report: SplitFigures, metrics: Metrics) -> None:
     st.markdown(
-        f"**{SPLITS[TEST]}**: {report.get('images', 0):,} images in {report.get('groups', 0):,} groups; no group has "
+        f"**{SPLITS[TEST]}**: {report.images:,} images in {report.groups:,} groups; no group has "
         "an image in the training set. These are the figures to trust."
-        if not report.get("in_training_share")
-        else f":red-badge[Leak] {percent(report['in_training_share'])} of the images of the test that should be "
+        if not report.in_training_share
+        else f":red-badge[Leak] {percent(report.in_training_share)} of the images of the test that should be "
         "leak-free were themselves in the training set; do not trust these figures."
     )
     with st.container(horizontal=True):
-        for row in table[table["figure"].isin(list(FIRST))].itertuples():
-            elements.figure_card(
-                FIRST[row.figure],
-                figure(row.value, row.is_share),
-                interval(row.low, row.high, row.is_share),
-                row.figure,
-            )
+        for headline in HEADLINES:
+            value, low, high = bounds(metrics, TEST, headline)
+            if headline.short is not None and math.isfinite(value):
+                words = figure(value, headline.is_share), interval(low, high, headline.is_share)
+                elements.figure_card(headline.short, *words, headline.title)
 
 
-def show_card(card: dict[str, Any]) -> None:
+def show_card(card: Card) -> None:
     """Say in one line what the model is."""
-    calibration = card.get("calibration")
+    calibration = card.calibration
+    sign = "−" if calibration.shift < 0 else "+"
     facts = {
-        "network": card.get("network"),
-        "version": card.get("version"),
-        "trained": card.get("created"),
-        "tumor score": _score_words(calibration),
-        "temperature of the kinds": _number(calibration, "temperature") if card.get("kinds", True) else None,
+        "network": card.network,
+        "version": card.version,
+        "trained": card.created,
+        "tumor score": f"calibrated × {calibration.slope:.3f} {sign} {abs(calibration.shift):.3f}",
+        **({"temperature of the kinds": f"{calibration.temperature:.3f}"} if card.kinds else {}),
     }
-    st.caption(" · ".join(f"{name} {value}" for name, value in facts.items() if value is not None))
-
-
-def _score_words(calibration: object) -> str | None:
-    slope, shift = _number(calibration, "slope"), _number(calibration, "shift")
-    if slope is None or shift is None:
-        return None
-    return f"calibrated × {slope} {'−' if shift.startswith('-') else '+'} {shift.removeprefix('-')}"
-
-
-def _number(section: object, name: str) -> str | None:
-    value = section.get(name) if isinstance(section, dict) else None
-    return f"{value:.3f}" if isinstance(value, (int, float)) and math.isfinite(value) else None
+    st.caption(" · ".join(f"{name} {value}" for name, value in facts.items()))

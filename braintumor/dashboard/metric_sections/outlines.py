@@ -1,12 +1,10 @@
 """How well the outlines match those drawn by hand."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from braintumor.bundles.figures import DatasetMasks
 from braintumor.dashboard import charts
 from braintumor.dashboard.bundle_tables import (
     OUTCOMES,
@@ -15,43 +13,44 @@ from braintumor.dashboard.bundle_tables import (
     outcome_counts,
     segmentation_table,
 )
-from braintumor.dashboard.escaping import plain
 from braintumor.dashboard.metric_sections import elements
+from braintumor.dashboard.plain_text import plain
+from braintumor.datasets.catalogue import short_name
 from braintumor.evaluation import map_calibration
-from braintumor.reports import SPLITS, TEST, figure, in_words, interval, percent, source, spread
+from braintumor.model_cards import SPLITS, TEST
+from braintumor.reports import figure, in_words, interval, percent
 from braintumor.taxonomy import TITLES
 
 
-def show(tables: BundleTables, report: Mapping[str, Any]) -> None:
-    """Show overlap, distance and cases of the leak-free test, whose figures are in ``report``."""
-    if not tables.has_map:
+def show(tables: BundleTables) -> None:
+    """Show overlap, distance and cases of the leak-free test."""
+    report = tables.card.metrics.test
+    if tables.card.map is None:
         st.caption("This model gives no map of where a tumor is, so it has no outlines to measure.")
         return
-    figures, rows, cells = report.get("segmentation"), tables.outlined(TEST), tables.cells(TEST)
-    if figures is None and tables.segmentation is None:
-        # The table is missing or broken, as a warning above says.
-        return
+    figures = None if report is None else report.segmentation
+    rows, cells = tables.outlined(TEST), tables.cells(TEST)
     st.header("Where is the tumor?", divider="gray")
     if figures is None:
         st.info(f"No picture of the {SPLITS[TEST].lower()} has an outline drawn by hand to measure against.")
         return
     st.markdown(
-        f"Outlines as the app draws them against those drawn by hand, on {figures['images']:,} pictures of the "
-        f"{SPLITS[TEST].lower()} in {figures['groups']:,} groups. Where the answer is “no tumor” the outline "
+        f"Outlines as the app draws them against those drawn by hand, on {figures.images:,} pictures of the "
+        f"{SPLITS[TEST].lower()} in {figures.groups:,} groups. Where the answer is “no tumor” the outline "
         "is empty, and the Dice of a tumor so missed is 0."
     )
-    _outline_cards(figures["datasets"])
+    _outline_cards(figures.datasets)
     _outline_table(segmentation_table(figures))
     if rows is not None:
         _outline_charts(rows, cells)
         _cases(rows)
 
 
-def _outline_cards(datasets: Mapping[str, Any]) -> None:
+def _outline_cards(datasets: dict[str, DatasetMasks]) -> None:
     for dataset, found in datasets.items():
-        st.markdown(f"**{plain(source(dataset))}**: {found['images']:,} pictures in {found['groups']:,} groups")
-        value, low, high = spread(found["dice"])
-        first, third = found["dice_quartiles"]
+        st.markdown(f"**{plain(short_name(dataset))}**: {found.images:,} pictures in {found.groups:,} groups")
+        value, low, high = found.dice.floats
+        first, third = found.dice_quartiles
         with st.container(horizontal=True):
             elements.figure_card(
                 "Mean Dice",
@@ -61,19 +60,19 @@ def _outline_cards(datasets: Mapping[str, Any]) -> None:
             )
             elements.figure_card(
                 "Median Dice",
-                figure(found["dice_median"], False),
+                figure(found.dice_median, False),
                 f"IQR: {interval(first, third, False)}",
                 "Half of the pictures reach it; below, the interquartile range, where the middle half lies",
             )
             elements.figure_card(
                 "Lesions found",
-                percent(found["lesion_sensitivity"]),
-                f"{found['lesions_found']:,} of {found['lesions']:,}",
+                percent(found.lesion_sensitivity),
+                f"{found.lesions_found:,} of {found.lesions:,}",
                 "Lesion sensitivity: a lesion is found where a tenth of it or more is inside the outline",
             )
             elements.figure_card(
                 "False regions",
-                f"{found['false_lesions_per_image']:.2f}",
+                f"{found.false_lesions_per_image:.2f}",
                 "per picture",
                 "Outlined regions that touch no lesion, for each picture with a tumor",
             )
@@ -83,10 +82,16 @@ def _outline_table(table: pd.DataFrame) -> None:
     labels = table["label"].map(TITLES).fillna("All")
     shown = pd.DataFrame(
         {
-            "Pictures": labels + ", " + table["dataset"].map(source),
-            "Mean Dice": [in_words(row.dice, row.low, row.high, False) for row in table.itertuples()],
+            "Pictures": labels + ", " + table["dataset"].map(short_name),
+            "Mean Dice": [
+                in_words(dice, low, high, False)
+                for dice, low, high in zip(table["dice"], table["low"], table["high"], strict=True)
+            ],
             "Median": table["dice_median"],
-            "Quartiles": [interval(row.first_quartile, row.third_quartile, False) for row in table.itertuples()],
+            "Quartiles": [
+                interval(first, third, False)
+                for first, third in zip(table["first_quartile"], table["third_quartile"], strict=True)
+            ],
             "Lesions found": 100 * table["lesion_sensitivity"].astype(float),
             "False regions": table["false_lesions_per_image"],
             "Hausdorff 95": table["hausdorff95_percent_median"].astype(float),
@@ -153,7 +158,7 @@ def _cases(rows: pd.DataFrame) -> None:
     st.subheader("Hits and misses")
     counts = outcome_counts(rows)
     share = counts.pop("share").map(percent)
-    st.table(counts.rename(columns=source).assign(Share=share, When=OUTCOMES).rename_axis("Outline"))
+    st.table(counts.rename(columns=short_name).assign(Share=share, When=pd.Series(OUTCOMES)).rename_axis("Outline"))
     best, worst = extreme_cases(rows)
     for title, chosen in ((f"The {len(worst)} worst", worst), (f"The {len(best)} best", best)):
         if len(chosen):

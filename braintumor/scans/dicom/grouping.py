@@ -123,7 +123,15 @@ def _alike(instances: Iterable[Instance]) -> list[list[Image]]:
                 frame.kind.partition("\\")[0],
             )
             alike[key].append(Image(instance, frame if orientation is not None else replace(frame, orientation=None)))
-    return list(alike.values())
+    return sorted(alike.values(), key=_first_of)
+
+
+def _first_of(images: Sequence[Image]) -> tuple[object, ...]:
+    """Give what sorts groups of images alike, in whatever order their files came."""
+    first = min(images, key=lambda image: (image.frame.order, image.frame.orientation or ()))
+    instance, frame = first.instance, first.frame
+    place = (*(frame.orientation or ()), instance.rows, instance.columns)
+    return frame.order, frame.echo or 0.0, frame.b_value or 0.0, frame.kind, place
 
 
 class _Orientations:

@@ -13,6 +13,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.filereader import read_dataset, read_partial, read_sequence
+from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
@@ -186,8 +187,7 @@ def _several(found: Any) -> list[Any]:
     if isinstance(found, bytes):
         # An element whose type nobody states, such as a private one with implicit types: it may be text.
         found = found.decode("ascii", "replace").strip("\0 ").split("\\")
-    is_one = isinstance(found, (str, int, float)) or not hasattr(found, "__iter__")
-    return [found] if is_one else list(found)[:_MOST_VALUES]
+    return list(found)[:_MOST_VALUES] if isinstance(found, (list, tuple, MultiValue)) else [found]
 
 
 def _inflated(data: bytes, most_bytes: int) -> bytes:

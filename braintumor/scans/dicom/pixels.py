@@ -53,7 +53,7 @@ def _read_series(series: ImageSeries, source: str, limits: Limits, budget: Pixel
             f"This series has {len(series.images)} images, more than are accepted.",
             f"Send at most {limits.max_slices} of them.",
         )
-    places = _places(series.images, limits)
+    places = places_of(series.images, limits)
     identity = hashlib.sha256()
     fill = partial(_fill, series.images, places, identity, limits)
     affine = _affine(series.images)
@@ -79,7 +79,7 @@ def _read_series(series: ImageSeries, source: str, limits: Limits, budget: Pixel
     return replace(scan, sha256=identity.hexdigest(), modality=facts.modality, series=facts)
 
 
-def _places(images: Sequence[Image], limits: Limits) -> list[int]:
+def places_of(images: Sequence[Image], limits: Limits) -> list[int]:
     """Number the slices of images in order, with room for those that are missing between them."""
     heights = [image.frame.height for image in images]
     known = [height for height in heights if height is not None]

@@ -47,6 +47,10 @@ class StoredPixels:
         self._syntax = UID(parsed.transfer_syntax or transfer_syntax or self._guessed())
         self._decoder = self._chosen()
         self._padding = self._padded()
+        self._bits, self._highest = (number(self._dataset, name) for name in ("BitsStored", "HighBit"))
+        if not self._syntax.is_encapsulated:
+            # Else pydicom keeps the lowest bits, wherever the highest one is.
+            self._dataset.BitsStored = self._dataset.BitsAllocated
 
     def _guessed(self) -> str:
         is_implicit, is_little_endian = self._dataset.original_encoding
@@ -106,12 +110,11 @@ class StoredPixels:
     def _without_overlay(self, stored: NDArray[Any]) -> NDArray[Any]:
         """Clear what old scanners keep in the bits beside those of the pixels, and spread the sign over them."""
         width = stored.dtype.itemsize * 8
-        bits = int(number(self._dataset, "BitsStored") or width)
-        if not 0 < bits < width:
+        bits = int(self._bits or width)
+        if self._syntax.is_encapsulated or not 0 < bits < width:
             return stored
-        highest = number(self._dataset, "HighBit")
-        above = width - 1 - int(bits - 1 if highest is None or self._syntax.is_encapsulated else highest)
-        return (stored << max(min(above, width - bits), 0)) >> (width - bits)
+        above = width - 1 - int(bits - 1 if self._highest is None else self._highest)
+        return (stored << min(max(above, 0), width - bits)) >> (width - bits)
 
     def rescaled(self, stored: NDArray[np.float32], slope: float, intercept: float) -> NDArray[np.float32]:
         """Turn stored numbers into values, in new memory; those that stand for no value become NaN."""

@@ -112,7 +112,7 @@ _AGENT = (
     r"(gad\w*|gd|km|kontrast\w*|contrast\w*|dtpa|dotarem|clariscan|magnevist|prohance|multihance|omniscan|vueway|"
     r"elucirem|mdc)"
 )
-_BOTH_WAYS = re.compile(r"\b(w|with|pre|mit)( and| und| ?[+&])? ?(w ?o|wo|without|post|ohne)\b")
+_BOTH_WAYS = re.compile(rf"\b(w|with|pre|mit)( and| und| ?[+&])? ?(w ?o|wo|without|post|ohne)\b( ?{_AGENT}\b)?")
 _AFTER = re.compile(
     rf"\+ ?(c|{_AGENT})\b|\bc ?\+|\b{_AGENT}\b|\bt1w?(c|ce|gd|km|post)\b|\bce\b|\benhanced\b|\binj(ect\w*)?\b|"
     r"\bpost(con|gad|gd|km)?\b(?! ?(fossa|op|proc|surg|ictal|rad))|\bpost ?cont\w*"

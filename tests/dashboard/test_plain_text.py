@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braintumor.dashboard.escaping import plain
+from braintumor.dashboard.plain_text import plain
 
 ACTIVE = "\\`*_{}[]()#+-.!|<>~:$&@/=^"
 

@@ -1,0 +1,60 @@
+"""Trained models on disk: the card as a schema, and the files beside it."""
+
+from braintumor.bundles.bundle import Bundle, load_bundle
+from braintumor.bundles.figures import (
+    Estimate,
+    HeatmapFigures,
+    Metrics,
+    SplitFigures,
+)
+from braintumor.bundles.schema import Card
+from braintumor.bundles.store import (
+    CARD_FILE,
+    FOREIGN_FILE,
+    GRAPH_FILE,
+    HEATMAP_FIGURES_FILE,
+    HEATMAPS_FILE,
+    HISTORY_FILE,
+    KERAS_FILE,
+    MAP_BINS_FILE,
+    MARKS_FILE,
+    PREDICTIONS_FILE,
+    SEGMENTATION_FILE,
+    STACKS_FILE,
+    TYPICALITY_FILE,
+    BundleError,
+    list_bundles,
+    read_card,
+    read_heatmap_figures,
+    sha256_of,
+    write_card,
+)
+
+__all__ = [
+    "CARD_FILE",
+    "FOREIGN_FILE",
+    "GRAPH_FILE",
+    "HEATMAPS_FILE",
+    "HEATMAP_FIGURES_FILE",
+    "HISTORY_FILE",
+    "KERAS_FILE",
+    "MAP_BINS_FILE",
+    "MARKS_FILE",
+    "PREDICTIONS_FILE",
+    "SEGMENTATION_FILE",
+    "STACKS_FILE",
+    "TYPICALITY_FILE",
+    "Bundle",
+    "BundleError",
+    "Card",
+    "Estimate",
+    "HeatmapFigures",
+    "Metrics",
+    "SplitFigures",
+    "list_bundles",
+    "load_bundle",
+    "read_card",
+    "read_heatmap_figures",
+    "sha256_of",
+    "write_card",
+]

@@ -1,0 +1,26 @@
+"""What goes to readers of papers: a model's card in words, its figures worth a line, and how it does elsewhere."""
+
+from braintumor.model_cards.headlines import (
+    HEADLINES,
+    MIRRORED,
+    PUBLISHED,
+    SPLITS,
+    TEST,
+    Headline,
+    bounds,
+)
+from braintumor.model_cards.hospitals import hospital_sentence, hospitals_markdown
+from braintumor.model_cards.model_card import model_card
+
+__all__ = [
+    "HEADLINES",
+    "MIRRORED",
+    "PUBLISHED",
+    "SPLITS",
+    "TEST",
+    "Headline",
+    "bounds",
+    "hospital_sentence",
+    "hospitals_markdown",
+    "model_card",
+]

@@ -1,0 +1,50 @@
+"""How a model answers at hospitals that were held out, by hospital and sequence, as Markdown."""
+
+from collections.abc import Mapping
+
+from braintumor.bundles import Card, SplitFigures
+from braintumor.bundles.figures import HospitalFigures, SequenceStacks
+from braintumor.model_cards.markdown import SEQUENCES, render
+from braintumor.reports import in_words
+
+HELD_OUT: Mapping[str, str] = {
+    "hospital_test": "Only measured: no choice was made on these",
+    "hospital_validation": "Chosen on, never trained on",
+}
+"""Splits of hospitals that were held out, with what is said of them, the more telling first."""
+
+
+def hospitals_markdown(card: Card) -> str:
+    """Put all hospitals that a bundle held out in tables; a sentence where it held out none."""
+    parts = []
+    for split, said in HELD_OUT.items():
+        report = card.metrics.split(split)
+        slices = _slices({} if report is None else report.hospitals or {})
+        stacks: list[tuple[str, str, SequenceStacks]] = [
+            (hospital, name, found)
+            for hospital, whole in card.stacks.get(split, {}).items()
+            for name, found in whole.sequences.items()
+        ]
+        if slices or stacks:
+            parts.append((said, slices, stacks))
+    return render("hospitals.md.j2", card=card, parts=parts).strip()
+
+
+def _slices(hospitals: Mapping[str, Mapping[str, HospitalFigures]]) -> list[tuple[str, str, HospitalFigures]]:
+    """List the figures of each hospital as a whole, then by sequence."""
+    order = ["", *(name for name in SEQUENCES if name)]
+    return [
+        (hospital, name, found[name])
+        for hospital, found in hospitals.items()
+        for name in sorted(found, key=lambda name: order.index(name) if name in order else len(order))
+    ]
+
+
+def hospital_sentence(found: SplitFigures) -> str:
+    """Say what a bundle reaches where it learned nothing from, given the figures of such a split, as Markdown."""
+    area = in_words(*found.detection.roc_auc.floats, is_share=False)
+    said = f"**Elsewhere**: at a [hospital that was held out](docs/hospitals.md), tumor or not has a ROC AUC of {area} "
+    if found.answered is not None:
+        share, right = in_words(*found.answered.share.floats), in_words(*found.answered.accuracy.floats)
+        return f"{said}slice by slice; {share} is answered, and of that {right} is right. What follows is at home."
+    return f"{said}slice by slice. What follows is at home."

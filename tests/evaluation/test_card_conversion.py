@@ -1,0 +1,69 @@
+import json
+import shutil
+
+import pytest
+
+from braintumor.bundles import BundleError, load_bundle, read_card
+from braintumor.evaluation.card_conversion import convert_card
+from tests.conftest import ROOT, SHIPPED, flat
+
+OLD = ROOT / "tests" / "bundles" / "card-5.2.0.json"
+"""The card that the shipped model had before a card was a schema."""
+
+
+@pytest.fixture(scope="module")
+def old():
+    return json.loads(OLD.read_text("utf-8"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    copied = shutil.copytree(SHIPPED, tmp_path / "old")
+    shutil.copyfile(OLD, copied / "card.json")
+    return copied
+
+
+def test_a_converted_bundle_is_the_shipped_one(folder):
+    with pytest.raises(BundleError, match="convert-card"):
+        load_bundle(folder)
+    converted = convert_card(folder)
+    assert load_bundle(folder).card == converted
+    assert flat(converted.model_dump(mode="json")) == pytest.approx(flat(read_card(SHIPPED).model_dump(mode="json")))
+    assert convert_card(folder) == converted
+
+
+def test_every_number_of_the_old_card_stands_in_the_new_one(old):
+    new = read_card(SHIPPED)
+    assert new.sha256 == old["sha256"]
+    facts = new.model_dump(mode="json", exclude={"metrics", "schema_version"})
+    same = {name: flat(old[name]) for name in old if name != "metrics"}
+    assert same == {name: {key: flat(facts[name])[key] for key in same[name]} for name in same}
+
+
+@pytest.mark.parametrize("split", ["validation", "test", "published_test", "hospital_test", "mirrored_test"])
+def test_every_figure_of_the_old_card_stands_in_the_new_one(old, split):
+    before, after = old["metrics"][split], read_card(SHIPPED).metrics.split(split).model_dump(mode="json")
+    counts = {
+        dataset: {label: one["images"] for label, one in found["labels"].items()}
+        for dataset, found in after["datasets"].items()
+    }
+    assert counts == before.pop("by_dataset_and_class")
+    cheng, per_class = before.pop("cheng_three_class"), before["four_class"].pop("per_class")
+    if cheng["images"]:
+        assert {name: after["datasets"]["cheng"][name] for name in cheng} == cheng
+    for name, one in per_class.items():
+        found = after["four_class"]["per_class"][name]
+        assert [found[rate]["value"] for rate in ("precision", "recall", "f1")] == [
+            one[rate] for rate in ("precision", "recall", "f1")
+        ]
+        assert found["support"] == one["support"]
+    now = flat(after)
+    stated = flat(before)
+    assert {name: now[name] for name in stated} == pytest.approx(stated, abs=1e-7)
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", "{}", '{"operating_point": {"threshold": 0.5, "referral": {}}}'])
+def test_what_is_no_card_cannot_be_converted(folder, damage):
+    (folder / "card.json").write_text(damage)
+    with pytest.raises(BundleError, match="cannot be converted"):
+        convert_card(folder)
