@@ -325,7 +325,7 @@ def _line(row: dict[str, Any]) -> str:
 
 def _evaluate(options: argparse.Namespace) -> int:
     from braintumor.bundles import load_bundle
-    from braintumor.training.evaluating import evaluate_bundle
+    from braintumor.training.evaluate import evaluate_bundle
 
     report, predictions = evaluate_bundle(load_bundle(options.bundle), options.data)
     if options.out:
@@ -336,7 +336,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def _heatmaps(options: argparse.Namespace) -> int:
     from braintumor.bundles import load_bundle
-    from braintumor.training.explaining import question_bundle, write_heatmap_figures
+    from braintumor.training.faithfulness import question_bundle, write_heatmap_figures
 
     bundle = load_bundle(options.bundle)
     report, table = question_bundle(bundle, options.data, options.images, options.seed)
@@ -347,8 +347,8 @@ def _heatmaps(options: argparse.Namespace) -> int:
 
 def _changes(options: argparse.Namespace) -> int:
     from braintumor.bundles import load_bundle
+    from braintumor.training.files import write_whole
     from braintumor.training.robustness import measure_changes
-    from braintumor.training.writing import write_whole
 
     report = measure_changes(load_bundle(options.bundle), options.data, options.scans, options.seed).as_json()
     if options.out:
@@ -403,7 +403,7 @@ def _train(options: argparse.Namespace) -> int:
 def _refit(options: argparse.Namespace) -> int:
     from braintumor.bundles import load_bundle
     from braintumor.datasets import Hospitals
-    from braintumor.training.refitting import RefitOptions, refit
+    from braintumor.training.refit import RefitOptions, refit
 
     hospitals = Hospitals(tuple(options.validation_hospitals), tuple(options.test_hospitals))
     wanted = RefitOptions(options.data, options.version, hospitals, options.tumor_free, options.runs)

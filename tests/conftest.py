@@ -1,5 +1,8 @@
+import fcntl
 import io
+import os
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +43,27 @@ def flat(figure, name=""):
     return {} if isinstance(figure, str) else {name: -1 if figure is None else figure}
 
 
+def made_once(tmp_path_factory, name, make):
+    """Give a folder that ``make`` fills, made once for all the processes that a run of the tests is spread over."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"shared-{name}"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.is_dir():
+            draft = folder.with_suffix(".draft")
+            draft.mkdir()
+            make(draft)
+            draft.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def picture_folder(tmp_path_factory):
     """Sixty phantom heads in class folders, two of each a mirror image of the other; one of two gliomas is outlined."""
-    root = tmp_path_factory.mktemp("pictures") / "clinic"
+    return made_once(tmp_path_factory, "pictures", lambda folder: _draw_heads(folder / "clinic")) / "clinic"
+
+
+def _draw_heads(root):
     random = np.random.default_rng(5)
     for number in range(60):
         head, turned = number // 2, slice(None, None, 1 if number % 2 else -1)
@@ -58,7 +78,6 @@ def picture_folder(tmp_path_factory):
         _save(top / label / f"{number:02}.png", picture)
         if label == "glioma" and number % 2:
             _save(top / "masks" / f"{number:02}.png", phantom_outline(64, head)[:, turned] * 255)
-    return root
 
 
 def _save(path, pixels):
@@ -69,11 +88,14 @@ def _save(path, pixels):
 @pytest.fixture(scope="session")
 def tiny_bundle(picture_folder, tmp_path_factory):
     """A bundle made by the real training command on the phantom heads; it knows nothing, but all of it is there."""
-    from braintumor.training.run import RunOptions, run
+    return made_once(tmp_path_factory, "training", lambda folder: _train(picture_folder, folder)) / "models" / "tiny"
 
-    work = tmp_path_factory.mktemp("training")
-    options = RunOptions(
-        data=picture_folder,
+
+def _train(pictures, folder):
+    from braintumor.training import run
+
+    options = run.RunOptions(
+        data=pictures,
         network=settings.DEFAULT_MODEL,
         weights=None,
         name="tiny",
@@ -86,11 +108,20 @@ def tiny_bundle(picture_folder, tmp_path_factory):
         learning_rate=1e-3,
         recipe="untied",
         bfloat16=False,
-        runs=work / "runs",
-        models=work / "models",
+        runs=folder / "runs",
+        models=folder / "models",
     )
-    run(options)
-    return work / "models" / "tiny"
+    with pytest.MonkeyPatch.context() as patch:
+        shorten_epochs(patch)
+        run.run(options)
+
+
+def shorten_epochs(patch):
+    """Let an epoch of a run have five batches, not a hundred."""
+    from braintumor.training import run
+    from braintumor.training.fit_options import FitOptions
+
+    patch.setattr(run, "FitOptions", partial(FitOptions, epoch_images=160))
 
 
 @pytest.fixture

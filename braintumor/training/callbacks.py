@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from braintumor.bundles import HISTORY_FILE
 from braintumor.training.averages import settle
+from braintumor.training.costs import device, software
 from braintumor.training.experiment import ExperimentData
+from braintumor.training.files import write_whole
 from braintumor.training.fit_options import FitOptions, batches_of
 from braintumor.training.losses import MarginalCrossEntropy, OutlineLoss, accuracy_for
-from braintumor.training.profiling import device, software
 from braintumor.training.sampling import allowed_classes, target_maps
-from braintumor.training.writing import write_whole
 
 SETTLING_BATCHES = 16
 """Batches from which the statistics of averaged weights are estimated after each epoch."""

@@ -16,7 +16,7 @@ from braintumor.networks import NETWORKS, registered
 from braintumor.networks.heads import check_task
 from braintumor.taxonomy import BINARY, FOUR_CLASS
 from braintumor.training.comparison import Comparison, Result, result_of
-from braintumor.training.deciding import SENSITIVITY
+from braintumor.training.decisions import SENSITIVITY
 from braintumor.training.experiment import index_digest, labelled_index
 from braintumor.training.losses import MARGINAL
 from braintumor.training.run import KERAS_SUFFIX, RunOptions, run

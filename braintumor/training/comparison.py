@@ -44,12 +44,12 @@ from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.networks import NETWORKS
 from braintumor.settings import DEFAULT_MODEL
 from braintumor.taxonomy import BINARY, FOUR_CLASS
-from braintumor.training.deciding import operating_point
-from braintumor.training.evaluating import split_as_trained
+from braintumor.training.costs import NOT_RECORDED, device, latency, operations
+from braintumor.training.decisions import operating_point
+from braintumor.training.evaluate import split_as_trained
 from braintumor.training.experiment import ExperimentData
+from braintumor.training.files import write_whole
 from braintumor.training.fit_options import patience
-from braintumor.training.profiling import NOT_RECORDED, device, latency, operations
-from braintumor.training.writing import write_whole
 
 _DIGITS = 4
 _CLINICAL = tuple(name for name, dataset in CATALOGUE.items() if dataset.clinical)

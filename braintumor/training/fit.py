@@ -115,7 +115,7 @@ def _blend(model: keras.Model, folder: Path, judge: Judge, first: Weights | None
     if first is not None:
         epochs.append(0)
         weights.append(first)
-    chosen = blend(models[0], weights, lambda mean: judge.measure(mean)["val_loss"])
+    chosen = [0] if len(weights) == 1 else blend(models[0], weights, lambda mean: judge.measure(mean)["val_loss"])
     if len(chosen) > 1:
         models[0].save(folder / _KEPT_FILE)
     state.kept = [epochs[number] for number in chosen]

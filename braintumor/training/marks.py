@@ -17,9 +17,9 @@ from braintumor.evaluation import Share
 from braintumor.inference import Graph
 from braintumor.scans import Prepared, Scan, prepare, prepare_outline
 from braintumor.taxonomy import NO_TUMOR
-from braintumor.training.evaluating import split_as_trained
+from braintumor.training.evaluate import split_as_trained
 from braintumor.training.experiment import labelled_index
-from braintumor.training.explaining import sampled
+from braintumor.training.faithfulness import sampled
 
 PICTURES = 6000
 """Pictures to learn from; half have marks."""

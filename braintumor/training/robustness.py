@@ -17,8 +17,8 @@ from braintumor.evaluation import Flips, Pair
 from braintumor.inference import Predictor
 from braintumor.scans import ScanError, read, read_all
 from braintumor.taxonomy import NO_TUMOR
-from braintumor.training.evaluating import held_out
-from braintumor.training.explaining import sampled
+from braintumor.training.evaluate import held_out
+from braintumor.training.faithfulness import sampled
 
 UNREADABLE = "unreadable"
 """Stands for the reason where the reader refuses a changed file; the user is told to send another, as of a referral."""

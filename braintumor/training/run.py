@@ -15,8 +15,8 @@ from braintumor.errors import InputError
 from braintumor.networks import Network, registered
 from braintumor.networks.ensemble import joined
 from braintumor.taxonomy import BINARY, FOUR_CLASS
-from braintumor.training.bundling import write_bundle
-from braintumor.training.deciding import SENSITIVITY
+from braintumor.training.costs import NOT_RECORDED, device, software
+from braintumor.training.decisions import SENSITIVITY
 from braintumor.training.experiment import (
     ExperimentData,
     index_digest,
@@ -28,10 +28,10 @@ from braintumor.training.fit import fit, kept_epochs, trained_on, trained_with
 from braintumor.training.fit_options import FitOptions, patience
 from braintumor.training.logistic import fit_logistic
 from braintumor.training.losses import chosen_loss
-from braintumor.training.profiling import NOT_RECORDED, device, software
 from braintumor.training.recipes import RECIPES
 from braintumor.training.sampling import Sampling
 from braintumor.training.stacks import StackSource
+from braintumor.training.write_bundle import write_bundle
 
 KERAS_SUFFIX = ".keras"
 LOGISTIC = "logistic"

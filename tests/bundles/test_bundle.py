@@ -21,7 +21,7 @@ from braintumor.decision import fit_referral
 from braintumor.evaluation import DecidesBy, faithfulness_figures, measured_metrics
 from braintumor.evaluation.faithfulness import MEASURES
 from braintumor.taxonomy import CLASSES
-from braintumor.training.deciding import operating_point
+from braintumor.training.decisions import operating_point
 from tests.bundles.made_card import changed, rewrite
 from tests.conftest import SHIPPED, flat
 

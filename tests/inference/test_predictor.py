@@ -16,7 +16,7 @@ from braintumor.inference import Graph, Predictor, SliceAnswer
 from braintumor.scans import Placement, Prepared, Scan, prepare, read
 from braintumor.segmentation import dice_threshold, measure, tumor_mask
 from braintumor.taxonomy import CLASSES, TUMOR_CLASSES
-from braintumor.training.bundling import write_bundle
+from braintumor.training.write_bundle import write_bundle
 from tests.bundles.made_card import rewrite, with_card
 from tests.conftest import ROOT, SHIPPED, phantom_scan, png_bytes
 from tests.training.glass import ROWS, SPLIT, build_glass, glass_data

@@ -48,17 +48,15 @@ def test_shows_the_figures_of_the_predictions(results):
             figures(own[own["split"] == split], threshold=THRESHOLD, resamples=0) for split in ("leak_free", PUBLISHED)
         )
         shown = table.loc[title]
-        assert shown["Accuracy"] == pytest.approx(100 * clean["four_class"]["accuracy"]["value"], abs=0.01)
-        assert shown["Published (inflated)"] == pytest.approx(
-            100 * leaking["four_class"]["accuracy"]["value"], abs=0.01
-        )
-        assert shown["ROC AUC, tumor or not"] == pytest.approx(clean["detection"]["roc_auc"]["value"], abs=1e-4)
-        assert shown["Calibration error (ECE)"] == pytest.approx(clean["calibration"]["ece"]["value"], abs=1e-3)
-        assert shown["Sensitivity"] == pytest.approx(100 * clean["detection"]["sensitivity"]["value"], abs=0.01)
+        assert shown["Accuracy"] == pytest.approx(100 * clean.four_class.accuracy.value, abs=0.01)
+        assert shown["Published (inflated)"] == pytest.approx(100 * leaking.four_class.accuracy.value, abs=0.01)
+        assert shown["ROC AUC, tumor or not"] == pytest.approx(clean.detection.roc_auc.value, abs=1e-4)
+        assert shown["Calibration error (ECE)"] == pytest.approx(clean.calibration.ece.value, abs=1e-3)
+        assert shown["Sensitivity"] == pytest.approx(100 * clean.detection.sensitivity.value, abs=0.01)
     confusion = chart(page, "Truth and answer")["data"][0]["customdata"]
     own = rows.query("network == 'squeeze_unet' and split == 'leak_free'").assign(in_training=False)
-    expected = figures(own, threshold=THRESHOLD, resamples=0)["four_class"]["confusion_matrix"]["counts"]
-    assert decoded(confusion) == expected
+    expected = figures(own, threshold=THRESHOLD, resamples=0).four_class.confusion_matrix.counts
+    assert decoded(confusion) == [list(row) for row in expected]
 
 
 def test_says_how_many_folds_were_run_and_what_is_inflated(results):

@@ -1,7 +1,6 @@
 import json
 import shutil
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +23,12 @@ from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.inference import Predictor
 from braintumor.networks import NETWORKS
 from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, TUMOR_CLASSES
-from braintumor.training import comparison, run
+from braintumor.training import comparison
 from braintumor.training.compare import CompareOptions, compare
 from braintumor.training.comparison import _short, _training
-from braintumor.training.fit_options import FitOptions
-from braintumor.training.profiling import device
+from braintumor.training.costs import device
 from tests.bundles.made_card import made_card, rewrite
-from tests.conftest import ROOT, flat, phantom_scan
+from tests.conftest import ROOT, flat, phantom_scan, shorten_epochs
 
 SHIPPED = ROOT / "results" / "comparison"
 FOUR_DIGITS = 2e-3
@@ -41,7 +39,7 @@ FOUR_DIGITS = 2e-3
 def short_and_exact():
     """Epochs of two batches, so that a run takes seconds, and predictions as they were measured."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "FitOptions", partial(FitOptions, epoch_images=64))
+        shorten_epochs(patch)
         patch.setattr(comparison, "_DIGITS", 17)
         yield
 

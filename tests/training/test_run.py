@@ -18,10 +18,10 @@ from braintumor.networks import build, registered
 from braintumor.networks.efficientnet_lite import freeze
 from braintumor.scans import phantom
 from braintumor.taxonomy import CLASSES
-from braintumor.training.evaluating import evaluate_bundle
+from braintumor.training.costs import device, software
+from braintumor.training.evaluate import evaluate_bundle
 from braintumor.training.export import export_bundle
 from braintumor.training.fit_options import patience
-from braintumor.training.profiling import device, software
 from braintumor.training.recipes import RECIPES
 from braintumor.training.run import RunOptions, _fit_options, run, start, versions_of
 from tests.conftest import phantom_scan

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from braintumor.datasets import foreign_pictures
-from braintumor.training.deciding import decide
+from braintumor.training.decisions import decide
 from braintumor.training.sources import FOREIGN_SEED, foreign_data, left_out_margins
 from tests.training.glass import ROWS, glass_data, glass_graph
 

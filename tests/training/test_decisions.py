@@ -7,7 +7,7 @@ from scipy.stats import lognorm
 from braintumor.decision import Typicality, fit_calibration
 from braintumor.evaluation.segmentation import dice
 from braintumor.taxonomy import NO_TUMOR
-from braintumor.training.deciding import calibrated, decide, mask_on_square, probability_table, without_tumor
+from braintumor.training.decisions import calibrated, decide, mask_on_square, probability_table, without_tumor
 from braintumor.training.outputs import run_graph
 from braintumor.training.sampling import allowed_classes
 from tests.training.glass import glass_data, glass_graph

@@ -24,10 +24,10 @@ from braintumor.networks.registry import CLASSIFIER_LAYER
 from braintumor.scans import Prepared, place_on_scan
 from braintumor.segmentation import head_mask
 from braintumor.taxonomy import ANY_TUMOR, CLASSES, TUMOR_CLASSES
-from braintumor.training.evaluating import held_out
+from braintumor.training.evaluate import held_out
 from braintumor.training.experiment import ExperimentData, prepare_pictures
-from braintumor.training.measuring import DIGITS
-from braintumor.training.writing import write_whole
+from braintumor.training.files import write_whole
+from braintumor.training.held_out import DIGITS
 
 Floats = NDArray[np.float64]
 

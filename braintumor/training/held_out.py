@@ -13,7 +13,7 @@ from braintumor.evaluation import DecidesBy, measured_metrics, pixel_bins, score
 from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.inference import Graph, GraphOutput
 from braintumor.taxonomy import NO_TUMOR
-from braintumor.training.deciding import Decisions, mask_on_square, probability_table, without_tumor
+from braintumor.training.decisions import Decisions, mask_on_square, probability_table, without_tumor
 from braintumor.training.experiment import ExperimentData
 from braintumor.training.outputs import run_graph
 from braintumor.training.sources import foreign_data

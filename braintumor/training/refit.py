@@ -6,10 +6,10 @@ from pathlib import Path
 from braintumor.bundles import Bundle, Card
 from braintumor.datasets import Hospitals, at_home
 from braintumor.errors import InputError
-from braintumor.training.bundling import refit_bundle
 from braintumor.training.experiment import index_digest, labelled_index, prepare_pictures, split_again
 from braintumor.training.run import split_facts
 from braintumor.training.stacks import StackSource
+from braintumor.training.write_bundle import refit_bundle
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from braintumor.evaluation.segmentation import dice
 from braintumor.scans import prepare
 from braintumor.segmentation import dice_threshold
 from braintumor.taxonomy import NO_TUMOR
-from braintumor.training.deciding import decide
-from braintumor.training.measuring import MIRRORED, card_metrics, measure_foreign, measure_splits
+from braintumor.training.decisions import decide
+from braintumor.training.held_out import MIRRORED, card_metrics, measure_foreign, measure_splits
 from braintumor.training.outputs import run_graph
 from tests.conftest import flat
 from tests.training.glass import ROWS, glass_data, glass_graph

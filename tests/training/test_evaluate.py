@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from braintumor.bundles import Metrics, load_bundle
-from braintumor.training.evaluating import evaluate_bundle
+from braintumor.training.evaluate import evaluate_bundle
 from tests.bundles.made_card import with_card
 from tests.conftest import flat, phantom_outline, png_bytes
 

@@ -4,7 +4,7 @@ import pytest
 
 from braintumor.networks.answering import HIGHEST_CELLS, TopMean
 from braintumor.taxonomy import NO_TUMOR
-from braintumor.training.scoring import CELLS, choose_cells
+from braintumor.training.score_cells import CELLS, choose_cells
 from tests.training.glass import build_glass, glass_data
 
 SMALL, WIDE = 0.03, 0.15

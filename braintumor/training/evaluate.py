@@ -10,9 +10,9 @@ from braintumor.bundles import Bundle
 from braintumor.bundles.schema import HeldOutHospitals
 from braintumor.datasets import DatasetError, Hospitals, at_home
 from braintumor.inference import Graph
-from braintumor.training.deciding import Decisions
+from braintumor.training.decisions import Decisions
 from braintumor.training.experiment import index_digest, labelled_index, prepare_pictures, split_again
-from braintumor.training.measuring import card_metrics, measure_splits
+from braintumor.training.held_out import card_metrics, measure_splits
 
 _DIGITS = 6
 

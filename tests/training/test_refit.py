@@ -11,8 +11,8 @@ from braintumor.datasets import Hospitals
 from braintumor.errors import InputError
 from braintumor.inference import Predictor
 from braintumor.scans import Scan
-from braintumor.training.evaluating import evaluate_bundle
-from braintumor.training.refitting import RefitOptions, refit
+from braintumor.training.evaluate import evaluate_bundle
+from braintumor.training.refit import RefitOptions, refit
 from tests.bundles.made_card import with_card
 from tests.training.hospital import put_hospital, write_list
 

@@ -7,8 +7,8 @@ from braintumor.bundles import load_bundle
 from braintumor.bundles.schema import Heatmap
 from braintumor.evaluation import DecidesBy, split_figures
 from braintumor.inference import Graph
-from braintumor.training.bundling import data_counts, write_bundle
-from braintumor.training.profiling import device, software
+from braintumor.training.costs import device, software
+from braintumor.training.write_bundle import data_counts, write_bundle
 from tests.conftest import flat
 from tests.training.glass import ROWS, SPLIT, build_glass, glass_data
 

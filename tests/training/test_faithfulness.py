@@ -15,14 +15,14 @@ from braintumor.evaluation.faithfulness import FLOORS, MAP, MEASURES, SHARES, cu
 from braintumor.explanation import METHODS
 from braintumor.networks import build, registered
 from braintumor.taxonomy import BINARY, CLASSES
-from braintumor.training.bundling import write_bundle
-from braintumor.training.explaining import (
+from braintumor.training.faithfulness import (
     COLUMNS,
     _Subject,
     question_bundle,
     question_heatmaps,
     sampled,
 )
+from braintumor.training.write_bundle import write_bundle
 from tests.bundles.made_card import with_card
 from tests.conftest import flat
 from tests.training.glass import ROWS, SPLIT, build_glass, glass_data
@@ -60,7 +60,7 @@ def test_the_command_leaves_a_row_an_image_and_method_in_a_bundle_that_still_loa
 
 
 def test_figures_and_areas_follow_from_the_files_themselves(measured):
-    report = read_heatmap_figures(measured)
+    report = read_heatmap_figures(measured).model_dump()
     table = pd.read_csv(measured / "heatmaps.csv")
     assert set(report) == {"model_sha256", "images", "groups", "methods", "curves", "share", "chance"}
     assert (report["images"], report["groups"]) == (len(table) / len(ALL), table["group"].nunique())
@@ -78,7 +78,7 @@ def test_figures_and_areas_follow_from_the_files_themselves(measured):
 
 
 def test_the_command_prints_the_figures_of_the_file_and_nothing_else(measured, printed):
-    kept = read_heatmap_figures(measured)
+    kept = read_heatmap_figures(measured).model_dump()
     assert json.loads(printed.getvalue()) == {key: kept[key] for key in kept if key not in ("curves", "share")}
 
 
@@ -97,7 +97,7 @@ def test_the_command_prints_the_figures_of_the_file_and_nothing_else(measured, p
 )
 def test_figures_of_another_model_or_none_are_not_read(damage, measured, tmp_path):
     folder = shutil.copytree(measured, tmp_path / "copied")
-    assert read_heatmap_figures(folder)["model_sha256"] == sha256_of(folder / "model.keras")
+    assert read_heatmap_figures(folder).model_sha256 == sha256_of(folder / "model.keras")
     damage(folder)
     assert read_heatmap_figures(folder) is None
 
