@@ -1,5 +1,6 @@
 import io
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,16 @@ def flat(figure, name=""):
     if isinstance(figure, list):
         return flat(dict(enumerate(figure)), name)
     return {} if isinstance(figure, str) else {name: -1 if figure is None else figure}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def components_looked_for_once():
+    """Streamlit reads the metadata of all installed packages at each run of a page, half a second; they stay as is."""
+    from streamlit.components.v2 import manifest_scanner
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 @pytest.fixture(scope="session")
