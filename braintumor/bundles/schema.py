@@ -3,6 +3,7 @@
 from datetime import date
 from typing import Annotated, Literal, Self
 
+import numpy as np
 from pydantic import Field, JsonValue, model_validator
 
 from braintumor.bundles.figures import Counts, HospitalStacks, MarkFigures, Metrics, Record
@@ -153,6 +154,7 @@ class FittedVolumeRule(Record):
     intercept: float
     tumor_low: float
     tumor_high: float
+    distance_limit: float | None = None
     least_npv: Share
     least_ppv: Share
     fitted_on: dict[str, FittedOn]
@@ -165,7 +167,7 @@ class FittedVolumeRule(Record):
     @property
     def rule(self) -> VolumeRule:
         """What judges a volume by all of its slices."""
-        limits = self.tumor_low, self.tumor_high
+        limits = self.tumor_low, self.tumor_high, np.inf if self.distance_limit is None else self.distance_limit
         return VolumeRule(self.names, self.mean, self.spread, self.weights, self.intercept, *limits)
 
 

@@ -14,13 +14,22 @@ PENALTY = 1.0
 because a few dozen patients cannot choose it."""
 
 
+SPREADS = 5.0
+"""Standard deviations above the mean of left-out hospitals' stacks from which a stack is taken for no head.
+
+The middle of many slices spreads far less than single ones do: that of a watermelon, most slices of which pass one by
+one, lies 6 of them above the mean."""
+
+
 @dataclass(frozen=True)
 class VolumeRule:
     """A logistic model on the figures of a stack, and the probabilities from which and up to which it answers.
 
     ``mean`` and ``spread`` center and scale each of the figures that ``names`` names, ``weights`` are 0 or more, so
     that more evidence never lowers P(tumor). Below ``tumor_low`` the answer is "no tumor", from ``tumor_high`` on
-    "tumor"; between them the stack is referred. Raises ``ValueError`` for lengths that differ or limits out of order.
+    "tumor"; between them the stack is referred. A stack whose middle distance from the training scans, see
+    ``Typicality``, is above ``distance_limit`` is no head that the model can judge. Raises ``ValueError`` for lengths
+    that differ or limits out of order.
     """
 
     names: tuple[str, ...]
@@ -30,6 +39,7 @@ class VolumeRule:
     intercept: float
     tumor_low: float
     tumor_high: float
+    distance_limit: float = np.inf
 
     def __post_init__(self) -> None:
         if len({len(self.names), len(self.mean), len(self.spread), len(self.weights)}) > 1:
@@ -66,6 +76,11 @@ class VolumeRule:
     def with_limits(self, tumor_low: float, tumor_high: float) -> "VolumeRule":
         """Give the same rule with other limits."""
         return replace(self, tumor_low=tumor_low, tumor_high=tumor_high)
+
+    def with_distances(self, distances: npt.ArrayLike) -> "VolumeRule":
+        """Give the same rule with the limit that middle distances (n,) of stacks of heads set, see ``SPREADS``."""
+        known = np.asarray(distances, dtype=np.float64)
+        return replace(self, distance_limit=float(known.mean() + SPREADS * known.std()))
 
     def p_tumor(self, figures: npt.ArrayLike) -> Floats:
         """Give P(tumor) of stacks, (n,), from their figures (n, k)."""

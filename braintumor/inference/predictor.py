@@ -213,7 +213,12 @@ class Predictor:
         maps = [row.tumor_map for row in rows]
         found = stack_evidence([row.p_tumor for row in rows], maps, [row.prepared for row in rows], scan.shape[1:])
         p_tumor = float(rule.p_tumor(found.figures[np.newaxis])[0])
-        band = replace(self.bundle.referral, tumor_low=rule.tumor_low, tumor_high=rule.tumor_high)
+        band = replace(
+            self.bundle.referral,
+            tumor_low=rule.tumor_low,
+            tumor_high=rule.tumor_high,
+            distance_limit=min(rule.distance_limit, self.bundle.referral.distance_limit or np.inf),
+        )
         return _Judged(p_tumor, found.key, rule.tumor_high, band, found.slices, whole=True)
 
     def _with_neighbors(self, rows: Sequence["_Row"]) -> list["_Row"]:

@@ -118,7 +118,7 @@ def _complete(
         "metrics": card_metrics(measured, decisions, tells_kinds=facts.get("kinds", True)),
     }
     if stacks is not None:
-        table = stacks.table(graph, decisions.calibration, data.pictures.shape[1], data.index)
+        table = stacks.table(graph, decisions.calibration, decisions.typicality, data.pictures.shape[1], data.index)
         rule, table = judge_stacks(table)
         if rule is not None:
             table.to_csv(draft / bundles.STACKS_FILE, index=False, float_format=f"%.{DIGITS}f")

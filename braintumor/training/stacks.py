@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from braintumor.datasets import HOSPITAL_TEST, HOSPITAL_VALIDATION, at_home
-from braintumor.decision import Calibration, Outcome, VolumeRule, left_out_p_tumor, predictive_limits
+from braintumor.decision import Calibration, Outcome, Typicality, VolumeRule, left_out_p_tumor, predictive_limits
 from braintumor.errors import InputError
 from braintumor.inference import FEWEST_SLICES, Graph, stack_evidence
-from braintumor.scans import ScanError, prepare, read, restore, walk
+from braintumor.scans import ScanError, prepare_within, read, restore, small_head, walk
 from braintumor.segmentation import EVIDENCE
 from braintumor.taxonomy import NO_TUMOR
 
 _BATCH = 16
 _CLEAR_PART = "tumor-free part"
-_COLUMNS = ["hospital", "patient", "sequence", "part", "is_tumor", "key_in_tumor", *EVIDENCE]
+_COLUMNS = ["hospital", "patient", "sequence", "part", "is_tumor", "key_in_tumor", "distance", *EVIDENCE]
 
 
 @dataclass(frozen=True)
@@ -82,20 +82,26 @@ def _after_last(path: Path) -> str:
     return path.name.split(".")[0].rpartition("_")[2]
 
 
-def stack_table(graph: Graph, calibration: Calibration, size: int, stacks: Iterator[Stack]) -> pd.DataFrame:
+def stack_table(
+    graph: Graph, calibration: Calibration, typicality: Typicality, size: int, stacks: Iterator[Stack]
+) -> pd.DataFrame:
     """Gather the evidence of each stack: hospital, patient, sequence, part, is_tumor, key_in_tumor and ``EVIDENCE``.
 
-    ``key_in_tumor`` says whether the slice that an answer would show has a tumor, None where none has. Stacks of empty
-    slices are left out.
+    ``distance`` is the middle one of its slices that are not empty, see ``Typicality``. ``key_in_tumor`` says whether
+    the slice that an answer would show has a tumor, None where none has. Stacks of empty slices are left out.
     """
     rows = []
     for stack in stacks:
-        squares = [prepare(layer, size) for layer in restore(stack.pixels).layers()]
+        restored = restore(stack.pixels)
+        box = small_head(restored.layers())
+        squares = [prepare_within(layer, box, size) for layer in restored.layers()]
         images = np.stack([square.image for square in squares])
         if not images.any():
             continue
         outputs = [graph.run(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
         p_tumor = np.concatenate([1 - calibration.apply(output.logits)[:, -1] for output in outputs])
+        distances = np.concatenate([typicality.distance(output.features) for output in outputs])
+        shown = images.any(axis=(1, 2))
         maps = [found for output in outputs for found in _maps(output.tumor_map, len(output.logits))]
         found = stack_evidence(list(p_tumor), maps, squares, _shape(stack))
         is_tumor = bool(stack.with_tumor.any())
@@ -106,6 +112,7 @@ def stack_table(graph: Graph, calibration: Calibration, size: int, stacks: Itera
                 "sequence": stack.sequence,
                 "part": stack.part,
                 "is_tumor": is_tumor,
+                "distance": float(np.median(distances[shown])),
                 "key_in_tumor": bool(stack.with_tumor[found.key]) if is_tumor else None,
                 **dict(zip(EVIDENCE, found.figures, strict=True)),
             }
@@ -120,14 +127,16 @@ class StackSource:
     root: Path
     tumor_free: Path | None = None
 
-    def table(self, graph: Graph, calibration: Calibration, size: int, index: pd.DataFrame) -> pd.DataFrame:
+    def table(
+        self, graph: Graph, calibration: Calibration, typicality: Typicality, size: int, index: pd.DataFrame
+    ) -> pd.DataFrame:
         """Gather the evidence of all stacks that the network was not trained on, with their ``split``.
 
         That of a hospital's stacks is its own in the index; heads without a tumor are for choosing on.
         """
         held_out = index[index["split"].isin([HOSPITAL_VALIDATION, HOSPITAL_TEST])]
         free = tumor_free_stacks(self.tumor_free) if self.tumor_free else iter(())
-        table = stack_table(graph, calibration, size, chain(read_stacks(self.root, held_out), free))
+        table = stack_table(graph, calibration, typicality, size, chain(read_stacks(self.root, held_out), free))
         splits = held_out.groupby("hospital")["split"].first().to_dict()
         return table.assign(split=[splits.get(name, HOSPITAL_VALIDATION) for name in table["hospital"]])
 
@@ -191,7 +200,7 @@ def fit_volume_rule(table: pd.DataFrame) -> tuple[VolumeRule, NDArray[np.float64
     rule = VolumeRule.fit(EVIDENCE, figures, truth)
     left_out = left_out_p_tumor(EVIDENCE, figures, truth, list(table["patient"]))
     low, high = predictive_limits(left_out, truth)
-    return rule.with_limits(low, high), left_out
+    return rule.with_limits(low, high).with_distances(table["distance"]), left_out
 
 
 def _maps(tumor_map: NDArray[np.float32] | None, count: int) -> Sequence[NDArray[np.float32] | None]:

@@ -76,3 +76,11 @@ def test_limits_by_hand(tumors, clear, limits):
     assert predictive_limits(p_tumor, truth) == limits
     # However many of each were gathered.
     assert predictive_limits(p_tumor + clear * 9, truth + [False] * len(clear) * 9) == limits
+
+
+def test_stacks_far_above_what_heads_lie_at_are_beyond_the_limit():
+    figures, truth = _stacks()
+    rule = VolumeRule.fit(("a", "b"), figures, truth)
+    assert rule.distance_limit == np.inf
+    distances = np.array([0.3, 0.4, 0.5])
+    assert rule.with_distances(distances).distance_limit == pytest.approx(0.4 + 5 * distances.std())

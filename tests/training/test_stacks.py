@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from braintumor.datasets import build_index
-from braintumor.decision import Calibration
+from braintumor.decision import Calibration, Typicality
 from braintumor.errors import InputError
 from braintumor.segmentation import EVIDENCE
 from braintumor.training.stacks import fit_volume_rule, read_stacks, stack_table, tumor_free_stacks
@@ -28,6 +28,12 @@ def heads(tmp_path_factory):
         image = nibabel.Nifti1Image(np.moveaxis(layers, 0, -1).astype(np.int16), np.diag([1.0, 1.0, 4.0, 1.0]))
         nibabel.save(image, folder / f"{patient}_T1W.nii.gz")
     return folder
+
+
+def _typicality(graph):
+    random = np.random.default_rng(0)
+    width = graph.run(np.zeros((1, SIZE, SIZE), np.uint8)).features.shape[1]
+    return Typicality.fit(random.normal(size=(40, width)).astype(np.float32))
 
 
 def test_stacks_of_a_hospital_come_whole_and_without_their_tumor(hospital):
@@ -60,7 +66,7 @@ def test_a_folder_without_volumes_is_refused(tmp_path):
 def test_evidence_tells_stacks_with_a_tumor_and_the_rule_learns_from_it(hospital, heads, tmp_path):
     graph = glass_graph(tmp_path)
     stacks = [*read_stacks(hospital, build_index(hospital)), *tumor_free_stacks(heads)]
-    table = stack_table(graph, Calibration(), SIZE, iter(stacks))
+    table = stack_table(graph, Calibration(), _typicality(graph), SIZE, iter(stacks))
     assert len(table) == 9
     whole = table[table["is_tumor"]]
     assert len(whole) == 3
@@ -70,9 +76,11 @@ def test_evidence_tells_stacks_with_a_tumor_and_the_rule_learns_from_it(hospital
     rule, left_out = fit_volume_rule(table)
     assert (left_out[table["is_tumor"]] >= rule.tumor_high).all()
     assert (left_out[~table["is_tumor"]] < rule.tumor_low).all()
+    assert table["distance"].max() < rule.distance_limit < np.inf
 
 
 def test_a_rule_needs_both_sides(heads, tmp_path):
-    table = stack_table(glass_graph(tmp_path), Calibration(), SIZE, tumor_free_stacks(heads))
+    graph = glass_graph(tmp_path)
+    table = stack_table(graph, Calibration(), _typicality(graph), SIZE, tumor_free_stacks(heads))
     with pytest.raises(ValueError, match="with a tumor and stacks without"):
         fit_volume_rule(pd.DataFrame(table))
