@@ -1,18 +1,22 @@
 """About: what the answers mean, what to do after one, and the model's card."""
 
-from itertools import groupby
 from pathlib import Path
 
-import pandas as pd
 import streamlit as st
 
 from braintumor import settings
 from braintumor.bundles import BundleError, read_card, read_heatmap_figures
 from braintumor.dashboard import gate
+from braintumor.dashboard.plain_text import plain
 from braintumor.decision import Outcome
-from braintumor.model_cards import model_card
+from braintumor.model_cards import INTRODUCTION, card_sections, model_card
 from braintumor.reports import DECISION_WORDS
 from braintumor.taxonomy import CLASSES, FINDINGS
+
+_SCROLLING_SECTIONS = (
+    "<style>[data-testid='stExpanderDetails'] [data-testid='stMarkdownContainer'] { overflow-x: auto; }</style>"
+)
+"""Or a wide table of the model's card would push a phone's whole page aside."""
 
 
 def main() -> None:
@@ -66,34 +70,23 @@ def _show_limits() -> None:
 def _show_model_card(folder: Path) -> None:
     st.header("Model card", anchor=False)
     try:
-        title, *sections = model_card(read_card(folder), read_heatmap_figures(folder)).split("\n## ")
+        card, heatmaps = read_card(folder), read_heatmap_figures(folder)
     except BundleError as error:
         st.warning(str(error))
         return
-    heading, _, introduction = title.partition("\n")
-    st.markdown(f"**{heading.removeprefix('# Model card: ')}**. {introduction.strip()}")
-    for section in sections:
-        name, _, text = section.partition("\n")
-        with st.expander(name):
-            _show_section(text)
+    sections = card_sections(card, heatmaps)
+    st.markdown(f"**{plain(card.name)} {plain(card.version)}**. {sections.pop(INTRODUCTION)}")
+    st.html(_SCROLLING_SECTIONS)
+    for title, text in sections.items():
+        with st.expander(title):
+            st.markdown(text)
     st.download_button(
         "Model card (Markdown)",
-        "\n## ".join([title, *sections]).encode(),
+        model_card(card, heatmaps).encode(),
         f"{folder.name}-model-card.md",
         "text/markdown",
         on_click="ignore",
     )
-
-
-def _show_section(text: str) -> None:
-    """Show a section; its tables scroll in their own box, where those of a text would push a phone's page aside."""
-    for is_table, blocks in groupby(text.strip().split("\n\n"), lambda block: block.startswith("| ")):
-        if not is_table:
-            st.markdown("\n\n".join(blocks).replace("### ", "##### "))
-            continue
-        for block in blocks:
-            head, _, *rows = (line[2:-2].split(" | ") for line in block.splitlines())
-            st.table(pd.DataFrame(rows, columns=head).set_index(head[0]))
 
 
 main()

@@ -2,7 +2,7 @@ import fcntl
 import io
 import os
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +55,16 @@ def made_once(tmp_path_factory, name, make):
             make(draft)
             draft.rename(folder)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def components_looked_for_once():
+    """Streamlit reads the metadata of all installed packages at each run of a page, half a second; they stay as is."""
+    from streamlit.components.v2 import manifest_scanner
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 @pytest.fixture(scope="session")

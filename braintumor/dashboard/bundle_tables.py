@@ -68,7 +68,7 @@ class BundleTables:
     ``history`` has ``HISTORY_COLUMNS`` (one row an epoch), ``predictions`` the columns that
     ``braintumor.evaluation.check`` asks for (one row an image), ``segmentation`` has ``SEGMENTATION_COLUMNS`` (one row
     an outlined image) and ``map_bins`` ``MAP_BIN_COLUMNS``. Each is None where ``problems`` says why, the last two
-    also where the network has no map. ``foreign`` has ``FOREIGN_COLUMNS`` (one row a picture that is no brain MRI) and
+    also where the network has no map. ``foreign`` has ``FOREIGN_COLUMNS`` (one row a picture that is not brain MRI) and
     ``heatmaps`` what measuring the heatmaps gave; both are None where that was not done.
     """
 

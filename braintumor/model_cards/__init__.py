@@ -10,16 +10,18 @@ from braintumor.model_cards.headlines import (
     bounds,
 )
 from braintumor.model_cards.hospitals import hospital_sentence, hospitals_markdown
-from braintumor.model_cards.model_card import model_card
+from braintumor.model_cards.model_card import INTRODUCTION, card_sections, model_card
 
 __all__ = [
     "HEADLINES",
+    "INTRODUCTION",
     "MIRRORED",
     "PUBLISHED",
     "SPLITS",
     "TEST",
     "Headline",
     "bounds",
+    "card_sections",
     "hospital_sentence",
     "hospitals_markdown",
     "model_card",

@@ -27,7 +27,7 @@ def hospitals_markdown(card: Card) -> str:
         ]
         if slices or stacks:
             parts.append((said, slices, stacks))
-    return render("hospitals.md.j2", card=card, parts=parts).strip()
+    return render("hospitals", card=card, parts=parts)
 
 
 def _slices(hospitals: Mapping[str, Mapping[str, HospitalFigures]]) -> list[tuple[str, str, HospitalFigures]]:

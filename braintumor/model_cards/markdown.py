@@ -28,7 +28,7 @@ class Markdown(str):
 
 def render(template: str, **values: object) -> str:
     """Fill a template of ``templates/``; raises ``jinja2.UndefinedError`` for a name that is not given."""
-    return re.sub(r"\n{3,}", "\n\n", _ENVIRONMENT.get_template(template).render(values)).strip() + "\n"
+    return re.sub(r"\n{3,}", "\n\n", _ENVIRONMENT.get_template(f"{template}.md.j2").render(values)).strip()
 
 
 def escaped(value: object) -> str:
@@ -80,7 +80,6 @@ def _environment() -> Environment:
         finalize=_finalized,
         trim_blocks=True,
         lstrip_blocks=True,
-        keep_trailing_newline=True,
         undefined=StrictUndefined,
     )
     filters: dict[str, Callable[..., Any]] = {

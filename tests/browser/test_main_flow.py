@@ -82,6 +82,22 @@ def test_a_guest_on_a_phone_gets_an_answer_with_every_method(browser, demo_app):
     assert not sideways
 
 
+def test_a_wide_table_of_the_model_card_scrolls_in_its_section_on_a_phone(browser, demo_app):
+    page = browser.new_context(viewport=PHONE).new_page()
+    steps.open_page(page, f"{demo_app}/about")
+    page.get_by_role("button", name="Try it as a guest").click()
+    # The last that the page shows: a section opened before that may move to another place.
+    expect(page.get_by_role("button", name="Model card (Markdown)")).to_be_visible(timeout=30_000)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
+    page.get_by_text("Training data", exact=True).click()
+    section = page.get_by_test_id("stMarkdownContainer").filter(has=page.get_by_role("table"))
+    expect(section).to_be_visible(timeout=30_000)
+    expect(section).to_have_css("overflow-x", "auto")
+    page.wait_for_function("table => table.clientWidth > innerWidth", arg=section.locator("table").element_handle())
+    assert section.evaluate("section => section.clientWidth < innerWidth")
+    assert not page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+
+
 def test_the_opacity_slider_answers_to_the_keyboard(browser, demo_app):
     page = browser.new_context().new_page()
     steps.open_page(page, f"{demo_app}/prediction")
