@@ -11,7 +11,7 @@ app: .venv/app
 	$(BIN)/streamlit run Home.py --server.address $(ADDRESS) --server.port $(PORT)
 
 test: .venv/test
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --durations 10
 
 lint: .venv/test
 	$(BIN)/ruff check .
