@@ -5,13 +5,14 @@ import io
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from braintumor import settings
+from braintumor import __version__, settings
 from braintumor.errors import InputError
 from braintumor.processes import start_early
 from braintumor.taxonomy import BINARY, FOUR_CLASS
@@ -153,6 +154,7 @@ class MaskFolder:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m braintumor", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     predict = verbs.add_parser("predict", help="answer for pictures, volumes, folders of them and ZIP archives")
@@ -291,6 +293,7 @@ def _predict(options: argparse.Namespace) -> int:
     masks = MaskFolder(options.masks, walk(options.paths)) if options.masks else None
     batch = Batch(bundle, measurements=options.json, masks=masks is not None)
     status = OK
+    counted: Counter[str] = Counter()
     for outcome in batch.answer(gather(files_at(options.paths), batch.limits)):
         if isinstance(outcome, ScanError):
             row = error_row(outcome, batch.bundle_name)
@@ -299,8 +302,19 @@ def _predict(options: argparse.Namespace) -> int:
         else:
             row = finding_row(outcome)
             row |= {} if masks is None else masks.write(outcome)
+        counted[row["decision"] or row["status"]] += 1
         sys.stdout.write((json.dumps(row) if options.json else _line(row)) + "\n")
+        _say_progress(counted)
+    _say_progress(counted, ended=True)
     return status
+
+
+def _say_progress(counted: Counter[str], *, ended: bool = False) -> None:
+    """Say on a terminal how many scans were answered how, in the end only where the answers appear on it themselves."""
+    if sys.stderr.isatty() and (ended or not sys.stdout.isatty()):
+        words = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counted.most_common())
+        start, end = ("", "\n") if ended else ("\r", "\r")
+        sys.stderr.write(f"{start}{counted.total()} scans: {words}{end}")
 
 
 def _add_hospitals(verb: argparse.ArgumentParser) -> None:
