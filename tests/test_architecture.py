@@ -68,7 +68,7 @@ def roots(modules: set[str]) -> set[str]:
 
 
 def own_parts(modules: set[str]) -> set[str]:
-    return {name.split(".")[1] for name in modules if name.startswith("braintumor.")}
+    return {name.split(".")[1] for name in modules if name.startswith("braintumor.")} - {"__version__"}
 
 
 def names(paths):
