@@ -11,11 +11,12 @@ app: .venv/app
 	$(BIN)/streamlit run Home.py --server.address $(ADDRESS) --server.port $(PORT)
 
 test: .venv/test
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --durations 10
 
 lint: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/python scripts/supply_chain.py check
 

@@ -5,20 +5,22 @@ import io
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from braintumor import settings
-from braintumor.batch import Batch, Finding
+from braintumor import __version__, settings
 from braintumor.errors import InputError
-from braintumor.scans import NotJudgedError, ScanError, Series, files_at, gather, walk
+from braintumor.processes import start_early
 from braintumor.taxonomy import BINARY, FOUR_CLASS
 
 if TYPE_CHECKING:
+    from braintumor.batch import Finding
     from braintumor.datasets import Roles
+    from braintumor.scans import ScanError, Series
 
 _MASKS = ("mask", "segmentation")
 OK, SOME_FAILED, WRONG_USAGE = 0, 1, 2
@@ -45,10 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def finding_row(finding: Finding) -> dict[str, Any]:
+def finding_row(finding: "Finding") -> dict[str, Any]:
     """Give a finding as the JSON object that ``predict --json`` prints; slices are numbered from 0."""
-    from braintumor.reports import reason_words
-
     measured = finding.measurements
     return {
         "source": finding.source,
@@ -65,22 +65,33 @@ def finding_row(finding: Finding) -> dict[str, Any]:
         "outline": None if measured is None else asdict(measured),
         "mask": None,
         "segmentation": None,
-        "reasons": list(reason_words(finding.reasons, finding.probabilities)),
+        "reasons": _reason_words(finding),
         "notes": list(finding.notes),
         "seconds": finding.seconds,
         "bundle": finding.bundle,
     }
 
 
-def _series_row(series: Series | None) -> dict[str, Any]:
+def _reason_words(finding: "Finding") -> list[str]:
+    if not finding.reasons:
+        return []
+    # What words reports loads pandas, for longer than most answers take.
+    from braintumor.reports import reason_words
+
+    return list(reason_words(finding.reasons, finding.probabilities))
+
+
+def _series_row(series: "Series | None") -> dict[str, Any]:
     """Give what a DICOM study calls a series, by UIDs as its PACS does, and its kind; None of other scans."""
     if series is None:
         return {"study": None, "series": None, "sequence": None}
     return {"study": series.study, "series": series.uid, "sequence": series.weighting.value}
 
 
-def error_row(error: ScanError, bundle: str) -> dict[str, Any]:
+def error_row(error: "ScanError", bundle: str) -> dict[str, Any]:
     """Give a file that could not be read, or a series that is not judged, as a JSON object with the same keys."""
+    from braintumor.scans import NotJudgedError
+
     not_judged = isinstance(error, NotJudgedError)
     empty = dict.fromkeys(("p_tumor", "probabilities", "decision", "finding", "slice", "rests_on", "outline", *_MASKS))
     return {
@@ -107,7 +118,7 @@ class MaskFolder:
         self._taken: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
 
-    def write(self, finding: Finding) -> dict[str, str | None]:
+    def write(self, finding: "Finding") -> dict[str, str | None]:
         """Write the mask of the scan's own size and give its file's path; None from a network that does not locate.
 
         That of a DICOM series, where it is not empty, is written as DICOM Segmentation beside it.
@@ -143,6 +154,7 @@ class MaskFolder:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m braintumor", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     predict = verbs.add_parser("predict", help="answer for pictures, volumes, folders of them and ZIP archives")
@@ -273,11 +285,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predict(options: argparse.Namespace) -> int:
+    start_early(options.paths)
+    from braintumor.batch import Batch
+    from braintumor.scans import NotJudgedError, ScanError, files_at, gather, walk
+
     configured = settings.load()
     bundle = options.bundle or configured.models_dir / configured.model
     masks = MaskFolder(options.masks, walk(options.paths)) if options.masks else None
     batch = Batch(bundle, measurements=options.json, masks=masks is not None)
     status = OK
+    counted: Counter[str] = Counter()
     for outcome in batch.answer(gather(files_at(options.paths), batch.limits)):
         if isinstance(outcome, ScanError):
             row = error_row(outcome, batch.bundle_name)
@@ -286,8 +303,19 @@ def _predict(options: argparse.Namespace) -> int:
         else:
             row = finding_row(outcome)
             row |= {} if masks is None else masks.write(outcome)
+        counted[row["decision"] or row["status"]] += 1
         sys.stdout.write((json.dumps(row) if options.json else _line(row)) + "\n")
+        _say_progress(counted)
+    _say_progress(counted, ended=True)
     return status
+
+
+def _say_progress(counted: Counter[str], *, ended: bool = False) -> None:
+    """Say on a terminal how many scans were answered how, in the end only where the answers appear on it themselves."""
+    if sys.stderr.isatty() and (ended or not sys.stdout.isatty()):
+        words = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counted.most_common())
+        start, end = ("", "\n") if ended else ("\r", "\r")
+        sys.stderr.write(f"{start}{counted.total()} scans: {words}{end}")
 
 
 def _add_hospitals(verb: argparse.ArgumentParser) -> None:
@@ -316,11 +344,17 @@ def _roles(options: argparse.Namespace) -> "Roles":
 def _line(row: dict[str, Any]) -> str:
     if row["status"] != "ok":
         return f"{row['source']}: {row['status']}. {row['error'] or row['reasons'][0]}"
+    words = f"{row['decision']}, finding {row['finding'] or 'none'}, P(tumor) {row['p_tumor']:.3f}"
+    said = [*row["reasons"], *_note_words(row["notes"])]
+    return f"{row['source']}: {words}" + "".join(f" {sentence}" for sentence in said)
+
+
+def _note_words(notes: Sequence[str]) -> list[str]:
+    if not notes:
+        return []
     from braintumor.reports import NOTE_WORDS
 
-    words = f"{row['decision']}, finding {row['finding'] or 'none'}, P(tumor) {row['p_tumor']:.3f}"
-    said = [*row["reasons"], *(NOTE_WORDS[note] for note in row["notes"])]
-    return f"{row['source']}: {words}" + "".join(f" {sentence}" for sentence in said)
+    return [NOTE_WORDS[note] for note in notes]
 
 
 def _evaluate(options: argparse.Namespace) -> int:

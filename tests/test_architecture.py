@@ -1,4 +1,5 @@
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -6,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from braintumor.scans import phantom
 from braintumor.settings import ROOT
+from tests.conftest import png_bytes
 
 SOURCES = sorted((ROOT / "braintumor").rglob("*.py"))
 PAGES = [ROOT / "Home.py", *sorted((ROOT / "pages").glob("*.py"))]
@@ -65,7 +68,7 @@ def roots(modules: set[str]) -> set[str]:
 
 
 def own_parts(modules: set[str]) -> set[str]:
-    return {name.split(".")[1] for name in modules if name.startswith("braintumor.")}
+    return {name.split(".")[1] for name in modules if name.startswith("braintumor.")} - {"__version__"}
 
 
 def names(paths):
@@ -127,6 +130,16 @@ def test_loading_never_loads_a_framework(module):
     code = f"import sys, {module}; print(*sorted(set(sys.modules) & {FRAMEWORKS!r}))"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == ""
+
+
+def test_one_scan_is_answered_without_loading_what_only_measures(tmp_path):
+    (tmp_path / "scan.png").write_bytes(png_bytes(phantom()))
+    unneeded = {"pandas", "sklearn", "scipy.stats", "scipy.optimize", "nibabel", "pydicom", "sqlalchemy", "streamlit"}
+    code = f"import sys; from braintumor.cli import main; main(sys.argv[1:]); print(*set(sys.modules) & {unneeded!r})"
+    command = [sys.executable, "-c", code, "predict", str(tmp_path), "--json"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert json.loads(printed[0])["reasons"] == []
+    assert printed[1] == ""
 
 
 CHECKED_WIDGETS = {"selectbox", "segmented_control", "pills", "radio", "select_slider", "multiselect", "slider"}

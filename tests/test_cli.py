@@ -1,4 +1,5 @@
 import json
+import sys
 import zipfile
 
 import nibabel
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from braintumor import settings
+from braintumor import __version__, settings
 from braintumor.cli import main
 from braintumor.decision import Outcome
 from braintumor.records import Accounts, connect
@@ -49,6 +50,22 @@ def folder(tmp_path):
 
 def _rows(capsys):
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_version_is_said(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.strip() == __version__
+
+
+def test_a_terminal_gets_a_summary_and_a_pipe_does_not(folder, capsys, monkeypatch):
+    for is_terminal in (False, True):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda found=is_terminal: found)
+        main(["predict", str(folder), "--json"])
+        out, err = capsys.readouterr()
+        assert len([json.loads(line) for line in out.splitlines()]) == 4
+        assert ("4 scans: " in err and "1 error" in err) == is_terminal
 
 
 def test_predict_prints_one_object_a_scan_with_every_key(folder, capsys):

@@ -20,10 +20,10 @@ def test_what_is_no_text_is_refused(check, value):
 @pytest.mark.parametrize("unit", ["a", "\u0301", "a\u0301\u0323", "ﷺ", "\u200b", "\x00"])
 @pytest.mark.parametrize("check", [names.new_username, names.display_name, names.email])
 def test_a_megabyte_is_refused_at_once(check, unit):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(AccountError):
         check(unit * 1_000_000)
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 @pytest.mark.parametrize("name", [

@@ -388,9 +388,9 @@ def test_there_are_over_two_hundred_distinct_cases():
 
 @pytest.mark.parametrize(("what", "data", "name", "reason"), CASES, ids=[case[0] for case in CASES])
 def test_outcome_is_one_clear_sentence_or_a_whole_scan(what, data, name, reason):
-    started = time.monotonic()
+    started = time.process_time()
     outcomes = list(read_all(data, name, LIMITS))
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
     assert 1 <= len(outcomes) <= LIMITS.max_files + 1
     for outcome in outcomes:
         _check_name(outcome.source)

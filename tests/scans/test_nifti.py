@@ -453,9 +453,9 @@ def test_a_damaged_volume_is_an_error_or_a_whole_scan(packing, flips, far):
     broken = np.frombuffer(HEAD[packing], np.uint8).copy()
     for place, bit in flips:
         broken[place * (len(broken) // 352 if far else 1)] ^= 1 << bit
-    started = time.monotonic()
+    started = time.process_time()
     (outcome,) = read_all(broken.tobytes(), "head.nii", Limits(max_voxels=10**6))
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
     if isinstance(outcome, Scan):
         assert outcome.pixels.size <= 10**6
         assert prepare(outcome.pixels[0], 32).image.shape == (32, 32)

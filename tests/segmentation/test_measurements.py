@@ -177,10 +177,10 @@ def test_what_does_not_fit_is_refused(mask, head, spacing, words):
 def test_a_large_and_a_noisy_volume_take_seconds():
     noise = np.random.default_rng(0).random((100, 240, 240)) < 0.05
     large = boxes((200, 512, 512), [(50, 110), (100, 200), (100, 200)])
-    started = time.perf_counter()
+    started = time.process_time()
     measure(noise, None, (1.0, 1.0, 1.0))
     measure(large, None, (1.0, 1.0, 1.0))
-    assert time.perf_counter() - started < 8
+    assert time.process_time() - started < 8
 
 
 @pytest.mark.parametrize("size", [64, 200, 512])
