@@ -22,6 +22,10 @@ ENDING = ".dcm"
 MAKER = "braintumor"
 _SERIES_NUMBER_FROM = 9000
 """Added to the number of the series that was judged, so that results come after what the scanner made."""
+_MUST_BE_THERE = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate"),
+    *("StudyTime", "ReferringPhysicianName"),
+)
 _NO_DAY, _NO_TIME = "19000101", "000000"
 # highdicom warns of names that it takes for no person's, and quotes them.
 warnings.filterwarnings("ignore", module="highdicom")
@@ -37,7 +41,7 @@ def segmentation_file(prediction: Prediction, sources: SourceImages) -> bytes:
     if mask is None or not mask.any():
         raise ValueError(f"{prediction.bundle} gives no mask")
     voxels = mask.transpose(2, 1, 0) if prediction.placement is None else in_file_axes(mask, prediction.placement.turn)
-    datasets = [_shared_geometry(dataset) for dataset in _one_orientation(sources.datasets)]
+    datasets = [_shared_geometry(_complete(dataset, prediction)) for dataset in _one_orientation(sources.datasets)]
     segmentation = hd.seg.Segmentation(
         source_images=datasets,
         pixel_array=_frames(voxels, datasets, sources),
@@ -118,6 +122,16 @@ def _one_orientation(datasets: Sequence[Dataset]) -> list[Dataset]:
         if "ImageOrientationPatient" in given[0] and "ImageOrientationPatient" in dataset:
             dataset.ImageOrientationPatient = given[0].ImageOrientationPatient
     return given
+
+
+def _complete(dataset: Dataset, prediction: Prediction) -> Dataset:
+    """Put in, empty, what every object must have and files that went through other hands often lack (PS3.3, C.7)."""
+    for name in _MUST_BE_THERE:
+        if name not in dataset:
+            setattr(dataset, name, "")
+    if not getattr(dataset, "FrameOfReferenceUID", ""):
+        dataset.FrameOfReferenceUID = _uid(prediction, "frame of reference")
+    return dataset
 
 
 def _shared_geometry(dataset: Dataset) -> Dataset:
