@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from braintumor.errors import InputError
-from braintumor.processes import context, default_processes, one_thread_each
+from braintumor.processes import context, default_processes, started_apart
 from braintumor.scans import DEFAULT_LIMITS, Limits, PixelBudget, ScanError, Series, Unit
 from braintumor.scans import outcome as read_outcome
 
@@ -122,7 +122,7 @@ class Batch:
         ahead = processes * _TASKS_AHEAD
         pool = ProcessPoolExecutor(processes, context())
         try:
-            with one_thread_each():
+            with started_apart():
                 coming.extend(pool.submit(_answer, self, task) for task in islice(tasks, ahead))
             while coming:
                 answered = coming.popleft().result()

@@ -1,12 +1,14 @@
 """How the processes of a batch start, and how many; loads nothing else, so that they can start before their caller."""
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.context import BaseContext
 from pathlib import Path
+from types import ModuleType
 
 _START = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"
 """From a clean process, since one that runs threads, as a server does, cannot be forked."""
@@ -39,19 +41,25 @@ def start_early(paths: Iterable[Path]) -> None:
     if is_worth_it and _START == "forkserver":
         from multiprocessing import forkserver
 
-        with one_thread_each():
+        with started_apart():
             context()
             forkserver.ensure_running()
 
 
 @contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Let processes that start here multiply matrices in one thread: two beside each other only get in their way."""
-    name = "OPENBLAS_NUM_THREADS"
+def started_apart() -> Iterator[None]:
+    """Let processes that start here multiply matrices in one thread, and leave their caller's script alone.
+
+    Two threads beside each other only get in their way. A new process runs what ``__main__`` was once more, which in a
+    Streamlit server is a page.
+    """
+    name, main = "OPENBLAS_NUM_THREADS", sys.modules["__main__"]
     before = os.environ.get(name)
     os.environ.setdefault(name, "1")
+    sys.modules["__main__"] = ModuleType("__main__")
     try:
         yield
     finally:
+        sys.modules["__main__"] = main
         if before is None:
             del os.environ[name]

@@ -1,9 +1,11 @@
 import json
 import os
+import sys
 import zipfile
 from dataclasses import replace
 from itertools import repeat
 from multiprocessing import active_children
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -56,6 +58,18 @@ def test_the_environment_is_left_as_it_was(folder, monkeypatch):
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     list(Batch(SHIPPED).answer(gather(files_at([folder])), processes=2))
     assert "OPENBLAS_NUM_THREADS" not in os.environ
+
+
+def test_processes_do_not_run_their_callers_script(folder, monkeypatch, tmp_path):
+    """As Streamlit leaves a page where the main script was."""
+    script = tmp_path / "page.py"
+    script.write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close(); raise SystemExit(3)")
+    page = ModuleType("__main__")
+    page.__file__ = str(script)
+    monkeypatch.setitem(sys.modules, "__main__", page)
+    assert len(list(Batch(SHIPPED).answer(gather(files_at([folder])), processes=2))) == 23
+    assert sys.modules["__main__"] is page
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(("measurements", "masks"), [(False, False), (True, False), (False, True)])

@@ -131,7 +131,7 @@ def test_index_knows_labels_and_patients_from_the_first_call_on(tmp_path):
     other.parent.mkdir(parents=True)
     Image.fromarray(MASK).save(other)
     first = build_index(tmp_path)
-    assert [tuple(row) for row in first.drop(columns=["hospital", "sequence"]).itertuples(index=False)] == [
+    assert [tuple(row) for row in first.drop(columns=["hospital", "sequence", "modality"]).itertuples(index=False)] == [
         ("br35h/yes/y1.png", "br35h", "", "tumor", "", ""),
         ("cheng/images/0001.png", "cheng", "", "glioma", "patient-p1", "cheng/masks/0001.png"),
         ("cheng/images/0002.png", "cheng", "", "pituitary", "patient-p2", "cheng/masks/0002.png"),

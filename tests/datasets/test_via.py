@@ -352,7 +352,7 @@ def test_folder_without_listings_is_left_as_it_is(tmp_path):
 
 
 def _rows(index):
-    return [tuple(row) for row in index.drop(columns=["hospital", "sequence"]).itertuples(index=False)]
+    return [tuple(row) for row in index.drop(columns=["hospital", "sequence", "modality"]).itertuples(index=False)]
 
 
 def test_index_has_one_row_a_picture_from_the_first_call_on(tmp_path):

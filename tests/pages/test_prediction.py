@@ -205,7 +205,7 @@ def test_of_several_scans_the_table_has_the_measures_that_are_known(seeing):
     page = _upload(seeing, ("one.png", png_bytes(phantom())), ("two.png", png_bytes(phantom(seed=4))))
     shown = ["source", "decision", "finding", "p_tumor", "lesions", "head_share", "largest_diameter_head"]
     assert list(page.dataframe[0].value.columns) == shown
-    assert "2 files: 2 × tumor" in _texts(page)
+    assert "2 scans: 2 × tumor" in _texts(page)
     assert _downloads(page)[:2] == ["Download answers (CSV)", "Download all masks (ZIP)"]
     _upload(page, ("one.png", png_bytes(phantom())), ("bad.png", b"nothing"), ("volume.nii", _volume()))
     measures = [*shown[:5], "area_mm2", "head_share", "largest_diameter_mm", "largest_diameter_head", "volume_ml"]
@@ -219,7 +219,7 @@ def test_what_is_no_scan_has_no_mask_to_take_away(estranged):
 
 
 def test_volumes_are_named_among_what_can_be_uploaded(page):
-    assert "volumes (.nii, .nii.gz, .mgz), or a ZIP of them" in page.file_uploader[0].help
+    assert "volumes (.nii, .nii.gz, .mgz)" in page.file_uploader[0].help
 
 
 def test_a_bad_file_gets_its_sentence_and_the_others_go_on(page, scored):
@@ -229,7 +229,7 @@ def test_a_bad_file_gets_its_sentence_and_the_others_go_on(page, scored):
         "**bad\\.png**: This is a text file, not a scan. Download or copy the scan itself again."
     ]
     assert scored == ["one.png", "two.png"]
-    assert "3 files" in _texts(page)
+    assert "3 scans" in _texts(page)
     assert list(page.dataframe[0].value["source"]) == ["one.png", "bad.png", "two.png"]
 
 
@@ -271,7 +271,7 @@ def test_more_files_than_allowed_are_named(guest_app, monkeypatch, scored):
     page.run()
     _upload(page, *[(f"{number}.png", png_bytes(phantom(seed=number))) for number in range(3)])
     assert [error.value for error in page.error] == [
-        "**2\\.png**: More than 2 scans were uploaded; the first 2 are answered. Take the others in a second go."
+        "**2\\.png**: 3 scans were uploaded; the first 2 are answered. Take the others in a second go."
     ]
     assert scored == ["0.png", "1.png"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from braintumor.datasets import foreign_pictures, published_test
 from braintumor.datasets.foreign import PICTURES
-from braintumor.evaluation import figures, foreign_figures, map_calibration, segmentation_figures
+from braintumor.evaluation import figures, foreign_figures, segmentation_figures
 from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.evaluation.segmentation import dice
 from braintumor.scans import prepare
@@ -136,24 +136,34 @@ def test_every_cell_whose_truth_is_known_is_counted(measured, data):
         assert bins["tumor_pixels"].sum() == cells.sum()
 
 
+def _told(measured, decisions):
+    return _plain(card_metrics(measured, decisions))
+
+
+def _plain(model):
+    return model.model_dump(mode="json", exclude_none=True)
+
+
 def test_figures_of_the_card_follow_from_the_tables(measured, decisions, tmp_path):
     for name in ("predictions", "foreign", "segmentation", "map_bins"):
         getattr(measured, name).to_csv(tmp_path / f"{name}.csv", index=False)
     predictions, segmentation, bins = (
         pd.read_csv(tmp_path / f"{name}.csv") for name in ("predictions", "segmentation", "map_bins")
     )
-    metrics = card_metrics(measured, decisions)
+    metrics = _told(measured, decisions)
     assert set(metrics) == {"validation", "test", MIRRORED, "foreign"}
     real = predictions.loc[predictions["split"] == "test"]
     again = foreign_figures(real, pd.read_csv(tmp_path / "foreign.csv"), decisions.typicality.limit)
-    assert flat(metrics.pop("foreign")) == pytest.approx(flat(again), abs=1e-6)
+    assert flat(metrics.pop("foreign")) == pytest.approx(flat(_plain(again)), abs=1e-6)
     for split, report in metrics.items():
         parts = [table[table["split"] == split] for table in (predictions, segmentation, bins)]
-        again = figures(parts[0].reset_index(drop=True), threshold=decisions.threshold)
+        again = figures(parts[0].reset_index(drop=True), threshold=decisions.threshold).model_dump(
+            mode="json", exclude_none=True
+        )
         assert flat({name: report[name] for name in again}) == pytest.approx(flat(again), abs=1e-6)
         assert ("segmentation" in report) == (split != MIRRORED)
         if split != MIRRORED:
-            wanted = segmentation_figures(parts[1]) | {"map_ece": map_calibration(parts[2])[1]}
+            wanted = _plain(segmentation_figures(parts[1], parts[2]))
             assert flat(report["segmentation"]) == pytest.approx(flat(wanted), abs=1e-6)
 
 
@@ -164,7 +174,7 @@ def test_a_network_without_a_map_leaves_no_tables_of_masks(tmp_path, data):
     assert measured.segmentation is None
     assert measured.map_bins is None
     assert set(measured.predictions["split"]) == {"validation", "test", MIRRORED}
-    assert not any("segmentation" in report for report in card_metrics(measured, decisions).values())
+    assert not any("segmentation" in report for report in _told(measured, decisions).values())
 
 
 @pytest.mark.parametrize(
@@ -182,7 +192,7 @@ def test_other_data_counts_in_full(graph, decisions, rows, splits, masks):
     assert set(measured.predictions["split"]) == splits
     assert len(measured.segmentation) == masks
     assert not measured.predictions["in_training"].any()
-    metrics = card_metrics(measured, decisions)
+    metrics = _told(measured, decisions)
     assert metrics["external"]["images"] == len(rows)
     assert ("segmentation" in metrics["external"]) == bool(masks)
 
