@@ -19,6 +19,7 @@ from braintumor.dashboard.allocator import release_freed_memory
 from braintumor.inference import Prediction, Predictor, Predictors
 from braintumor.scans import (
     Limits,
+    NotJudgedError,
     PixelBudget,
     Scan,
     ScanError,
@@ -172,7 +173,12 @@ def _look_at(uploads: Sequence[Any], desk: _Desk, on_progress: Callable[[Progres
     units = list(gather(files, limits(), lambda name: on_progress(Progress(name))))
     keys = {unit.key for unit in units if isinstance(unit, Unit)}
     desk.uploads, desk.units = given, units
-    desk.kept = {key: kept for key, kept in desk.kept.items() if key in keys}
+    desk.kept = {key: kept for key, kept in desk.kept.items() if key in keys and _is_lasting(kept.outcome)}
+
+
+def _is_lasting(outcome: Outcome) -> bool:
+    """Tell whether an outcome stays as it is with other files beside it; a failure may have been for want of room."""
+    return isinstance(outcome, NotJudgedError) or not isinstance(outcome, ScanError)
 
 
 def _answer_unit(unit: Unit, room: int, turns: "_Turns") -> Outcome:

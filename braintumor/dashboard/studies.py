@@ -37,10 +37,10 @@ def show_studies(outcomes: Sequence[Outcome], *, is_whole: bool = True) -> None:
 
     A study of which not all series are answered yet (``is_whole`` False) has no answer of its own.
     """
-    studies: dict[str, list[Answer | NotJudgedError]] = {}
+    studies: dict[int, list[Answer | NotJudgedError]] = {}
     for outcome in outcomes:
         if isinstance(outcome, NotJudgedError) or (isinstance(outcome, Answer) and outcome.prediction.series):
-            studies.setdefault(facts(outcome).study, []).append(outcome)
+            studies.setdefault(facts(outcome).study_number, []).append(outcome)
     for lines in studies.values():
         _show_study(lines, is_whole=is_whole)
 
@@ -104,13 +104,27 @@ def agreement_words(given: StudyAnswer, answered: Sequence[Answer]) -> str:
     if given.agreement is Agreement.ALONE:
         parts.append("No other series was judged.")
     if given.agreement is Agreement.UNSURE:
-        parts.append("The other series are referred.")
+        parts += _beside_referred(given, answered)
     if given.agreeing:
         parts.append(f"The same is seen on {_listed(given.agreeing, answered)}.")
     if given.contradicting:
         seen = "a tumor" if answered[given.lead].prediction.finding == NO_TUMOR else "no tumor"
         parts.append(f"The model sees {seen} on {_listed(given.contradicting, answered)}.")
     return " ".join(parts)
+
+
+def _beside_referred(given: StudyAnswer, answered: Sequence[Answer]) -> list[str]:
+    """Say of each answer what the other series have, where the one that answers or all others are referred."""
+    said = {
+        Decided.TUMOR: "The model sees a tumor on {series}.",
+        Decided.NO_TUMOR: "The model sees no tumor on {series}.",
+        Decided.REFER: "Referred: {series}.",
+    }
+    sorted_out: dict[Decided, list[int]] = {}
+    for number, answer in enumerate(answered):
+        if number != given.lead and answer.prediction.finding is not None:
+            sorted_out.setdefault(answer.prediction.decision, []).append(number)
+    return [words.format(series=_listed(sorted_out[key], answered)) for key, words in said.items() if key in sorted_out]
 
 
 def _listed(numbers: Sequence[int], answered: Sequence[Answer]) -> str:

@@ -127,9 +127,10 @@ class DicomObjects:
             return
         from braintumor.scans.dicom.grouping import group
 
-        studies: dict[str, int] = {}
+        studies: dict[tuple[Patient, str], int] = {}
         for found in group(self._instances):
-            study = studies.setdefault(found.facts.study, len(studies) + 1)
+            # Files that went through other hands may lack the study's UID, or share one.
+            study = studies.setdefault((found.instances[0].patient, found.facts.study), len(studies) + 1)
             name = _named(found.facts, study)
             found = replace(found, facts=replace(found.facts, study_number=study))
             yield Unit(
@@ -144,7 +145,9 @@ class DicomObjects:
 
 def _key(series: "ImageSeries") -> str:
     keys = sorted(instance.file.key for instance in series.instances)
-    return hashlib.sha256(repr((series.facts.uid, series.facts.part, keys)).encode()).hexdigest()
+    return hashlib.sha256(
+        repr((series.facts.study_number, series.facts.uid, series.facts.part, keys)).encode()
+    ).hexdigest()
 
 
 def _named(series: Series, study: int) -> str:

@@ -28,7 +28,8 @@ def _answers(*series):
         ([(Weighting.T1_CONTRAST, TUMOR)], ["glioma", "series 1"], ["No other"]),
         ([(Weighting.FLAIR, CLEAR), (Weighting.T1, CLEAR)], ["rule out", "series 1"], ["series 2"]),
         ([(Weighting.T1, TUMOR), (Weighting.FLAIR, CLEAR)], ["contradict", "series 2"], ["series 1"]),
-        ([(Weighting.T2, REFER), (Weighting.T1, REFER)], ["not sure", "series 1"], ["referred"]),
+        ([(Weighting.T2, REFER), (Weighting.T1, REFER)], ["not sure", "series 1"], ["Referred", "series 2"]),
+        ([(Weighting.T1_CONTRAST, REFER), (Weighting.FLAIR, TUMOR)], ["not sure"], ["sees a tumor on", "series 2"]),
     ],
 )
 def test_the_answer_for_a_study_names_the_series_that_gave_it_and_how_the_others_stand(series, said, beside):

@@ -66,7 +66,7 @@ def group(instances: Iterable[Instance]) -> list[ImageSeries]:
         copies[identity] += 1
         if not instance.uid or copies[identity] == 1:
             number = None if instance.series else instance.text("SeriesNumber")
-            by_series[instance.study, instance.series, number].append(instance)
+            by_series[instance.patient, instance.study, instance.series, number].append(instance)
     formed = []
     for of_series in by_series.values():
         repeated = sum(copies[_identity(instance)] - 1 for instance in of_series if instance.uid)

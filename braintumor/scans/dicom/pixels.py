@@ -130,6 +130,9 @@ def _fill(
     for placed in of_instance.values():
         data = placed[0][1].instance.file.load()
         identity.update(hashlib.sha256(data).digest())
+        # One file may hold several volumes.
+        frames = [(place, image.frame.index, image.frame.tile) for place, image in placed]
+        identity.update(repr(frames).encode())
         for place, pixels in _decoded(data, placed, limits):
             voxels[:, :, place] = pixels.T
     if window:
