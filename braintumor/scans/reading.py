@@ -11,7 +11,7 @@ from braintumor.scans.dicom.mark import is_dicom
 from braintumor.scans.files import StoredFile
 from braintumor.scans.limits import DEFAULT_LIMITS, Limits, PixelBudget
 from braintumor.scans.scan import Scan, ScanError, safe_name
-from braintumor.scans.units import MR, DicomObjects, Unit
+from braintumor.scans.units import MR_ALONE, DicomObjects, Unit
 from braintumor.scans.unpacking import is_packed_dicom, unpack
 
 
@@ -108,12 +108,13 @@ def _look_at(file: StoredFile, objects: DicomObjects, limits: Limits) -> Unit | 
     name = file.name
     try:
         data = file.load()
-        if is_dicom(data[:LOOKED_AT]) or is_packed_dicom(data):
+        is_packed = is_packed_dicom(data)
+        if is_packed or is_dicom(data[:LOOKED_AT]):
             # Errors name it by its number, since its file's name may be that of a patient.
             name = objects.next_name()
         if len(data) > limits.max_bytes:
             return _too_large(name, limits)
-        if is_packed_dicom(data):
+        if is_packed:
             file = replace(file, load=partial(unpack, replace(file, name=name), limits.max_bytes))
             data = file.load()
         if is_dicom(data[:LOOKED_AT]):
@@ -132,7 +133,12 @@ def _may_be_dicom(name: str) -> bool:
 
 
 def _read_file(file: StoredFile, limits: Limits, budget: PixelBudget, modalities: Collection[str]) -> Scan:
-    return _read(file.load(), file.name, limits, budget)
+    """Read a file that is a scan by itself."""
+    data, name = file.load(), file.name
+    if not data:
+        raise ScanError("This file is empty.", "Check that it was saved or copied in full.", name)
+    known = next(known for known in FORMATS if known.knows(data, name))
+    return known.read(data, name, hashlib.sha256(data).hexdigest(), limits, budget)
 
 
 def read(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS, budget: PixelBudget | None = None) -> Scan:
@@ -141,27 +147,13 @@ def read(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS, budget: Pixe
     ``budget`` is that of the upload to which the file belongs, the file's own where there is none. Of a DICOM object
     that holds several volumes the first that is judged is read.
     """
-    return _read(data, safe_name(source), limits, budget or PixelBudget(limits.max_total_pixels))
-
-
-def _read(data: bytes, name: str, limits: Limits, budget: PixelBudget) -> Scan:
-    if not data:
-        raise ScanError("This file is empty.", "Check that it was saved or copied in full.", name)
-    objects, is_packed = DicomObjects(limits), is_packed_dicom(data)
-    if is_packed or is_dicom(data[:LOOKED_AT]):
-        name = objects.next_name()
-    if len(data) > limits.max_bytes:
-        raise _too_large(name, limits)
-    if is_packed:
-        data = unpack(StoredFile(name, lambda: data), limits.max_bytes)
-    if is_dicom(data[:LOOKED_AT]):
-        objects.add(StoredFile(name, lambda: data), data)
-        found = sorted(objects.series(), key=lambda unit: isinstance(unit, Unit) and not _is_judged(unit))
-        if isinstance(found[0], ScanError):
-            raise found[0]
-        return found[0].read(limits, budget)
-    known = next(known for known in FORMATS if known.knows(data, name))
-    return known.read(data, name, hashlib.sha256(data).hexdigest(), limits, budget)
+    objects = DicomObjects(limits)
+    found = _look_at(StoredFile(safe_name(source), lambda: data), objects, limits)
+    units = sorted(objects.series(), key=lambda unit: isinstance(unit, Unit) and not _is_judged(unit))
+    first = units[0] if found is None else found
+    if isinstance(first, ScanError):
+        raise first
+    return first.read(limits, budget or PixelBudget(limits.max_total_pixels))
 
 
 def _is_judged(unit: Unit) -> bool:
@@ -183,7 +175,7 @@ def read_all(
 
 
 def outcome(
-    unit: Unit | ScanError, limits: Limits, budget: PixelBudget, modalities: Collection[str] = MR
+    unit: Unit | ScanError, limits: Limits, budget: PixelBudget, modalities: Collection[str] = MR_ALONE
 ) -> Scan | ScanError:
     """Read a unit; gives its error where it cannot be read."""
     try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from braintumor.scans.dicom.instance import Instance
     from braintumor.scans.dicom.sources import SourceImages
 
-MR = frozenset({"MR"})
+MR_ALONE = frozenset({"MR"})
 """Modalities that the shipped model reads."""
 
 WEIGHTING_WORDS = {
@@ -79,7 +79,7 @@ class Unit:
     patient: Patient | None = None
     sources: "Callable[[Limits], SourceImages] | None" = None
 
-    def read(self, limits: Limits, budget: PixelBudget, modalities: Collection[str] = MR) -> Scan:
+    def read(self, limits: Limits, budget: PixelBudget, modalities: Collection[str] = MR_ALONE) -> Scan:
         """Read it; raises ``ScanError``, a ``NotJudgedError`` for a series of another modality or not for a model."""
         return self.load(limits, budget, modalities)
 
