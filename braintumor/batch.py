@@ -83,8 +83,7 @@ class Batch:
         """Name and version of the model; raises ``BundleError`` when it cannot be used."""
         from braintumor.bundles import read_card
 
-        card = read_card(self.bundle)
-        return f"{card.name}-{card.version}"
+        return read_card(self.bundle).full_name
 
     def answer(self, units: Iterable[Unit | ScanError], processes: int | None = None) -> Iterator[Outcome]:
         """Give a finding or a failure for each unit, in order; what is a failure already is handed on.

@@ -98,32 +98,21 @@ def _save(path, pixels):
 @pytest.fixture(scope="session")
 def tiny_bundle(picture_folder, tmp_path_factory):
     """A bundle made by the real training command on the phantom heads; it knows nothing, but all of it is there."""
-    return made_once(tmp_path_factory, "training", lambda folder: _train(picture_folder, folder)) / "models" / "tiny"
+    return made_once(tmp_path_factory, "training", lambda folder: tiny_run(picture_folder, folder)) / "models" / "tiny"
 
 
-def _train(pictures, folder):
+def tiny_run(pictures, folder, **changes):
+    """Train a network for a moment and write its bundle to ``folder / "models"``, by the real training command."""
     from braintumor.training import run
 
-    options = run.RunOptions(
-        data=pictures,
-        network=settings.DEFAULT_MODEL,
-        weights=None,
-        name="tiny",
-        version="0.1.0",
-        size=48,
-        epochs=1,
-        folds=3,
-        fold=0,
-        seed=0,
-        learning_rate=1e-3,
-        recipe="untied",
-        bfloat16=False,
-        runs=folder / "runs",
-        models=folder / "models",
-    )
+    usual = {
+        **{"data": pictures, "network": settings.DEFAULT_MODEL, "weights": None, "name": "tiny", "version": "0.1.0"},
+        **{"size": 48, "epochs": 1, "folds": 3, "fold": 0, "seed": 0, "learning_rate": 1e-3, "recipe": "untied"},
+        **{"bfloat16": False, "runs": folder / "runs", "models": folder / "models"},
+    }
     with pytest.MonkeyPatch.context() as patch:
         shorten_epochs(patch)
-        run.run(options)
+        run.run(run.RunOptions(**{**usual, **changes}))
 
 
 def shorten_epochs(patch):

@@ -30,7 +30,7 @@ class Bundle:
     @property
     def name(self) -> str:
         """Name and version, as predictions carry them."""
-        return f"{self.card.name}-{self.card.version}"
+        return self.card.full_name
 
     @property
     def size(self) -> int:

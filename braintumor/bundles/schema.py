@@ -208,3 +208,8 @@ class Card(Record):
     stacks: dict[str, dict[str, HospitalStacks]] = Field(default_factory=dict)
     marks: MarkFigures | None = None
     sha256: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def full_name(self) -> str:
+        """Name and version, as predictions carry them."""
+        return f"{self.name}-{self.version}"

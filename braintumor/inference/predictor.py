@@ -213,11 +213,12 @@ class Predictor:
         maps = [row.tumor_map for row in rows]
         found = stack_evidence([row.p_tumor for row in rows], maps, [row.prepared for row in rows], scan.shape[1:])
         p_tumor = float(rule.p_tumor(found.figures[np.newaxis])[0])
+        of_slices = self.bundle.referral.distance_limit
         band = replace(
             self.bundle.referral,
             tumor_low=rule.tumor_low,
             tumor_high=rule.tumor_high,
-            distance_limit=min(rule.distance_limit, self.bundle.referral.distance_limit or np.inf),
+            distance_limit=rule.distance_limit if of_slices is None else min(rule.distance_limit, of_slices),
         )
         return _Judged(p_tumor, found.key, rule.tumor_high, band, found.slices, whole=True)
 

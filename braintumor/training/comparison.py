@@ -141,7 +141,7 @@ def _training(card: Card, history: pd.DataFrame) -> dict[str, Any]:
         "images": sum(counts.get("train", 0) for data in card.data.values() for counts in data.images.values()),
         "initial_weights": (earlier or card).initial_weights,
         "device": " and ".join(dict.fromkeys(devices)),
-        "bundle": f"{card.name}-{card.version}",
+        "bundle": card.full_name,
         "command": card.command,
     }
 

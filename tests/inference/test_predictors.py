@@ -6,8 +6,7 @@ import pytest
 from braintumor.inference import Predictors
 from braintumor.scans import NotJudgedError, Scan, Unjudged, gather, outcome, phantom, read
 from braintumor.scans.limits import DEFAULT_LIMITS, PixelBudget
-from braintumor.training.run import RunOptions, run
-from tests.conftest import SHIPPED, png_bytes
+from tests.conftest import SHIPPED, png_bytes, tiny_run
 from tests.scans.dicom_files import slices, stored
 
 
@@ -26,27 +25,8 @@ def models(tmp_path_factory):
             path = root / "multimodal" / kind / label / f"{number:02}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(png_bytes(picture))
-    run(
-        RunOptions(
-            data=root / "multimodal",
-            network="logistic",
-            weights=None,
-            name="ct",
-            version="0.1.0",
-            size=32,
-            epochs=1,
-            folds=3,
-            fold=0,
-            seed=0,
-            learning_rate=None,
-            recipe=None,
-            bfloat16=False,
-            runs=root / "runs",
-            models=root / "models",
-            task="binary",
-            modality="CT",
-        )
-    )
+    ct = {"network": "logistic", "name": "ct", "size": 32, "learning_rate": None, "recipe": None, "task": "binary"}
+    tiny_run(root / "multimodal", root, modality="CT", **ct)
     return root / "models"
 
 
