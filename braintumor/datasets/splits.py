@@ -62,7 +62,7 @@ class Roles:
         return index[index["dataset"].isin(named)].reset_index(drop=True) if self.train_on else index
 
     def assign(self, index: pd.DataFrame, seed: int = 0) -> "pd.Series[str]":
-        """Split rows where the test is no fold; one without a part gets "".
+        """Split rows where whole datasets are the test; one without a part gets "".
 
         A tenth of what is trained on is for validation: whole groups, or single pictures where ``as_published``. A
         picture that shares a group with a test picture is not trained on, unless ``as_published``. Raises

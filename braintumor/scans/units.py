@@ -55,7 +55,7 @@ _REASONS = {
 
 
 class NotJudgedError(ScanError):
-    """A series that is no failure but not for the model; ``series`` holds its facts, ``reason`` says why."""
+    """A series that can be read but that no model may judge; ``series`` holds its facts, ``reason`` says why."""
 
     def __init__(self, series: Series, source: str) -> None:
         reason, hint = _REASONS[series.unjudged or Unjudged.NO_IMAGES]

@@ -152,7 +152,7 @@ def split_index(
     """Give the rows that have a part, with the column ``split``.
 
     Rows that name no institution are split by folds, whatever other rows there are (see ``assign_splits``); the others
-    are for training. ``roles`` say which datasets train, and what is tested on where that is no fold. Then whole
+    are for training. ``roles`` say which datasets train, and which are the test instead of a fold. Then whole
     hospitals are held out (see ``hold_out``). Raises ``DatasetError`` when the data is too small or a hospital or
     dataset is unknown.
     """
@@ -181,7 +181,7 @@ def split_again(index: pd.DataFrame, told: Mapping[str, Any], hospitals: Hospita
 def prepare_pictures(root: Path, index: pd.DataFrame, size: int, cache: Path | None = None) -> ExperimentData:
     """Prepare the pictures and outlines of an index, or take them from ``cache`` if the same ones lie there.
 
-    How they are split is no part of what they are. Raises ``DatasetError`` when one cannot be prepared.
+    Split another way, they are still the same pictures. Raises ``DatasetError`` when one cannot be prepared.
     """
     kept = None
     if cache is not None:

@@ -42,7 +42,7 @@ def fit(
     ``TrainingError`` when the folder holds the state of another one, and when no epoch had a validation loss.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # When to give up is no part of what a run is of.
+    # A run with another patience is still the same run.
     state = RunState.load(folder)
     if not state.begin(f"{identity} {replace(options, patience=FitOptions.patience)}"):
         raise TrainingError(

@@ -197,7 +197,7 @@ def test_a_finished_run_needs_the_state_that_it_kept_alone(whole, part, tmp_path
     for path in whole.folder.iterdir():
         if path.is_file():
             shutil.copy(path, tmp_path)
-    # When to give up is no part of what a run is of.
+    # A run with another patience is still the same run.
     again = _run(build_glass(whole.trained.name, seed=9), part, tmp_path, replace(OPTIONS, patience=7))
     for found, wanted in zip(again.best.get_weights(), whole.best.get_weights(), strict=True):
         np.testing.assert_array_equal(found, wanted)

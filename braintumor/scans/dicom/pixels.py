@@ -19,7 +19,7 @@ from braintumor.scans.scan import Scan, ScanError, fill_missing
 from braintumor.scans.volumes import assemble
 
 _THICKEST = 100.0
-"""Millimeters between slices from which they are no volume."""
+"""Millimeters between slices above which they are read as single images."""
 _WINDOWS = {"CT": (0.0, 80.0)}
 """Values outside which nothing of a brain differs: of CT in Hounsfield units, the preset of 40 and width 80 by which
 viewers show it. Bone and air, a hundred times further apart, would leave no contrast to the brain."""
@@ -91,7 +91,7 @@ def places_of(images: Sequence[Image], limits: Limits) -> list[int]:
         return list(range(len(images)))
     steps = np.maximum(1, np.rint(np.diff(known) / usual)).astype(int)
     places = [0, *np.cumsum(steps).tolist()]
-    # A few images far apart are no volume with holes.
+    # A few images far apart are read one after another, not as a volume with holes.
     return places if places[-1] < min(2 * len(images), limits.max_slices) else list(range(len(images)))
 
 
