@@ -28,12 +28,24 @@ BILL = Path("requirements", "sbom.json")
 LICENSES = Path("docs", "licenses.md")
 LOCKS = Path("requirements", "lock")
 APP = "app"
-_APP_INPUT, _TRAIN_INPUT = Path("requirements.txt"), Path("requirements", "train.txt")
+_APP_INPUT = Path("requirements.txt")
+_FEDERATED_INPUT, _PACS_INPUT, _POSTGRESQL_INPUT, _TRAIN_INPUT = (
+    Path("requirements", f"{extra}.txt") for extra in ("federated", "pacs", "postgresql", "train")
+)
 INPUTS = {
     APP: (_APP_INPUT,),
-    "postgresql": (_APP_INPUT, Path("requirements", "postgresql.txt")),
+    "postgresql": (_APP_INPUT, _POSTGRESQL_INPUT),
     "train": (_APP_INPUT, _TRAIN_INPUT),
-    "test": (_APP_INPUT, _TRAIN_INPUT, Path("requirements", "test.txt")),
+    "federated": (_APP_INPUT, _TRAIN_INPUT, _FEDERATED_INPUT),
+    "pacs": (_APP_INPUT, _PACS_INPUT),
+    "test": (
+        _APP_INPUT,
+        _POSTGRESQL_INPUT,
+        _TRAIN_INPUT,
+        _FEDERATED_INPUT,
+        _PACS_INPUT,
+        Path("requirements", "test.txt"),
+    ),
 }
 """What each lock is made from; pyproject.toml reads the same files for the package and its extras."""
 PYTHON = "3.11"
