@@ -14,6 +14,7 @@ from tests.conftest import png_bytes
 SOURCES = sorted((ROOT / "braintumor").rglob("*.py"))
 PAGES = [ROOT / "Home.py", *sorted((ROOT / "pages").glob("*.py"))]
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras_vis"}
+COMPUTING = FRAMEWORKS | {"numpy", "pandas", "scipy"}
 
 # Explanation runs in a process of its own, and loads the frameworks there only.
 MAY_IMPORT_FRAMEWORKS = {"networks", "training"}
@@ -132,14 +133,24 @@ def test_loading_never_loads_a_framework(module):
     assert loaded.stdout.strip() == ""
 
 
-def test_one_scan_is_answered_without_loading_what_only_measures(tmp_path):
-    (tmp_path / "scan.png").write_bytes(png_bytes(phantom()))
+@pytest.mark.parametrize(("pixels", "reasons"), [(phantom(), 0), (phantom() * 0, 1)], ids=["answered", "referred"])
+def test_one_scan_is_answered_without_loading_what_only_measures(pixels, reasons, tmp_path):
+    (tmp_path / "scan.png").write_bytes(png_bytes(pixels))
     unneeded = {"pandas", "sklearn", "scipy.stats", "scipy.optimize", "nibabel", "pydicom", "sqlalchemy", "streamlit"}
     code = f"import sys; from braintumor.cli import main; main(sys.argv[1:]); print(*set(sys.modules) & {unneeded!r})"
     command = [sys.executable, "-c", code, "predict", str(tmp_path), "--json"]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert json.loads(printed[0])["reasons"] == []
+    assert len(json.loads(printed[0])["reasons"]) == reasons
     assert printed[1] == ""
+
+
+@pytest.mark.parametrize("verb", ["", "train", "compare", "predict"])
+def test_help_loads_nothing_that_computes(verb):
+    code = f"import sys; from braintumor.cli import main; main(sys.argv[1:]); print(*set(sys.modules) & {COMPUTING!r})"
+    command = [sys.executable, "-c", code, *verb.split(), "--help"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert printed[0].startswith("Usage: braintumor")
+    assert printed[-1] == ""
 
 
 CHECKED_WIDGETS = {"selectbox", "segmented_control", "pills", "radio", "select_slider", "multiselect", "slider"}

@@ -10,7 +10,7 @@ from braintumor.dashboard.comparison import read_comparison
 from braintumor.model_cards import HEADLINES
 from braintumor.reports import in_words
 from braintumor.settings import ROOT, Settings
-from scripts import write_figures
+from scripts import write_command_line, write_figures
 from scripts.network_figures import networks_block
 from scripts.write_figures import (
     END,
@@ -98,6 +98,11 @@ def test_commands_of_the_readme_are_understood(arguments):
     assert command.__module__.startswith("braintumor.cli.")
 
 
+def test_the_command_reference_is_what_help_says():
+    text = write_command_line.PAGE.read_text(encoding="utf-8")
+    assert text == write_command_line.page(), "run: make documents"
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -117,7 +122,7 @@ def test_figures_in_a_document_are_those_of_their_file(name):
     if ROOT / name not in found:
         pytest.skip(f"the report that {name} takes its figures from has not been written yet")
     text = (ROOT / name).read_text(encoding="utf-8")
-    assert filled(text, found[ROOT / name]) == text, "run: python scripts/write_figures.py"
+    assert filled(text, found[ROOT / name]) == text, "run: make documents"
 
 
 def test_a_document_whose_report_is_missing_is_left_alone(tmp_path, monkeypatch):

@@ -1,6 +1,9 @@
 """``braintumor account``: look after accounts on the server."""
 
 import sys
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from braintumor import settings
 from braintumor.cli.app import OK, group
@@ -9,7 +12,7 @@ account = group("account", "Look after accounts on the server.")
 
 
 @account.command
-def recover(username: str, /) -> int:
+def recover(username: Annotated[str, Parameter(help="Name of the account.")], /) -> int:
     """Print a temporary password and end the lock after wrong ones."""
     from braintumor.records import Accounts, connect
 

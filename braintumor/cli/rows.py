@@ -1,8 +1,10 @@
 """The JSON objects, and the lines for people, that ``predict`` prints."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+from braintumor.reports import NOTE_WORDS, reason_words
+from braintumor.scans import NotJudgedError
 
 if TYPE_CHECKING:
     from braintumor.batch import Finding
@@ -29,20 +31,11 @@ def finding_row(finding: "Finding") -> dict[str, Any]:
         "outline": None if measured is None else asdict(measured),
         "mask": None,
         "segmentation": None,
-        "reasons": _reason_words(finding),
+        "reasons": list(reason_words(finding.reasons, finding.probabilities)),
         "notes": list(finding.notes),
         "seconds": finding.seconds,
         "bundle": finding.bundle,
     }
-
-
-def _reason_words(finding: "Finding") -> list[str]:
-    if not finding.reasons:
-        return []
-    # What words reports loads pandas, for longer than most answers take.
-    from braintumor.reports import reason_words
-
-    return list(reason_words(finding.reasons, finding.probabilities))
 
 
 def _series_row(series: "Series | None") -> dict[str, Any]:
@@ -54,8 +47,6 @@ def _series_row(series: "Series | None") -> dict[str, Any]:
 
 def error_row(error: "ScanError", bundle: str) -> dict[str, Any]:
     """Give a file that could not be read, or a series that is not judged, as a JSON object with the same keys."""
-    from braintumor.scans import NotJudgedError
-
     not_judged = isinstance(error, NotJudgedError)
     empty = dict.fromkeys(("p_tumor", "probabilities", "decision", "finding", "slice", "rests_on", "outline", *_MASKS))
     return {
@@ -77,13 +68,5 @@ def line(row: dict[str, Any]) -> str:
     if row["status"] != "ok":
         return f"{row['source']}: {row['status']}. {row['error'] or row['reasons'][0]}"
     words = f"{row['decision']}, finding {row['finding'] or 'none'}, P(tumor) {row['p_tumor']:.3f}"
-    said = [*row["reasons"], *_note_words(row["notes"])]
+    said = [*row["reasons"], *(NOTE_WORDS[note] for note in row["notes"])]
     return f"{row['source']}: {words}" + "".join(f" {sentence}" for sentence in said)
-
-
-def _note_words(notes: Sequence[str]) -> list[str]:
-    if not notes:
-        return []
-    from braintumor.reports import NOTE_WORDS
-
-    return [NOTE_WORDS[note] for note in notes]
