@@ -18,6 +18,7 @@ lint: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/supply_chain.py check
 
 # After a change of a requirement; `make lock UPGRADE=--upgrade` takes the newest of what is not pinned.
