@@ -138,7 +138,7 @@ def _choose(page, label, value):
 
 
 def _texts(page):
-    kinds = (page.markdown, page.caption, page.error, page.subheader, page.info, page.warning)
+    kinds = (page.markdown, page.caption, page.error, page.header, page.subheader, page.info, page.warning)
     return " ".join(element.value for kind in kinds for element in kind)
 
 
@@ -167,7 +167,7 @@ def test_a_tumor_is_outlined_and_measured_beside_the_heatmap_of_its_kind(seeing)
     explained = _captions(_choose(page, "Heatmap", "kind"))[1]
     assert "It explains the kind and is no outline of a tumor." in explained
     assert "of the head** · Largest diameter: **" in _texts(page)
-    assert "Measured by the model on its own outline" in _texts(page)
+    assert "half of the areas were within ±" in _texts(page)
     assert _downloads(page) == ["Download answers (CSV)", "Download mask (PNG)"]
     _toggle(page, "Outline").set_value(False).run()
     assert _captions(page)[0] == "The scan without the outline."
