@@ -2,11 +2,12 @@
 
 import base64
 import binascii
+import fcntl
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -91,6 +92,12 @@ class KeyFile:
         draft.replace(self.path)
         sync_folder(self.path.parent)
 
+    @contextmanager
+    def rotating(self) -> Iterator[None]:
+        """Let one rotation of these keys run at a time, in any process."""
+        with locked(self.path.with_name(f"{self.path.name}.lock"), fcntl.LOCK_EX):
+            yield
+
     def _draft(self, keys: Iterable[bytes]) -> Path:
         draft = self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}")
         handle = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -104,6 +111,18 @@ class KeyFile:
 def new_key() -> bytes:
     """Make a random key of 32 bytes."""
     return secrets.token_bytes(KEY_BYTES)
+
+
+@contextmanager
+def locked(path: Path, how: int) -> Iterator[None]:
+    """Hold a lock of ``flock`` on a file; raises ``BlockingIOError`` where it is taken and ``how`` will not wait."""
+    # Opened anew each time: a lock belongs to the open file, and so excludes other threads of this process too.
+    handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(handle, how)
+        yield
+    finally:
+        os.close(handle)
 
 
 def sync_folder(folder: Path) -> None:

@@ -7,13 +7,13 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from braintumor.records.vault import sealed
 from braintumor.records.vault.errors import VaultError
-from braintumor.records.vault.keys import EnvironmentKeys, KeyFile, KeySource, new_key, sync_folder
+from braintumor.records.vault.keys import EnvironmentKeys, KeyFile, KeySource, locked, new_key, sync_folder
 from braintumor.settings import Settings
 
 _NAME = re.compile(r"[0-9a-f]{64}")
@@ -37,7 +37,9 @@ class Vault:
         self._folder = folder
         self._keys = keys
         with _failures(folder):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # The mode that mkdir is given is not that of parents which it makes on the way.
+            for missing in [path for path in (folder.parent.parent, folder.parent, folder) if not path.exists()]:
+                missing.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
             self._naming_key = self._read_naming_key()
             self._remove_drafts()
@@ -134,12 +136,6 @@ class Vault:
         with self._locked(fcntl.LOCK_EX):
             yield
 
-    @contextmanager
-    def rotating(self) -> Iterator[None]:
-        """Let one rotation run at a time, in any process."""
-        with self._locked(fcntl.LOCK_EX, ".rotation"):
-            yield
-
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
             raise VaultError("This is not the name of a stored file.")
@@ -187,19 +183,17 @@ class Vault:
             return  # Somebody is writing; the next start removes what the dead left.
 
     @contextmanager
-    def _locked(self, how: int, name: str = ".lock") -> Iterator[None]:
-        # Opened anew each time: a lock belongs to the open file, and so excludes other threads of this process too.
-        handle = os.open(self._folder / name, os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            fcntl.flock(handle, how)
+    def _locked(self, how: int) -> Iterator[None]:
+        with locked(self._folder / ".lock", how):
             yield
-        finally:
-            os.close(handle)
 
 
-def open_vault(settings: Settings) -> Vault:
-    """Open the vault of this server, in ``data_dir/vault``; raises ``VaultError`` like ``Vault``."""
-    return Vault(settings.data_dir / "vault", _key_source(settings))
+def open_vault(settings: Settings, part: str = "scans") -> Vault:
+    """Open a part of this server's vault, the folder ``part`` of ``data_dir/vault``; raises like ``Vault``.
+
+    Each part belongs to who counts the references to its files, and shares nothing with another but the server's key.
+    """
+    return Vault(settings.data_dir / "vault" / part, _key_source(settings))
 
 
 def rotate(settings: Settings) -> int:
@@ -210,13 +204,17 @@ def rotate(settings: Settings) -> int:
     takes the new key from the file at its next read. Raises ``VaultError`` where a file opens with none of the keys;
     then the old ones stay.
     """
-    vault, keys = open_vault(settings), _key_source(settings)
-    if not isinstance(keys, KeyFile):
-        return vault.rewrap()
-    with vault.rotating():
-        with vault.waiting_for_writers():
+    keys = _key_source(settings)
+    parts = [folder for folder in (settings.data_dir / "vault").glob("*") if folder.is_dir()]
+    vaults = [Vault(folder, keys) for folder in parts]
+    if not isinstance(keys, KeyFile) or not vaults:
+        return sum(vault.rewrap() for vault in vaults)
+    with keys.rotating():
+        with ExitStack() as waiting:
+            for vault in vaults:
+                waiting.enter_context(vault.waiting_for_writers())
             keys.write([new_key(), *keys.read()])
-        count = vault.rewrap()
+        count = sum(vault.rewrap() for vault in vaults)
         keys.write(keys.read()[:1])
     return count
 

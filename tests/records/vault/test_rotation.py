@@ -25,7 +25,7 @@ def keys(folder):
 
 
 def test_rotation_changes_the_slots_only(filled):
-    before = {path: path.read_bytes() for path in (filled / "vault").glob("[!.]*")}
+    before = {path: path.read_bytes() for path in (filled / "vault" / "scans").glob("[!.]*")}
     old = keys(filled)
     assert rotate(Settings(data_dir=filled)) == len(CONTENT) + 1
     assert len(keys(filled)) == 1
@@ -35,6 +35,14 @@ def test_rotation_changes_the_slots_only(filled):
         assert (now[:SLOTS_AT], now[HEADER_BYTES:]) == (was[:SLOTS_AT], was[HEADER_BYTES:])
         assert now[SLOTS_AT:HEADER_BYTES] != was[SLOTS_AT:HEADER_BYTES]
     assert set(plain(filled).values()) == set(CONTENT)
+
+
+def test_all_parts_of_the_vault_rotate(tmp_path):
+    configured = Settings(data_dir=tmp_path)
+    names = {part: open_vault(configured, part).put(b"scan") for part in ("scans", "desk")}
+    assert names["scans"] != names["desk"]
+    assert rotate(configured) == 4
+    assert all(open_vault(configured, part).read(name) == b"scan" for part, name in names.items())
 
 
 def test_the_old_key_opens_nothing_afterwards(filled):
@@ -57,11 +65,11 @@ def test_names_and_a_running_server_outlive_a_rotation(filled):
 def test_a_file_of_an_unknown_key_keeps_the_old_keys(filled):
     stranger = opened(filled / "stranger")
     name = stranger.put(b"foreign")
-    (filled / "vault" / name).write_bytes((filled / "stranger" / "vault" / name).read_bytes())
+    (filled / "vault" / "scans" / name).write_bytes((filled / "stranger" / "vault" / "scans" / name).read_bytes())
     with pytest.raises(VaultError):
         rotate(Settings(data_dir=filled))
     assert len(keys(filled)) == 2
-    (filled / "vault" / name).unlink()
+    (filled / "vault" / "scans" / name).unlink()
     assert set(plain(filled).values()) == set(CONTENT)
     rotate(Settings(data_dir=filled))
     assert len(keys(filled)) == 1
@@ -106,4 +114,4 @@ def test_a_kill_while_rotating_loses_nothing(filled):
         assert set(plain(filled).values()) == set(CONTENT)
     rotate(Settings(data_dir=filled))
     assert len(keys(filled)) == 1
-    assert sorted(path.name for path in filled.iterdir()) == ["vault", "vault.key"]
+    assert sorted(path.name for path in filled.iterdir()) == ["vault", "vault.key", "vault.key.lock"]

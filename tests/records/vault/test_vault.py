@@ -26,7 +26,7 @@ def shared(tmp_path_factory):
 
 
 def stored(folder, name):
-    return folder / "vault" / name
+    return folder / "vault" / "scans" / name
 
 
 class Dribble(io.RawIOBase):
@@ -202,7 +202,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list(vault.list())
-    assert not list((tmp_path / "vault").glob(".draft-*"))
+    assert not list((tmp_path / "vault" / "scans").glob(".draft-*"))
     assert vault.read(vault.put(CONTENT)) == CONTENT
 
 
@@ -234,4 +234,4 @@ def test_a_kill_while_storing_leaves_whole_files_only(tmp_path):
     for _ in range(40):
         kill_while(store, tmp_path, 0.05, chance)
         assert set(plain(tmp_path).values()) <= set(SCANS)
-        assert not list((tmp_path / "vault").glob(".draft-*"))
+        assert not list((tmp_path / "vault" / "scans").glob(".draft-*"))
