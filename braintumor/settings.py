@@ -39,7 +39,8 @@ class Settings:
     ``max_server_mb`` bound the uploads that one session and all sessions hold. ``frame_ancestors`` are the other sites,
     as origins with spaces between, that may show the app in a frame. ``vault_key`` holds the key of the vault, and
     behind it older ones that still open files: 32 bytes in base64 each, with spaces between; without it they lie in
-    ``vault_key_file``, or where that is not set either, in ``data_dir``.
+    ``vault_key_file``, or where that is not set either, in ``data_dir``. What a user has on the desk stays there for
+    ``desk_days`` days; ``desk_scans`` and ``desk_mb`` bound how many scans it holds and how much of the disk.
     """
 
     data_dir: Path = _DATA
@@ -62,6 +63,9 @@ class Settings:
     frame_ancestors: str = ""
     vault_key: str = ""
     vault_key_file: str = ""
+    desk_days: int = 7
+    desk_scans: int = 500
+    desk_mb: int = 2000
 
     def __post_init__(self) -> None:
         if self.registration not in ("approval", "open"):

@@ -107,6 +107,13 @@ class Vault:
         """Whether there is content of this name; whether it is whole, ``open`` tells."""
         return self._path(name).is_file()
 
+    def stored_at(self, name: str) -> float:
+        """When content was stored last, in seconds since 1970; the end of time where there is none."""
+        try:
+            return self._path(name).stat().st_mtime
+        except FileNotFoundError:
+            return float("inf")
+
     def list(self) -> Iterator[str]:
         """Give the names of all that is stored, in no order."""
         with os.scandir(self._folder) as entries:
