@@ -69,6 +69,10 @@ class Vault:
             sync_folder(self._folder)
         return digest.hexdigest()
 
+    def name_of(self, content: bytes) -> str:
+        """Give the name under which content is, or would be, stored."""
+        return hmac.digest(self._naming_key, content, "sha256").hex()
+
     def open(self, name: str) -> BinaryIO:
         """Open stored content for reading and seeking; only a chunk of it is ever in memory.
 
