@@ -13,12 +13,18 @@ from braintumor.dashboard.worklist import opened_case, show_worklist
 from braintumor.errors import InputError
 
 _INTAKE, _INTAKES, _IS_NEW = "_intake", "_intakes", "_intake_is_new"
+_COMPACT = """<style>
+.stMainBlockContainer { padding: 3rem 1.5rem 1rem; }
+.stMainBlockContainer h1 { font-size: 1.5rem; padding: 0; }
+</style>"""
+"""So that at 1280 × 800 the picture, its controls and its answer are on the screen together."""
 _PATIENCE_SECONDS = 1.5
 """So long a new upload's answers are waited for: those of a few pictures are then on the page at once."""
 
 
 def main() -> None:
     session = gate.current()
+    st.html(_COMPACT)
     st.title("Prediction")
     st.markdown("**Research and decision support, never a diagnosis.**")
     if session.is_guest:
@@ -42,7 +48,7 @@ def _take_uploads(desk: Desk) -> None:
     """Show the uploader, and put what it holds on the desk; then it is empty again."""
     configured = settings.load()
     count = st.session_state.setdefault(_INTAKES, 0)
-    has_scans = bool(desk.cases or desk.progress)
+    has_scans = bool(desk.cases or desk.progress or st.session_state.get(_IS_NEW))
     with st.expander("Add scans", icon=":material/upload:", expanded=not has_scans):
         uploads = st.file_uploader(
             "Scans",
@@ -74,7 +80,7 @@ def _say_what_came() -> None:
 def _show_room(desk: Desk) -> None:
     case = opened_case(desk)
     answer = desk.answer(case.key) if case else None
-    worklist, picture, said = st.columns([3, 5, 3], gap="medium")
+    worklist, picture, said = st.columns([4, 6, 4], gap="small")
     with worklist:
         show_worklist(desk)
     if case is None:

@@ -12,7 +12,7 @@ from braintumor import settings
 from braintumor.dashboard import server
 from braintumor.dashboard.answers import limits
 from braintumor.dashboard.desk.desk import Bounds, Desk
-from braintumor.dashboard.desk.shelves import MemoryShelf, StoredShelf
+from braintumor.dashboard.desk.shelves import MemoryShelf, StoredShelf, read_name
 from braintumor.records import Account, DeskStore, connect
 from braintumor.records.vault import VaultError, open_vault
 from braintumor.scans import ScanError
@@ -54,6 +54,7 @@ def read_stored(content: str) -> bytes:
     """Read a file on an account's desk by its name in the vault; raises ``ScanError`` where it is gone."""
     try:
         with _store(settings.load()).open(content) as file:
+            read_name(file)
             return file.read()
     except VaultError as error:
         raise ScanError("This file can no longer be read.", "Upload it again.") from error

@@ -7,14 +7,15 @@ import pickle
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from braintumor.dashboard.answers import Answer
 from braintumor.dashboard.desk.case import Case
 from braintumor.records import DeskEntry, DeskStore
 from braintumor.records.vault import VaultError
-from braintumor.scans import ScanError, StoredFile
+from braintumor.scans import StoredFile
 
+_NAME_LENGTH_BYTES = 2
 _LOG = logging.getLogger(__name__)
 
 
@@ -120,6 +121,17 @@ class MemoryShelf:
         self.__init__()  # type: ignore[misc] # as it was at first
 
 
+def packed(name: str, data: bytes) -> bytes:
+    """Put a file's name, which may be a patient's, and its bytes in one content of the vault."""
+    encoded = name.encode()
+    return len(encoded).to_bytes(_NAME_LENGTH_BYTES, "big") + encoded + data
+
+
+def read_name(file: BinaryIO) -> str:
+    """Read the name of a file that was ``packed``; what follows in the stream are its bytes."""
+    return file.read(int.from_bytes(file.read(_NAME_LENGTH_BYTES), "big")).decode()
+
+
 class StoredShelf:
     """An account's shelf, encrypted in the vault.
 
@@ -139,17 +151,14 @@ class StoredShelf:
 
     def put_files(self, files: Mapping[str, tuple[str, bytes]]) -> None:
         if files:
-            # The names first: a file without one would be shown without.
-            self._store.put(self._account_id, "name", {key: name.encode() for key, (name, _) in files.items()})
-            self._store.put(self._account_id, "file", {key: data for key, (_, data) in files.items()})
+            contents = {key: packed(name, data) for key, (name, data) in files.items()}
+            self._store.put(self._account_id, "file", contents)
 
     def files(self) -> dict[str, StoredFile]:
-        entries = self._entries("file", "name")
-        names = {entry.key: entry.content for entry in entries if entry.kind == "name"}
         return {
-            entry.key: StoredFile(self._name(names.get(entry.key)), partial(self._load, entry.content), entry.key)
-            for entry in entries
-            if entry.kind == "file" and entry.content
+            entry.key: StoredFile(self._name(entry.content), partial(self._load, entry.content), entry.key)
+            for entry in self._entries("file")
+            if entry.content
         }
 
     def used(self) -> int:
@@ -185,19 +194,21 @@ class StoredShelf:
     def remove(self, cases: Collection[str], files: Collection[str], gone: Collection[str]) -> None:
         if gone:
             self._store.put(self._account_id, "gone", dict.fromkeys(gone))
-        self._store.remove(self._account_id, {"case": cases, "file": files, "name": files})
+        self._store.remove(self._account_id, {"case": cases, "file": files})
 
     def clear(self) -> None:
         self._store.clear(self._account_id)
 
-    def _entries(self, *kinds: str) -> list[DeskEntry]:
-        return [entry for entry in self._store.entries(self._account_id) if entry.kind in kinds]
+    def _entries(self, kind: str) -> list[DeskEntry]:
+        return [entry for entry in self._store.entries(self._account_id) if entry.kind == kind]
 
-    def _name(self, content: str | None) -> str:
+    def _name(self, content: str) -> str:
         try:
-            return self._load(content).decode() if content else "unnamed"
-        except ScanError:
-            return "unnamed"
+            with self._store.open(content) as file:
+                return read_name(file)
+        except VaultError:
+            # Reading the file itself will say so.
+            return "Damaged file"
 
     def _read(self, content: str, count: int) -> list[Any]:
         """Read the first parts of a case; nothing where they cannot be read, and the log says why."""

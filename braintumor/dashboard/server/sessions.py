@@ -46,9 +46,10 @@ def release(file_ids: Iterable[str]) -> None:
     session_id = _current()
     if session_id is not None and exists():
         manager = get_instance().uploaded_file_mgr
-        # Tests run pages without a server, and so with another one.
-        for file_id in file_ids if isinstance(manager, MemoryUploadedFileManager) else ():
-            manager.remove_file(session_id, file_id)
+        # Tests that run a page without a server have another one.
+        if isinstance(manager, MemoryUploadedFileManager):
+            for file_id in file_ids:
+                manager.remove_file(session_id, file_id)
 
 
 def admit() -> None:

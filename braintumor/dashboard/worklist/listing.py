@@ -9,7 +9,7 @@ import pandas as pd
 
 from braintumor.dashboard.desk import Case
 from braintumor.decision import Outcome as Decided
-from braintumor.reports import DECISION_WORDS, guarded
+from braintumor.reports import guarded
 from braintumor.scans import NotJudgedError, Weighting
 from braintumor.taxonomy import FINDING_TITLES
 
@@ -106,13 +106,13 @@ def step(keys: Sequence[str], opened: str | None, by: int) -> str | None:
 
 
 def table(cases: Sequence[Case], opened: str | None) -> pd.DataFrame:
-    """Put cases in a table, a row each: thumbnail, mark, name, answer, P(tumor) from 0 to 1."""
+    """Put cases in a table, a row each: thumbnail, mark, answer, name, P(tumor) from 0 to 1."""
     return pd.DataFrame(
         {
             "picture": [_data_address(case.thumbnail) for case in cases],
             "mark": ["▶" if case.key == opened else "" if case.is_read or not case.outcome else "●" for case in cases],
-            "scan": [guarded(case.name) for case in cases],
             "answer": [answer_words(case) for case in cases],
+            "scan": [guarded(case.name) for case in cases],
             "p_tumor": [None if (p := p_tumor(case)) < 0 else p for case in cases],
         }
     ).astype({"p_tumor": "float64"})
@@ -121,12 +121,9 @@ def table(cases: Sequence[Case], opened: str | None) -> pd.DataFrame:
 def answer_words(case: Case) -> str:
     """Say in a word or two what a case has come to."""
     status = status_of(case)
-    if case.answer is None:
-        return status.capitalize()
-    prediction = case.answer.prediction
-    if status is Status.TUMOR and prediction.finding:
-        return FINDING_TITLES[prediction.finding]
-    return DECISION_WORDS[prediction.decision]
+    if case.answer and case.answer.prediction.finding and status is Status.TUMOR:
+        return FINDING_TITLES[case.answer.prediction.finding]
+    return status.capitalize()
 
 
 def _data_address(picture: bytes) -> str:

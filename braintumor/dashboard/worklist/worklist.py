@@ -74,8 +74,9 @@ def _show_job(desk: Desk) -> None:
             text = f"Scan {progress.done + 1} of {progress.total}: {plain(progress.name)}"
         if progress.ahead:
             text += f". Waiting for other users; scans ahead: {progress.ahead}"
-        st.progress(progress.done / (progress.total or 1), text=text)
-        st.button("Stop", icon=":material/stop:", on_click=desk.stop, key="stop")
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+            st.progress(progress.done / (progress.total or 1), text=text)
+            st.button("Stop", on_click=desk.stop, key="stop")
     elif desk.trouble:
         st.error(desk.trouble)
         st.button("Resume", icon=":material/play_arrow:", on_click=partial(_resume, desk), key="resume")
@@ -93,7 +94,7 @@ def _resume(desk: Desk) -> None:
 def _ask(cases: Sequence[Case]) -> tuple[Filters, Order]:
     counts = Counter(status_of(case) for case in cases)
     st.markdown("**" + " · ".join(f"{counts[status]} {status}" for status in Status if counts[status]) + "**")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         with st.popover("Filter", icon=":material/filter_list:"):
             statuses = choices.multiselect("Answer", list(Status), [], format_func=str.capitalize, key="of_status")
             types = choices.multiselect("Type", _TYPES, [], format_func=FINDING_TITLES.__getitem__, key="of_type")
@@ -101,7 +102,9 @@ def _ask(cases: Sequence[Case]) -> tuple[Filters, Order]:
                 "Sequence", list(WEIGHTING_WORDS), [], format_func=WEIGHTING_WORDS.__getitem__, key="of_sequence"
             )
             mark = choices.segmented_control("Read", list(Mark), None, format_func=str.capitalize, key="of_mark")
-        order = choices.selectbox("Sort", list(Order), Order.URGENCY, key="sorted_by", label_visibility="collapsed")
+        order = choices.selectbox(
+            "Sort", list(Order), Order.URGENCY, key="sorted_by", label_visibility="collapsed", width=150
+        )
     return Filters(tuple(statuses), tuple(types), tuple(sequences), mark), order
 
 
@@ -121,9 +124,9 @@ def _show_steps(desk: Desk, shown: Sequence[Case]) -> None:
     place = f"{keys.index(opened) + 1} of {len(keys)}" if opened in keys else f"{len(keys)} listed"
     with st.container(horizontal=True, vertical_alignment="center"):
         previous, following = (partial(_open, step(keys, opened, by)) for by in (-1, 1))
-        st.button("Previous", on_click=previous, shortcut="P", key="previous", disabled=not keys)
-        st.button("Next", on_click=following, shortcut="N", key="next", disabled=not keys)
-        st.caption(place)
+        st.button("Previous", on_click=previous, shortcut="P", key="previous", disabled=not keys, type="tertiary")
+        st.button("Next", on_click=following, shortcut="N", key="next", disabled=not keys, type="tertiary")
+        st.caption(place, width="content")
 
 
 def _show_list(shown: Sequence[Case]) -> None:
@@ -135,10 +138,10 @@ def _show_list(shown: Sequence[Case]) -> None:
     key = f"worklist-{hashlib.sha256(repr(keys).encode()).hexdigest()[:16]}"
     ticked = st.session_state.get(_TICKED, ())
     columns: dict[str, Any] = {
-        "picture": st.column_config.ImageColumn("", width=48),
-        "mark": st.column_config.TextColumn("", width=24, help="● is new, ▶ is open"),
+        "picture": st.column_config.ImageColumn("", width=44),
+        "mark": st.column_config.TextColumn("", width=26, help="● is new, ▶ is open"),
+        "answer": st.column_config.TextColumn("Answer", width=90),
         "scan": st.column_config.TextColumn("Scan"),
-        "answer": st.column_config.TextColumn("Answer"),
         "p_tumor": st.column_config.NumberColumn("P(tumor)", format="percent"),
     }
     selection = choices.selection(
