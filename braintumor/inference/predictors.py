@@ -39,9 +39,13 @@ class Predictors:
 
     def answering(self, scan: Scan) -> Predictor:
         """Give the model that answers for a scan; raises ``BundleError`` when it cannot be used."""
-        if scan.modality is None:
+        return self.of_modality(scan.modality)
+
+    def of_modality(self, modality: str | None) -> Predictor:
+        """Give the model for scans of a modality, None where they do not say; raises like ``answering``."""
+        if modality is None:
             return self.first
         with self._loading:
-            if scan.modality not in self._loaded and scan.modality in self._folders:
-                self._loaded[scan.modality] = Predictor.load(self._folders[scan.modality], self._threads)
-        return self._loaded.get(scan.modality, self.first)
+            if modality not in self._loaded and modality in self._folders:
+                self._loaded[modality] = Predictor.load(self._folders[modality], self._threads)
+        return self._loaded.get(modality, self.first)

@@ -4,6 +4,7 @@ from braintumor.records.account import Account
 from braintumor.records.accounts import SELF_CHOSEN, Accounts
 from braintumor.records.audit import AuditEntry
 from braintumor.records.database import connect
+from braintumor.records.desk_store import DeskEntry, DeskStore
 from braintumor.records.errors import AccountError, BusyError, WaitError
 from braintumor.records.keys import signing_key
 from braintumor.records.tables import Role, State
@@ -15,6 +16,8 @@ __all__ = [
     "Accounts",
     "AuditEntry",
     "BusyError",
+    "DeskEntry",
+    "DeskStore",
     "Role",
     "State",
     "WaitError",
