@@ -526,7 +526,8 @@ def _download(options: argparse.Namespace) -> int:
 
 
 def _recover(options: argparse.Namespace) -> int:
-    from braintumor.records import Accounts, connect
+    from braintumor.accounts import Accounts
+    from braintumor.database import connect
 
     configured = settings.load()
     temporary = Accounts(connect(configured.database), configured).recover(options.username)
