@@ -6,9 +6,10 @@ from sqlalchemy.orm import Session
 from streamlit.testing.v1 import AppTest
 
 from braintumor import settings
-from braintumor.records import Accounts, connect
-from braintumor.records.audit import utc_now
-from braintumor.records.tables import SessionRow
+from braintumor.accounts import Accounts
+from braintumor.accounts.tables import SessionRow
+from braintumor.database import connect
+from braintumor.database.audit import utc_now
 from braintumor.settings import ROOT
 
 PASSWORD = "correct horse battery staple"

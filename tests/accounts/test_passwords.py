@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braintumor.records import AccountError, passwords
+from braintumor.accounts import AccountError, passwords
 
 LONG = " ".join(f"w{number}x" for number in range(40))
 

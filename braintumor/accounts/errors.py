@@ -2,14 +2,11 @@
 
 import math
 
-from braintumor.errors import InputError
+from braintumor.database import RefusedError
 
 
-class AccountError(InputError):
-    """An account request was refused; the message is one sentence that says what to do next.
-
-    The message never repeats what the user typed, so a page may show it as it is.
-    """
+class AccountError(RefusedError):
+    """A request about an account was refused."""
 
 
 class WrongPasswordError(AccountError):
@@ -27,10 +24,3 @@ class WaitError(AccountError):
         minutes = math.ceil(seconds / 60)
         wait = f"{seconds} seconds" if seconds <= 90 else f"{minutes} minutes"
         super().__init__(f"There were too many wrong passwords; try again in {wait}.")
-
-
-class BusyError(AccountError):
-    """The database is busy or cannot be reached, and nothing was changed."""
-
-    def __init__(self) -> None:
-        super().__init__("The records are busy or cannot be reached; try again in a moment.")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braintumor.records import AccountError, names
+from braintumor.accounts import AccountError, names
 
 NO_TEXT = [None, True, 5, 1.5, float("nan"), b"bob", [], ["bob"], {"bob": 1}, object()]
 

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from braintumor.records import attempts, names, passwords
-from braintumor.records.account import Account
-from braintumor.records.audit import AuditEntry, newest, row, utc_now
-from braintumor.records.database import unless_busy, writing
-from braintumor.records.errors import AccountError, WaitError, WrongPasswordError
-from braintumor.records.tables import AccountRow, NameRow, Role, SessionRow, State
+from braintumor.accounts import attempts, names, passwords
+from braintumor.accounts.account import Account
+from braintumor.accounts.errors import AccountError, WaitError, WrongPasswordError
+from braintumor.accounts.tables import AccountRow, NameRow, Role, SessionRow, State
+from braintumor.database import unless_busy, writing
+from braintumor.database.audit import AuditEntry, newest, row, utc_now
 from braintumor.settings import Settings
 
 _MOST_PENDING = 500
@@ -26,7 +26,7 @@ SELF_CHOSEN = (Role.CLINICIAN, Role.RESEARCHER)
 
 
 class Accounts:
-    """The accounts in one database; every refusal is an ``AccountError`` that says what to do next.
+    """The accounts in one database; every refusal is a ``RefusedError`` that says what to do next.
 
     What a page got from a widget may be given as it is, whatever its type: it is checked here. A refusal, also by a
     database that is busy (``BusyError``), changes nothing but the counts of wrong passwords and the audit trail.

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from itertools import groupby
 
-from braintumor.records.errors import AccountError
+from braintumor.accounts.errors import AccountError
 
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{2,31}")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+")

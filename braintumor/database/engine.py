@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, update
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 from sqlalchemy.pool import StaticPool
 
-from braintumor.records.errors import BusyError
-from braintumor.records.tables import AccountRow, Base, Role, State
+from braintumor.database import migrate
+from braintumor.database.errors import BusyError
 
 _LOG = logging.getLogger(__name__)
 _WRITER_LOCK = 0x62726169
@@ -22,10 +22,11 @@ _SECONDS_TO_WAIT = 10
 
 
 def connect(url: str) -> Engine:
-    """Open the database at ``url`` and create the tables that it lacks.
+    """Open the database at ``url`` and bring its tables up to date.
 
     A SQLite file and the folder it lies in are made for their owner alone. Raises ``BusyError`` for a database that
-    cannot be reached, and SQLAlchemy's ``ArgumentError`` for what is no address of one.
+    cannot be reached, ``RefusedError`` like ``migrate.upgrade``, and SQLAlchemy's ``ArgumentError`` for what is no
+    address of one.
     """
     # Hosting services hand out the short scheme, which SQLAlchemy no longer knows.
     address = make_url(url.replace("postgres://", "postgresql://", 1))
@@ -40,9 +41,8 @@ def connect(url: str) -> Engine:
     if address.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin)
-    with unless_busy(), writing(engine).begin() as connection:
-        Base.metadata.create_all(connection)
-        _disable_unknown(connection)
+    with unless_busy():
+        migrate.upgrade(writing(engine))
     return engine
 
 
@@ -59,12 +59,6 @@ def unless_busy() -> Iterator[None]:
     except (OperationalError, InterfaceError, TimeoutError) as error:
         _LOG.warning("The database did not answer: %s", error)
         raise BusyError from error
-
-
-def _disable_unknown(connection: Connection) -> None:
-    """Disable accounts with an unknown role or state; a database made before both were checked may hold some."""
-    unknown = AccountRow.role.not_in(list(Role)) | AccountRow.state.not_in(list(State))
-    connection.execute(update(AccountRow).where(unknown).values(role=Role.CLINICIAN, state=State.DISABLED))
 
 
 def _make_private(file: Path) -> None:

@@ -10,7 +10,7 @@ from threading import Lock
 import bcrypt
 from zxcvbn import zxcvbn
 
-from braintumor.records.errors import AccountError
+from braintumor.accounts.errors import AccountError
 
 SHORTEST = 12
 LONGEST = 128

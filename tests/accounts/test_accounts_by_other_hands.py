@@ -5,10 +5,10 @@ from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from braintumor.records import AccountError, Role, State
-from braintumor.records.tables import AccountRow, NameRow
-from tests.records import test_accounts
-from tests.records.app_users import PASSWORD
+from braintumor.accounts import AccountError, Role, State
+from braintumor.accounts.tables import AccountRow, NameRow
+from tests.accounts import test_accounts
+from tests.accounts.app_users import PASSWORD
 
 ada, bob, clock, empty, engine, accounts = test_accounts.FIXTURES
 

@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from braintumor.records.keys import signing_key
+from braintumor.accounts.cookie_key import signing_key
 from braintumor.settings import Settings, SettingsError
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from braintumor.records.tables import AccountRow, Role, State
+from braintumor.accounts.tables import AccountRow, Role, State
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,13 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.schema import CreateTable
 
-from braintumor.records import Accounts, BusyError, connect, database
-from braintumor.records.database import writing
-from braintumor.records.tables import AuditRow, Base, SessionRow
+from braintumor.accounts import Accounts
+from braintumor.accounts.tables import SessionRow
+from braintumor.database import Base, BusyError, connect, writing
+from braintumor.database import engine as database
+from braintumor.database.audit import AuditRow
 from braintumor.settings import Settings
-from tests.records.app_users import PASSWORD
+from tests.accounts.app_users import PASSWORD
 
 ADA, TOKEN = "the administrator", "the token"
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -163,19 +165,6 @@ def _insert(connection, role, state):
 def test_the_database_refuses_an_unknown_role_or_state(engine, role, state):
     with pytest.raises(IntegrityError), writing(engine).begin() as connection:
         _insert(connection, role, state)
-
-
-def test_an_unknown_role_of_an_older_database_is_disabled_when_it_is_opened(tmp_path):
-    url = f"sqlite:///{tmp_path / 'app.sqlite3'}"
-    older = connect(url)
-    with writing(older).begin() as connection:
-        connection.execute(text("PRAGMA ignore_check_constraints = ON"))
-        _insert(connection, "nonsense", "active")
-    older.dispose()
-    opened = connect(url)
-    with opened.connect() as connection:
-        assert connection.execute(text("SELECT role, state FROM accounts")).all() == [("clinician", "disabled")]
-    opened.dispose()
 
 
 class TestBusy:

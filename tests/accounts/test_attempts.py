@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from braintumor.records import AccountError, Accounts, WaitError, attempts
-from braintumor.records.tables import AuditRow, KnownAddressRow, WrongPasswordRow
+from braintumor.accounts import AccountError, Accounts, WaitError, attempts
+from braintumor.accounts.tables import KnownAddressRow, WrongPasswordRow
+from braintumor.database.audit import AuditRow
 from braintumor.settings import Settings
-from tests.records import test_accounts
-from tests.records.app_users import PASSWORD
+from tests.accounts import test_accounts
+from tests.accounts.app_users import PASSWORD
 
 WRONG = "not the password at all"
 HOME, AWAY = "203.0.113.7", "198.51.100.9"

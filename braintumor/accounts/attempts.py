@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from braintumor.records.tables import KnownAddressRow, WrongPasswordRow
+from braintumor.accounts.tables import KnownAddressRow, WrongPasswordRow
 from braintumor.settings import Settings
 
 _EVERYWHERE = ""

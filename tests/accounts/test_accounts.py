@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from braintumor.records import AccountError, Accounts, Role, State, WaitError, connect
-from braintumor.records.tables import AccountRow, AuditRow, SessionRow
+from braintumor.accounts import AccountError, Accounts, Role, State, WaitError
+from braintumor.accounts.tables import AccountRow, SessionRow
+from braintumor.database import connect
+from braintumor.database.audit import AuditRow
 from braintumor.settings import Settings
-from tests.records import app_users
-from tests.records.app_users import PASSWORD
+from tests.accounts import app_users
+from tests.accounts.app_users import PASSWORD
 
 OTHER = "Tr0ub4dor & three friends"
 WRONG = "not the password at all"

@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import String, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from braintumor.records.tables import AuditRow
+from braintumor.database.base import Base
 
 _ACTION = re.compile(r"[a-z][a-z ]{2,39}")
 
@@ -15,6 +15,19 @@ _ACTION = re.compile(r"[a-z][a-z ]{2,39}")
 def utc_now() -> datetime:
     """Give the time, in UTC."""
     return datetime.now(UTC)
+
+
+class AuditRow(Base):
+    """One thing that somebody did; the account numbers outlive their accounts, so they are no foreign keys."""
+
+    __tablename__ = "audit"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    time: Mapped[datetime] = mapped_column(index=True)
+    actor_id: Mapped[int | None]
+    action: Mapped[str] = mapped_column(String(40))
+    subject_account_id: Mapped[int | None]
 
 
 @dataclass(frozen=True)

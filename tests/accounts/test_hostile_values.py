@@ -5,9 +5,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from braintumor.records import AccountError, Accounts, State, connect
+from braintumor.accounts import AccountError, Accounts, State
+from braintumor.database import connect
 from braintumor.settings import Settings
-from tests.records.app_users import PASSWORD
+from tests.accounts.app_users import PASSWORD
 
 NEW = "violet harbor trumpet"
 

@@ -3,8 +3,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy.orm import Session
 
-from braintumor.records import connect
-from braintumor.records.audit import AuditEntry, newest, row, utc_now
+from braintumor.database import connect
+from braintumor.database.audit import AuditEntry, newest, row, utc_now
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
