@@ -12,8 +12,8 @@ from braintumor.bundles import BundleError
 from braintumor.dashboard import answers, choices, gate
 from braintumor.dashboard.answers import Answer, Outcome, Progress
 from braintumor.dashboard.plain_text import plain
-from braintumor.dashboard.scan_viewer import show_answer
 from braintumor.dashboard.studies import show_studies
+from braintumor.dashboard.viewer import show_answer, show_scan
 from braintumor.reports import Answered, answers_csv, answers_table, has_mask, masks_zip
 from braintumor.scans import NotJudgedError, ScanError
 
@@ -147,7 +147,12 @@ def _show_cards(outcomes: Sequence[Outcome]) -> None:
             format_func=lambda start: f"{start + 1} to {min(start + CARDS_AT_ONCE, len(shown))} of {len(shown)}",
         )
     for answer in shown[first : first + CARDS_AT_ONCE]:
-        show_answer(answer)
+        with st.container(border=True, key=f"card-{answer.key}"):
+            picture, said = st.columns([3, 2], gap="medium")
+            with picture:
+                show_scan(answer)
+            with said:
+                show_answer(answer)
 
 
 main()

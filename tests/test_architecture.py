@@ -124,7 +124,7 @@ def test_pages_only_arrange(path):
 
 
 @pytest.mark.parametrize(
-    "module", ["braintumor.inference", "braintumor.cli", "braintumor.explanation", "braintumor.dashboard.scan_viewer"]
+    "module", ["braintumor.inference", "braintumor.cli", "braintumor.explanation", "braintumor.dashboard.viewer"]
 )
 def test_loading_never_loads_a_framework(module):
     code = f"import sys, {module}; print(*sorted(set(sys.modules) & {FRAMEWORKS!r}))"

@@ -49,8 +49,9 @@ class Answer:
 
     ``measurements`` are None where there is no mask or nothing was found to be a scan. ``picture`` is the slice that
     answers, at most 640 pixels a side. ``slices`` has those of a volume by their numbers, in order, at most 320 pixels
-    a side: that slice, and of the others one in so many where there is no room for all, or none. ``unit`` is that
-    of a DICOM series; it names the patient, for those alone who may see it.
+    a side: that slice, and of the others one in so many where there is no room for all, or none; all share
+    one window, that of the slice that answers. ``affine`` is the scan's. ``unit`` is that of a DICOM series; it names
+    the patient, for those alone who may see it.
     """
 
     key: str
@@ -59,6 +60,7 @@ class Answer:
     picture: NDArray[np.uint8]
     slices: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
     synthetic: bool = False
+    affine: tuple[tuple[float, ...], ...] | None = None
     unit: Unit | None = None
 
 
@@ -247,8 +249,9 @@ def _answer(scan: Scan, key: str, room: int) -> Answer:
     prediction = replace(prediction, source=scan.source, series=scan.series)
     own = prediction.slice_number
     numbers = _spread(scan.shape[0], own, min(room, _MOST_OF_A_VOLUME)) if prediction.finding else ()
-    slices = {number: _picture(scan.pixels[number], _LONGEST_SLICE_SIDE) for number in numbers}
-    return Answer(key, prediction, measurements, _picture(scan.pixels[own], _LONGEST_SIDE), slices)
+    answering = scan.pixels[own]
+    slices = {number: _picture(scan.pixels[number], _LONGEST_SLICE_SIDE, answering) for number in numbers}
+    return Answer(key, prediction, measurements, _picture(answering, _LONGEST_SIDE), slices, affine=scan.affine)
 
 
 def _spread(count: int, own: int, most: int) -> Sequence[int]:
@@ -265,8 +268,10 @@ def _predict(sha256: str, model: str, _scan: Scan) -> tuple[Prediction, Measurem
     return prediction, prediction.measurements() if prediction.finding else None
 
 
-def _picture(pixels: NDArray[np.float32], longest_side: int) -> NDArray[np.uint8]:
+def _picture(
+    pixels: NDArray[np.float32], longest_side: int, reference: NDArray[np.float32] | None = None
+) -> NDArray[np.uint8]:
     picture = Image.fromarray(pixels)
     picture.thumbnail((longest_side, longest_side))
     gray = np.asarray(picture, dtype=np.float32)
-    return in_window(gray, gray)
+    return in_window(gray, gray if reference is None else reference)
