@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from braintumor.datasets import Roles
     from braintumor.scans import ScanError, Series
 
-_MASKS = ("mask", "segmentation")
+_MASKS = ("mask", "segmentation", "no_segmentation")
 OK, SOME_FAILED, WRONG_USAGE = 0, 1, 2
 
 
@@ -65,6 +65,7 @@ def finding_row(finding: "Finding") -> dict[str, Any]:
         "outline": None if measured is None else asdict(measured),
         "mask": None,
         "segmentation": None,
+        "no_segmentation": finding.no_segmentation,
         "reasons": _reason_words(finding),
         "notes": list(finding.notes),
         "seconds": finding.seconds,
@@ -346,6 +347,7 @@ def _line(row: dict[str, Any]) -> str:
         return f"{row['source']}: {row['status']}. {row['error'] or row['reasons'][0]}"
     words = f"{row['decision']}, finding {row['finding'] or 'none'}, P(tumor) {row['p_tumor']:.3f}"
     said = [*row["reasons"], *_note_words(row["notes"])]
+    said += [f"No DICOM SEG of the mask. {row['no_segmentation']}"] if row["no_segmentation"] else []
     return f"{row['source']}: {words}" + "".join(f" {sentence}" for sentence in said)
 
 

@@ -29,6 +29,7 @@ KEYS = {
     "rests_on",
     "mask",
     "segmentation",
+    "no_segmentation",
     "reasons",
     "notes",
     "seconds",

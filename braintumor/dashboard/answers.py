@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from braintumor import settings
-from braintumor.bundles import GRAPH_FILE
+from braintumor.bundles import GRAPH_FILE, Bundle
 from braintumor.dashboard import server
 from braintumor.dashboard.allocator import release_freed_memory
 from braintumor.inference import Prediction, Predictor, Predictors
@@ -109,6 +109,12 @@ def predictor() -> Predictor:
     return predictors().first
 
 
+def bundle_of(answer: Answer) -> Bundle:
+    """Give the model that gave an answer: that of the modality of its series."""
+    series = answer.prediction.series
+    return predictors().reading(series.modality if series else None).bundle
+
+
 def limits() -> Limits:
     """Turn the settings into what the readers accept."""
     configured = settings.load()
@@ -187,7 +193,10 @@ def _answer_unit(unit: Unit, room: int, turns: "_Turns") -> Outcome:
     scan = read_outcome(unit, limits(), turns, predictors().modalities)
     if isinstance(scan, ScanError):
         return scan
-    answer = _answer(scan, unit.key, room)
+    try:
+        answer = _answer(scan, unit.key, room)
+    except ScanError as error:
+        return error
     return replace(answer, unit=unit) if unit.series else answer
 
 
