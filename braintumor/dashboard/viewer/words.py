@@ -42,7 +42,26 @@ def outline_words(prediction: Prediction, number: int, drawn: bool) -> str:
         return "Outline: where the model places the tumor."
     if prediction.outlines(number):
         return "No outline: the model suspects a tumor on this slice but cannot place it."
-    return "No outline: the model sees no tumor on this slice."
+    return "No outline: P(tumor) of this slice is below the line."
+
+
+def shown_words(prediction: Prediction, number: int) -> str:
+    """Say what the model makes of one slice alone; what it makes of the scan stands in the answer."""
+    if prediction.finding is None:
+        return ""
+    found = prediction.slices[number]
+    has_outline = found.tumor_map is not None and prediction.outlines(number)
+    said = outline_words(prediction, number, has_outline) if found.tumor_map is not None else ""
+    if len(prediction.slices) == 1:
+        return said
+    where = f"Slice {number + 1} of {len(prediction.slices)}"
+    if number == prediction.slice_number:
+        where += ", the most suspicious"
+    if not found.prepared.image.any():
+        return f"{where}: empty."
+    line = prediction.outlined_from
+    side = "above" if found.p_tumor >= line else "below"
+    return f"{where}: P(tumor) of this slice {stated(found.p_tumor)}, {side} the line at {stated(line)}. {said}".strip()
 
 
 def heatmap_words(finding: str) -> str:

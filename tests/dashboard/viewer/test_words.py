@@ -67,11 +67,11 @@ def test_every_decision_has_its_sentence_word_and_badge():
             "Outline, unsure: where the model would place a tumor. The answer is withheld.",
         ),
         ("refer", (0.9,), 0, True, "Outline: where the model places the tumor."),
-        ("no_tumor", (0.1,), 0, False, "No outline: the model sees no tumor on this slice."),
+        ("no_tumor", (0.1,), 0, False, "No outline: P(tumor) of this slice is below the line."),
         ("refer", (0.4,), 0, False, "No outline: the model suspects a tumor on this slice but cannot place it."),
         ("tumor", (0.9,), 0, False, "No outline: the model suspects a tumor on this slice but cannot place it."),
-        ("tumor", (0.1, 0.9), 0, False, "No outline: the model sees no tumor on this slice."),
-        ("refer", (0.1, 0.6), 0, False, "No outline: the model sees no tumor on this slice."),
+        ("tumor", (0.1, 0.9), 0, False, "No outline: P(tumor) of this slice is below the line."),
+        ("refer", (0.1, 0.6), 0, False, "No outline: P(tumor) of this slice is below the line."),
     ],
 )
 def test_the_outline_is_named_and_so_is_its_absence(decision, p_tumors, number, drawn, words):
