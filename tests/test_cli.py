@@ -30,6 +30,7 @@ KEYS = {
     "rests_on",
     "mask",
     "segmentation",
+    "no_segmentation",
     "reasons",
     "notes",
     "seconds",

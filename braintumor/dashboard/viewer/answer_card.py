@@ -76,7 +76,9 @@ def _show_measurements(answer: Answer, measured: Measurements) -> None:
         icon=":material/download:",
         on_click="ignore",
     )
-    if answer.unit and answer.unit.sources and measured.lesions:
+    if answer.unit and answer.unit.unreferable and measured.lesions:
+        st.caption(f"No DICOM SEG of this mask. {answer.unit.unreferable}")
+    elif answer.unit and answer.unit.sources and measured.lesions:
         st.download_button(
             "Download mask (DICOM SEG)",
             partial(_segmentation, answer),
