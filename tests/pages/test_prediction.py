@@ -179,7 +179,7 @@ def test_a_tumor_is_outlined_and_measured_beside_the_heatmap_of_its_kind(seeing)
     explained = _captions(_choose(page, "Heatmap", "kind"))[1]
     assert "It explains the kind and is no outline of a tumor." in explained
     assert "of the head** · Largest diameter: **" in _texts(page)
-    assert "half of the areas were within ±" in _texts(page)
+    assert "the area that a reader outlined was" in _texts(page)
     assert _downloads(page) == ["Answers (CSV)", "Masks (ZIP)", "Download mask (PNG)"]
     _toggle(page, "Outline").set_value(False).run()
     assert _captions(page)[0] == "The scan without the outline."
