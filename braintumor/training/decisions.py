@@ -18,11 +18,10 @@ from braintumor.decision import (
     fit_map_temperature,
     fit_referral,
 )
-from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.inference import Graph, GraphOutput
 from braintumor.scans import Prepared
 from braintumor.segmentation import dice_threshold, tumor_mask
-from braintumor.taxonomy import NO_TUMOR, TUMOR_CLASSES
+from braintumor.taxonomy import NO_TUMOR, PROBABILITIES, TUMOR_CLASSES
 from braintumor.training.counterfactuals import Example, mirror_axis, mirrored_half
 from braintumor.training.experiment import ExperimentData
 from braintumor.training.outputs import run_graph

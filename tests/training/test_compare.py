@@ -19,10 +19,9 @@ from braintumor.evaluation.comparison import (
     against_default,
     comparison_figures,
 )
-from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.inference import Predictor
 from braintumor.networks import NETWORKS
-from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, TUMOR_CLASSES
+from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, PROBABILITIES, TUMOR_CLASSES
 from braintumor.training import comparison
 from braintumor.training.compare import CompareOptions, compare
 from braintumor.training.comparison import _short, _training
