@@ -15,6 +15,8 @@ ANY_TUMOR = "tumor"
 """Label of a scan that shows a tumor of unknown kind."""
 
 LABELS: tuple[str, ...] = (*CLASSES, ANY_TUMOR)
+PROBABILITIES: tuple[str, ...] = tuple(f"p_{name}" for name in CLASSES)
+"""Columns of a table that hold each class's probability."""
 
 Task = Literal["four_class", "binary"]
 """What a network may be trained for: every class, or only tumor or not."""

@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 import streamlit as st
@@ -12,11 +12,13 @@ from braintumor.dashboard import charts, gate
 from braintumor.dashboard.answers import Answer, bundle_of, limits
 from braintumor.dashboard.plain_text import plain
 from braintumor.dashboard.viewer.words import answer_sentence, caution_words, error_words, level_words, measured_words
-from braintumor.evaluation import AreaAgreement
 from braintumor.inference import Prediction
 from braintumor.reports import DECISION_WORDS, mask_file, mask_name, reason_words, stated
 from braintumor.segmentation import Measurements
 from braintumor.taxonomy import TITLES
+
+if TYPE_CHECKING:
+    from braintumor.evaluation import AreaAgreement
 
 BADGES: dict[str, tuple[str, Literal["orange", "blue", "violet"]]] = {
     "tumor": (":material/error:", "orange"),
@@ -92,7 +94,7 @@ def _show_measurements(answer: Answer, measured: Measurements) -> None:
 
 
 @st.cache_data(ttl="10min", show_spinner=False)
-def _area_agreement(folder: Path) -> AreaAgreement | None:
+def _area_agreement(folder: Path) -> "AreaAgreement | None":
     """Compare areas with readers' on the test images of a bundle; None where it holds no such table."""
     # It brings libraries that only measuring needs, which the first answer need not wait for.
     from braintumor.evaluation import area_agreement

@@ -2,15 +2,18 @@
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from braintumor.bundles import HeatmapFigures
 from braintumor.dashboard.answers import MOST_SLICES_KEPT, Answer
-from braintumor.evaluation import AreaAgreement
 from braintumor.explanation import METHODS
 from braintumor.inference import Prediction
 from braintumor.reports import percent, stated
 from braintumor.segmentation import Measurements
 from braintumor.taxonomy import ANY_TUMOR, FINDING_TITLES, NO_TUMOR
+
+if TYPE_CHECKING:
+    from braintumor.evaluation import AreaAgreement
 
 _MIDDLE = "center"
 """The floor of the measured methods that is heat in the middle of the picture."""
@@ -65,7 +68,7 @@ def caution_words(prediction: Prediction) -> str:
     return said
 
 
-def error_words(agreement: AreaAgreement | None) -> str:
+def error_words(agreement: "AreaAgreement | None") -> str:
     """Say how areas relate to those that readers outline, see ``evaluation.area_agreement``; None makes no claim."""
     if agreement is None:
         return "Measured on the model's own outline. How far such areas are off was not measured."
