@@ -6,9 +6,6 @@ from typing import Literal
 CLASSES: tuple[str, ...] = ("glioma", "meningioma", "pituitary", "notumor")
 """Order of every probability vector; the contract between all models and the app."""
 
-PROBABILITIES: tuple[str, ...] = tuple(f"p_{name}" for name in CLASSES)
-"""Columns with the probability of each class, in tables of predictions."""
-
 TUMOR_CLASSES: tuple[str, ...] = CLASSES[:3]
 NO_TUMOR = "notumor"
 ANY_TUMOR = "tumor"

@@ -8,10 +8,10 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from braintumor import settings
+from braintumor.accounts import Role
 from braintumor.bundles import read_card
 from braintumor.dashboard import gate
 from braintumor.inference import Predictor
-from braintumor.records import Role
 from braintumor.scans import phantom
 from tests.bundles.made_card import changed, put_card
 from tests.conftest import SHIPPED, png_bytes
