@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from braintumor import __version__, settings
+from braintumor.accounts import Accounts
 from braintumor.cli import main
+from braintumor.database import connect
 from braintumor.decision import Outcome
-from braintumor.records import Accounts, connect
 from braintumor.scans import phantom
 from braintumor.taxonomy import CLASSES
 from tests.conftest import SHIPPED, png_bytes, shorten_epochs
@@ -29,6 +30,7 @@ KEYS = {
     "rests_on",
     "mask",
     "segmentation",
+    "no_segmentation",
     "reasons",
     "notes",
     "seconds",

@@ -14,7 +14,8 @@ account = group("account", "Look after accounts on the server.")
 @account.command
 def recover(username: Annotated[str, Parameter(help="Name of the account.")], /) -> int:
     """Print a temporary password and end the lock after wrong ones."""
-    from braintumor.records import Accounts, connect
+    from braintumor.accounts import Accounts
+    from braintumor.database import connect
 
     configured = settings.load()
     temporary = Accounts(connect(configured.database), configured).recover(username)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from braintumor.batch import Finding
     from braintumor.scans import ScanError, Series
 
-_MASKS = ("mask", "segmentation")
+_MASKS = ("mask", "segmentation", "no_segmentation")
 
 
 def finding_row(finding: "Finding") -> dict[str, Any]:
@@ -31,6 +31,7 @@ def finding_row(finding: "Finding") -> dict[str, Any]:
         "outline": None if measured is None else asdict(measured),
         "mask": None,
         "segmentation": None,
+        "no_segmentation": finding.no_segmentation,
         "reasons": list(reason_words(finding.reasons, finding.probabilities)),
         "notes": list(finding.notes),
         "seconds": finding.seconds,
@@ -69,4 +70,5 @@ def line(row: dict[str, Any]) -> str:
         return f"{row['source']}: {row['status']}. {row['error'] or row['reasons'][0]}"
     words = f"{row['decision']}, finding {row['finding'] or 'none'}, P(tumor) {row['p_tumor']:.3f}"
     said = [*row["reasons"], *(NOTE_WORDS[note] for note in row["notes"])]
+    said += [f"No DICOM SEG of the mask. {row['no_segmentation']}"] if row["no_segmentation"] else []
     return f"{row['source']}: {words}" + "".join(f" {sentence}" for sentence in said)
