@@ -21,9 +21,9 @@ from braintumor.scans.limits import Limits, PixelBudget
 from braintumor.scans.scan import Placement, Scan, ScanError, fill_missing
 from braintumor.scans.unpacking import Stream, Unpacker, unpacked
 
-SUFFIXES = nifti.SUFFIXES | mgh.SUFFIXES
-
 _FORMATS = (nifti, mgh)
+SUFFIXES = frozenset[str]().union(*(known.SUFFIXES for known in _FORMATS))
+
 _LOADING = Lock()
 _HEADER_READ = 544
 # Plane by the patient's axis across it (0 right, 1 anterior, 2 superior), and where slices, rows and columns lead:
