@@ -118,7 +118,7 @@ def _shape(header: Any) -> tuple[tuple[int, int, int], bool]:
 def _dtype(header: Any) -> np.dtype[Any]:
     code = int(header["datatype"])
     if code in _COLORS:
-        raise ScanError("This volume holds colors, not grey values.", "Save it in shades of grey and try again.")
+        raise ScanError("This volume holds colors, not gray values.", "Save it in shades of gray and try again.")
     if code in _COMPLEX:
         raise ScanError("This volume holds complex numbers.", "Save their magnitude and try again.")
     if code not in _TYPES:

@@ -46,7 +46,7 @@ class Placement:
 class Scan:
     """One picture or volume as it was stored.
 
-    ``pixels`` is float32 of shape (slices, height, width), in the file's own grey values; a flat picture has one
+    ``pixels`` is float32 of shape (slices, height, width), in the file's own gray values; a flat picture has one
     slice. ``spacing`` is (slice, row, column) in millimeters, or None when the file does not say. ``modality`` is
     the DICOM code ("MR") or None. ``facts`` holds what else the file tells (format, bits, color). ``source`` is a
     name safe to show; ``sha256`` identifies the bytes. ``affine`` is the 4 × 4 matrix, row by row, that takes

@@ -69,7 +69,7 @@ def measure_splits(graph: Graph, data: ExperimentData, decisions: Decisions) -> 
 def measure_foreign(graph: Graph, data: ExperimentData, decisions: Decisions) -> pd.DataFrame:
     """Tell which pictures that are no brain MRI would be referred as such: kind, distance, referred.
 
-    All are grey; that the app refers a picture in color besides is left out.
+    All are gray; that the app refers a picture in color besides is left out.
     """
     foreign = _foreign(data.pictures.shape[1])
     distance = decisions.typicality.distance(run_graph(graph, foreign).features)

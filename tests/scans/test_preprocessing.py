@@ -162,7 +162,7 @@ def test_flat_slice_maps_to_zero(value, shape):
 
 
 @pytest.mark.parametrize("factor", [0.25, 3.0, 257.0, 1e6, 1e-6, 1e30, 1e34])
-def test_grey_scale_does_not_matter(factor):
+def test_gray_scale_does_not_matter(factor):
     picture = phantom(120).astype(np.float32)
     plain, scaled = prepare(picture, 48), prepare(picture * np.float32(factor), 48)
     assert (plain.top, plain.left, plain.side) == (scaled.top, scaled.left, scaled.side)
