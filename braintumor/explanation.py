@@ -41,7 +41,7 @@ class ExplanationError(RuntimeError):
 
 
 def methods_for(bundle: Bundle) -> list[str]:
-    """Name the methods that a bundle's network can be explained by: without a last feature map, Saliency alone."""
+    """Name the methods that a bundle's network can be explained by: without a last feature map, only Saliency."""
     return list(METHODS) if bundle.feature_map else ["saliency"]
 
 

@@ -416,5 +416,5 @@ def _token_hash(token: object) -> str:
 
 
 def _bytes(value: object) -> bytes:
-    """Give text as bytes; what is no text is that of nobody."""
+    """Give text as bytes; what is not text is that of nobody."""
     return value.encode("utf-8", errors="surrogatepass") if isinstance(value, str) else b""

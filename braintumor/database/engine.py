@@ -24,7 +24,7 @@ _SECONDS_TO_WAIT = 10
 def connect(url: str) -> Engine:
     """Open the database at ``url`` and bring its tables up to date.
 
-    A SQLite file and the folder it lies in are made for their owner alone. Raises ``BusyError`` for a database that
+    A SQLite file and the folder it lies in are made only for their owner. Raises ``BusyError`` for a database that
     cannot be reached, ``RefusedError`` like ``migrate.upgrade``, and SQLAlchemy's ``ArgumentError`` for what is no
     address of one.
     """

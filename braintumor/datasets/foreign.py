@@ -1,4 +1,4 @@
-"""Pictures that are no brain MRI: drawn, or cut from what installed packages carry; made at run time, never stored."""
+"""Pictures that are not brain MRI: drawn, or cut from what installed packages carry; made at run time, never stored."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -129,5 +129,5 @@ def _installed(path: str) -> Path:
         return Path(str(files(package))) / name
     except ModuleNotFoundError as error:
         raise DatasetError(
-            f"{package} is not installed, which has pictures that are no scans; pip install -r requirements/train.txt."
+            f"{package} is not installed, which has pictures that are not scans; pip install -r requirements/train.txt."
         ) from error

@@ -170,5 +170,5 @@ class Prediction:
 
 
 def _unit(name: str) -> int:
-    """Number of the classifier's unit of a class; one that tells no kinds has one for tumor alone."""
+    """Number of the classifier's unit of a class; one that tells no kinds has one only for tumor."""
     return 0 if name == ANY_TUMOR else CLASSES.index(name)

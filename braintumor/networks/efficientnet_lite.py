@@ -1,6 +1,6 @@
 """EfficientNet-Lite0 (Tan & Le 2019, arXiv:1905.11946, without squeeze-and-excitation) for gray pictures: an encoder.
 
-Its last stages, at 1/32 of the picture's side, hold four fifths of the parameters and are left away.
+Its last stages, at 1/32 of the picture's side, hold four fifths of the parameters and are omitted.
 """
 
 import zipfile

@@ -29,7 +29,7 @@ class MeanProbability(layers.Layer):
 
 
 def tells_kinds(model: keras.Model) -> bool:
-    """Tell whether a network knows the kinds of tumor apart, and not tumor or not alone."""
+    """Tell whether a network knows the kinds of tumor apart, and not only tumor or not."""
     return not any(isinstance(layer, TumorLogits) for layer in model.layers)
 
 

@@ -53,7 +53,7 @@ class Scan:
     (slice, row, column, 1) to the patient's space in millimeters (RAS+: to the right, to the front, up), or None where
     the file does not place its pixels. ``placement`` is how a volume's file lays them out, None of pictures.
     ``series`` holds the facts of a DICOM series. Raises ``ValueError`` for
-    pixels of another shape, of another type or not finite, and for an affine that is no finite 4 × 4 matrix.
+    pixels of another shape, of another type or not finite, and for an affine that is not a finite 4 × 4 matrix.
     """
 
     pixels: NDArray[np.float32]

@@ -28,7 +28,7 @@ MASKS = hnp.arrays(bool, (SIDE, SIDE))
 
 
 def cells(values, shape=(4, 4)):
-    """A map of zeros but for the given {(row, column): value}."""
+    """A map of zeros except the given {(row, column): value}."""
     heat = np.zeros(shape)
     for place, value in values.items():
         heat[place] = value
@@ -101,7 +101,7 @@ def spot(size=40, row=10, column=28, radius=3):
 
 
 def of_disc(disc):
-    """How white the disc is: the score of a network that goes by it alone."""
+    """How white the disc is: the score of a network that goes only by it."""
     return lambda pictures: pictures[:, disc].mean(axis=1) / 255
 
 

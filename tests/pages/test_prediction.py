@@ -311,7 +311,7 @@ def test_more_files_than_allowed_are_named(guest_app, monkeypatch, scored):
     assert scored == ["0.png", "1.png"]
 
 
-def test_the_sample_is_labelled_synthetic(page, scored):
+def test_the_sample_is_labeled_synthetic(page, scored):
     page.toggle[0].set_value(True).run()
     assert not page.exception
     assert "Synthetic: drawn by this app" in _texts(page)

@@ -23,7 +23,7 @@ from braintumor.scans import (
 
 
 def _head(height, width, center, radii, background=0.0, brightness=180.0):
-    """Draw an ellipse of rising brightness; every value follows from the arguments alone."""
+    """Draw an ellipse of rising brightness; every value follows only from the arguments."""
     y, x = np.mgrid[:height, :width]
     inside = ((y - center[0]) / radii[0]) ** 2 + ((x - center[1]) / radii[1]) ** 2 <= 1
     shade = brightness * (0.6 + 0.4 * (x - center[1]) / radii[1] * (y - center[0]) / radii[0])
