@@ -18,6 +18,7 @@ from braintumor.dashboard import server
 from braintumor.dashboard.allocator import release_freed_memory
 from braintumor.inference import Prediction, Predictor, Predictors
 from braintumor.scans import (
+    LeftOutError,
     Limits,
     NotJudgedError,
     PixelBudget,
@@ -41,6 +42,10 @@ _LONGEST_SIDE = 640
 _LONGEST_SLICE_SIDE = 320
 _MOST_OF_A_VOLUME = 160
 _KEPT = "_answers"
+_GIVEN = "_predictions"
+_MOST_BYTES = 64 * 2**20
+"""Bytes of answers that a session keeps for files that may come again: those for three series of 160 slices. Answers on
+the desk are the same objects and take no memory twice."""
 
 
 @dataclass(frozen=True)
@@ -138,23 +143,23 @@ def answer_uploads(
     DICOM files form series whatever upload they came in. Each scan waits for its turn among all that the server
     answers. ``on_progress`` is called before each file and scan and while it waits; what it raises ends the work, and
     what was answered until then is kept. ``on_outcome`` gets the outcomes so far after each new one. All files
-    together, those answered before included, are decoded to no more than ``max_total_pixels`` of the limits. Of all
-    scans ``max_files`` are answered, with one ``ScanError`` for the rest, and pictures of ``MOST_SLICES_KEPT`` slices
-    of volumes are kept. Answers to files that were taken away are forgotten.
+    together, those answered before included, are decoded to no more than ``max_total_pixels`` of the limits. Series
+    come first, ``max_files`` of each kind are given, and what is left out is said. Pictures of ``MOST_SLICES_KEPT``
+    slices of volumes are kept. Answers to files that were taken away are forgotten.
     """
     desk = st.session_state.setdefault(_KEPT, _Desk())
     _look_at(uploads, desk, on_progress)
-    most = limits().max_files
+    units = _bounded(desk.units, limits().max_files)
     turns = _Turns(limits().max_total_pixels - sum(kept.pixels for kept in desk.kept.values()), on_progress)
     outcomes: list[Outcome] = []
     is_new = False
-    for number, unit in enumerate(desk.units[:most]):
+    for number, unit in enumerate(units):
         if isinstance(unit, ScanError):
             outcomes.append(unit)
             continue
         if unit.key not in desk.kept:
             room = MOST_SLICES_KEPT - sum(_slices_of(kept.outcome) for kept in desk.kept.values())
-            with turns.scan(Progress(unit.name, number, min(len(desk.units), most))):
+            with turns.scan(Progress(unit.name, number, len(units))):
                 before = turns.left
                 outcome = _answer_unit(unit, room, turns)
                 desk.kept[unit.key] = _Kept(outcome, before - turns.left)
@@ -163,13 +168,36 @@ def answer_uploads(
         outcomes.append(desk.kept[unit.key].outcome)
     if is_new:
         release_freed_memory()
-    if len(desk.units) > most:
-        reason = f"{len(desk.units)} scans were uploaded; the first {most} are answered."
-        cut = desk.units[most]
-        outcomes.append(
-            ScanError(reason, "Take the others in a second go.", cut.source if isinstance(cut, ScanError) else cut.name)
-        )
     return outcomes
+
+
+def _bounded(units: Sequence[Unit | ScanError], most: int) -> list[Unit | ScanError]:
+    """Put series first, then pictures and volumes, then failures, ``most`` of each, and say how many were left out.
+
+    So nothing that lies beside a study crowds it out, and no series that none judges crowds out one for a model.
+    """
+    kinds: dict[str, list[Unit | ScanError]] = {
+        "series": [],
+        "pictures and volumes": [],
+        "files that cannot be used": [],
+    }
+    series, pictures, failures = kinds.values()
+    for unit in units:
+        (failures if isinstance(unit, ScanError) else series if unit.series else pictures).append(unit)
+    taken, left_out = [], []
+    for name, of_kind in kinds.items():
+        first = sorted(range(len(of_kind)), key=lambda number: not _matters_most(of_kind[number]))[:most]
+        taken += [of_kind[number] for number in sorted(first)]
+        if len(of_kind) > most:
+            reason = f"{len(of_kind)} {name} were uploaded; {most} of them are shown."
+            left_out.append(LeftOutError(reason, "Take the others in a second go.", "Uploads"))
+    return [*taken, *left_out]
+
+
+def _matters_most(unit: Unit | ScanError) -> bool:
+    if isinstance(unit, ScanError):
+        return isinstance(unit, LeftOutError) or unit.series is not None
+    return unit.series is None or unit.series.is_judged
 
 
 def _look_at(uploads: Sequence[Any], desk: _Desk, on_progress: Callable[[Progress], object]) -> None:
@@ -178,7 +206,8 @@ def _look_at(uploads: Sequence[Any], desk: _Desk, on_progress: Callable[[Progres
     if given == desk.uploads:
         return
     files = [StoredFile(safe_name(upload.name), upload.getvalue, upload.file_id) for upload in uploads]
-    units = list(gather(files, limits(), lambda name: on_progress(Progress(name))))
+    # The name of a file, or of a folder in an archive, often is a patient's.
+    units = list(gather(files, limits(), lambda number: on_progress(Progress(f"file {number:,}"))))
     keys = {unit.key for unit in units if isinstance(unit, Unit)}
     desk.uploads, desk.units = given, units
     desk.kept = {key: kept for key, kept in desk.kept.items() if key in keys and _is_lasting(kept.outcome)}
@@ -252,8 +281,7 @@ def phantom_png() -> bytes:
 
 
 def _answer(scan: Scan, key: str, room: int) -> Answer:
-    model = predictors().answering(scan).bundle.card.sha256[GRAPH_FILE]
-    prediction, measurements = _predict(scan.sha256, model, scan)
+    prediction, measurements = _predict(scan)
     # The stored prediction carries the name that the same bytes came with first.
     prediction = replace(prediction, source=scan.source, series=scan.series)
     own = prediction.slice_number
@@ -271,10 +299,18 @@ def _spread(count: int, own: int, most: int) -> Sequence[int]:
     return range(own % step, count, step)
 
 
-@st.cache_data(max_entries=200, show_spinner=False, scope="session")
-def _predict(sha256: str, model: str, _scan: Scan) -> tuple[Prediction, Measurements | None]:
-    prediction = predictors().answering(_scan).predict([_scan])[0]
-    return prediction, prediction.measurements() if prediction.finding else None
+def _predict(scan: Scan) -> tuple[Prediction, Measurements | None]:
+    """Answer a scan, or give the answer that its bytes had; the latest that take ``_MOST_BYTES`` are kept."""
+    predictor = predictors().answering(scan)
+    slot = (scan.sha256, predictor.bundle.card.sha256[GRAPH_FILE])
+    given: dict[tuple[str, str], tuple[Prediction, Measurements | None]]
+    given = st.session_state.setdefault(_GIVEN, {})
+    if slot not in given:
+        prediction = predictor.predict([scan])[0]
+        given[slot] = prediction, prediction.measurements() if prediction.finding else None
+        while len(given) > 1 and sum(kept.nbytes for kept, _ in given.values()) > _MOST_BYTES:
+            del given[next(iter(given))]
+    return given[slot]
 
 
 def _picture(

@@ -79,6 +79,12 @@ class Prediction:
     series: Series | None = None
 
     @property
+    def nbytes(self) -> int:
+        """Bytes that its pictures and maps take, the rest being small."""
+        arrays = [array for answer in self.slices for array in (answer.prepared.image, answer.tumor_map)]
+        return sum(array.nbytes for array in (*arrays, self.cam) if array is not None)
+
+    @property
     def unsure_of_kind_alone(self) -> bool:
         """Whether the scan is referred for the kind of a tumor that is itself in no doubt."""
         return self.decision == Outcome.REFER and self.finding is not None and self.p_tumor >= self.sure_from

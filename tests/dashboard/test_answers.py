@@ -9,9 +9,12 @@ import streamlit as st
 from braintumor import settings
 from braintumor.dashboard import answers
 from braintumor.dashboard.answers import MOST_SLICES_KEPT, Answer, Progress
-from braintumor.scans import Limits, ScanError, phantom
+from braintumor.scans import LeftOutError, Limits, ScanError, StoredFile, gather, phantom
 from braintumor.scans.limits import SMALLEST_SLICE
 from tests.conftest import png_bytes
+from tests.scans.dicom_files import dicom, slices
+
+BROKEN = dicom()[:200]
 
 
 def upload(file_id, name, data):
@@ -54,28 +57,59 @@ def test_two_archives_together_are_bounded_with_one_sentence(session):
     uploads = [packed("a", 3), packed("b", 3, first=3)]
     outcomes = answers.answer_uploads(uploads)
     assert outcomes[:4] == session == ["a.zip/0.png", "a.zip/1.png", "a.zip/2.png", "b.zip/3.png"]
-    assert len(outcomes) == 5
-    assert isinstance(outcomes[4], ScanError)
-    assert outcomes[4].source == "b.zip/4.png"
-    assert str(outcomes[4]) == ("6 scans were uploaded; the first 4 are answered. Take the others in a second go.")
+    (left_out,) = outcomes[4:]
+    assert isinstance(left_out, LeftOutError)
+    assert "6 pictures" in str(left_out)
+    assert "4 of them" in str(left_out)
     assert [str(outcome) for outcome in answers.answer_uploads(uploads)] == [str(outcome) for outcome in outcomes]
     assert len(session) == 4
 
 
-def test_an_archive_above_the_limit_has_the_same_one_sentence(session):
+def test_an_archive_above_the_limit_says_what_was_left_out(session):
     outcomes = answers.answer_uploads([packed("a", 6), packed("b", 1), packed("c", 1)])
     assert len(session) == 4
-    assert [isinstance(outcome, ScanError) for outcome in outcomes] == [False] * 4 + [True]
+    assert [isinstance(outcome, ScanError) for outcome in outcomes] == [False] * 4 + [True] * 2
+    assert [int(str(outcome).split(" pictures")[0].split()[-1]) for outcome in outcomes[4:]] == [6, 6]
+
+
+def test_nothing_beside_a_study_crowds_it_out(session):
+    """Neither pictures, nor files that cannot be read, nor series that none judges."""
+    picture = png_bytes(phantom(32))
+    others = [
+        *(upload(f"p{number}", f"{number}.png", picture) for number in range(5)),
+        *(upload(f"n{number}", f"{number}.dcm", BROKEN) for number in range(9)),
+    ]
+    study = [
+        data
+        for number in range(1, 8)
+        for data in slices(
+            2,
+            SeriesInstanceUID=f"1.2.{number}",
+            SeriesNumber=number,
+            SeriesDescription="t1_se" if number > 5 else "localizer",
+        )
+    ]
+    uploads = [*others, *(upload(f"d{number}", f"{number}", data) for number, data in enumerate(study))]
+    units = list(gather([StoredFile(one.name, one.getvalue, one.file_id) for one in uploads], answers.limits()))
+    bounded = answers._bounded(units, 4)
+    assert [unit.series.number for unit in bounded[:4]] == [1, 2, 6, 7]
+    assert [unit.name for unit in bounded[4:8]] == [f"{number}.png" for number in range(4)]
+    assert [str(error).split(" were uploaded")[0] for error in bounded[-3:]] == [
+        "7 series",
+        "5 pictures and volumes",
+        "9 files that cannot be used",
+    ]
 
 
 def test_as_many_as_allowed_are_no_error(session):
     assert len(answers.answer_uploads([packed("a", 3), packed("b", 1)])) == len(session) == 4
 
 
-def test_unreadable_files_count_too(session):
-    outcomes = answers.answer_uploads([upload(str(number), f"{number}.png", b"nothing") for number in range(9)])
-    assert len(outcomes) == 5
-    assert "the first 4" in str(outcomes[-1])
+def test_files_that_cannot_be_read_count_apart(session):
+    uploads = [packed("a", 2), *(upload(f"{number}", f"{number}.dcm", BROKEN) for number in range(9))]
+    *scans, left_out = answers.answer_uploads(uploads)
+    assert [isinstance(outcome, ScanError) for outcome in scans] == [False] * 2 + [True] * 4
+    assert "9 files" in str(left_out)
 
 
 def test_files_taken_away_make_room_for_those_that_were_cut(session):
@@ -89,11 +123,12 @@ def test_only_new_scans_are_announced_once_all_files_were_looked_at(session):
     told = []
     one, two = packed("a", 2), packed("b", 1)
     answers.answer_uploads([one], told.append)
-    looked_at = [Progress("a.zip/0.png"), Progress("a.zip/1.png")]
+    # By their numbers: a folder in an archive often is named as the patient.
+    looked_at = [Progress("file 1"), Progress("file 2")]
     assert told == [*looked_at, Progress("a.zip/0.png", 0, 2), Progress("a.zip/1.png", 1, 2)]
     del told[:]
     answers.answer_uploads([one, two], told.append)
-    assert told == [*looked_at, Progress("b.zip/0.png"), Progress("b.zip/0.png", 2, 3)]
+    assert told == [*looked_at, Progress("file 3"), Progress("b.zip/0.png", 2, 3)]
     del told[:]
     answers.answer_uploads([one, two], told.append)
     assert told == []
@@ -184,3 +219,22 @@ def test_all_files_that_a_session_holds_share_its_pixels(session, monkeypatch):
     assert third == "b.zip/0.png"
     assert isinstance(refused, ScanError)
     assert answers.answer_uploads([packed("c", 2)]) == ["c.zip/0.png", "c.zip/1.png"]
+
+
+def test_answers_for_files_that_may_come_again_are_bounded_by_their_bytes(monkeypatch):
+    """Each of these takes a megabyte; a single one is kept however large it is."""
+    asked = []
+
+    class Made:
+        bundle = SimpleNamespace(card=SimpleNamespace(sha256={answers.GRAPH_FILE: "model"}))
+
+        def predict(self, scans):
+            asked.append(scans[0].sha256)
+            return [SimpleNamespace(nbytes=2**20, finding=None)]
+
+    monkeypatch.setattr(st, "session_state", {})
+    monkeypatch.setattr(answers, "predictors", lambda: SimpleNamespace(answering=lambda scan: Made()))
+    monkeypatch.setattr(answers, "_MOST_BYTES", 3 * 2**20)
+    for name in "abcadda":
+        answers._predict(SimpleNamespace(sha256=name))
+    assert asked == ["a", "b", "c", "d", "a"]

@@ -102,7 +102,7 @@ def test_a_bad_file_never_ends_the_others():
 @pytest.mark.parametrize(
     ("limits", "told"),
     [
-        (Limits(max_files=1), ["ok", "This archive holds more than 1 scans; the first 1 were taken."]),
+        (Limits(max_files=1), ["ok", "This archive holds 2 pictures and volumes; the first 1 were taken."]),
         (Limits(max_bytes=len(PNG) - 1), ["This file unpacks to more than is accepted."] * 2),
         (Limits(max_archive_bytes=2 * len(PNG) - 1), ["ok", "This file unpacks to more than is accepted."]),
         (Limits(max_archive_bytes=2 * len(PNG)), ["ok", "ok"]),
