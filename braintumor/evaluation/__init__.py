@@ -9,7 +9,13 @@ from braintumor.evaluation.out_of_distribution import foreign_figures
 from braintumor.evaluation.reliability import expected_calibration_error, reliability
 from braintumor.evaluation.report import DecidesBy, measured_metrics, split_figures
 from braintumor.evaluation.robustness import Flips, Pair, Share
-from braintumor.evaluation.segmentation import map_calibration, pixel_bins, score_masks, segmentation_figures
+from braintumor.evaluation.segmentation import (
+    area_errors,
+    map_calibration,
+    pixel_bins,
+    score_masks,
+    segmentation_figures,
+)
 from braintumor.evaluation.selective import rates_at, risk_coverage
 
 __all__ = [
@@ -18,6 +24,7 @@ __all__ = [
     "GroupBootstrap",
     "Pair",
     "Share",
+    "area_errors",
     "check",
     "exact_at_ends",
     "expected_calibration_error",

@@ -137,6 +137,17 @@ def segmentation_figures(
     return Segmentation.model_validate(plain(report), strict=False)
 
 
+def area_errors(table: pd.DataFrame, split: str) -> tuple[float, float]:
+    """Measure how far the areas of masks are from those of experts, as shares of the latter: median, 90th percentile.
+
+    ``table`` has ``split`` and the shares of the picture, ``tumor_share`` by the experts and ``found_share`` by the
+    mask. Images on which nothing is found are left out: there no area is stated. Both are NaN where no image is left.
+    """
+    rows = table[(table["split"] == split) & (table["found_share"] > 0) & (table["tumor_share"] > 0)]
+    errors = (rows["found_share"] / rows["tumor_share"] - 1).abs()
+    return float(errors.median()), float(errors.quantile(0.9))
+
+
 def _by_size(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Part outlined pictures into four parts of equal number by the size of their tumor, smallest first."""
     ordered = rows.sort_values("tumor_share", kind="stable")

@@ -40,13 +40,13 @@ class Predictors:
     def answering(self, scan: Scan) -> Predictor:
         """Give the model that answers for a scan; raises ``ScanError`` when that of its modality cannot be used."""
         try:
-            return self.reading(scan.modality)
+            return self.of_modality(scan.modality)
         except BundleError as error:
             raise ScanError(
                 f"The model for {scan.modality} cannot be used: {error}", "The others go on.", scan.source
             ) from error
 
-    def reading(self, modality: str | None) -> Predictor:
+    def of_modality(self, modality: str | None) -> Predictor:
         """Give the model that reads a modality, the first where none is stated or none reads it.
 
         Raises ``BundleError`` when it cannot be used.

@@ -21,7 +21,7 @@ from braintumor.scans.preprocessing import (
     prepare_within,
     small_head,
 )
-from braintumor.scans.reading import gather, outcome, read, read_all
+from braintumor.scans.reading import bounded, gather, outcome, read, read_all
 from braintumor.scans.restoring import BACKGROUND, FRAME, INVERTED, OUTLIERS, Restored, restore
 from braintumor.scans.sample import phantom
 from braintumor.scans.scan import LeftOutError, Placement, Scan, ScanError, safe_name
@@ -57,6 +57,7 @@ __all__ = [
     "Unit",
     "Unjudged",
     "Weighting",
+    "bounded",
     "coarse_head",
     "drawn_ring",
     "expand",

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from pathlib import PurePath
 
 from braintumor.scans import archive, foreign_formats, raster, volumes
@@ -98,6 +98,36 @@ class _Taken:
             yield LeftOutError(reason, "Look at these first.", source)
 
 
+def bounded(units: Iterable[Unit | ScanError], most: int) -> tuple[list[Unit | ScanError], str]:
+    """Choose what is shown: ``most`` series, and then in their order ``most`` other scans and ``most`` failures.
+
+    So nothing that lies beside a study crowds it out, and no series that none judges crowds out one for a model. With
+    them comes how many of which kind were left out, in a sentence; empty where none were.
+    """
+    kinds: dict[str, list[tuple[bool, int]]] = {
+        "series": [],
+        "pictures and volumes": [],
+        "files that cannot be used": [],
+    }
+    series, pictures, failures = kinds.values()
+    given = list(units)
+    for number, unit in enumerate(given):
+        of_kind = failures if isinstance(unit, ScanError) else series if unit.series else pictures
+        of_kind.append((not _matters_most(unit), number))
+    of_series, *others = ([number for _, number in sorted(of_kind)[:most]] for of_kind in kinds.values())
+    taken = [given[number] for number in (*sorted(of_series), *sorted(chain(*others)))]
+    left_out = [
+        f"{len(of_kind) - most} of {len(of_kind)} {name}" for name, of_kind in kinds.items() if len(of_kind) > most
+    ]
+    return taken, f"Left out: {', '.join(left_out)}." if left_out else ""
+
+
+def _matters_most(unit: Unit | ScanError) -> bool:
+    if isinstance(unit, ScanError):
+        return isinstance(unit, LeftOutError) or unit.series is not None
+    return unit.series is None or unit.series.is_judged
+
+
 def _members(file: StoredFile, limits: Limits) -> Iterator[StoredFile | ScanError]:
     try:
         is_archive = archive.is_archive(file.load())
@@ -133,7 +163,7 @@ def _look_at(file: StoredFile, objects: DicomObjects, limits: Limits) -> Unit | 
     except ScanError as error:
         error.source = error.source or name
         return error
-    return Unit(file.name, file.key, partial(_read_file, file))
+    return Unit(file.name, file.key, partial(_read_file, file), file_keys=(file.key,))
 
 
 def _may_be_dicom(name: str) -> bool:

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import ConvexHull
-from scipy.spatial.distance import pdist
 
 from braintumor.scans import coarse_head, fill_holes, largest_region
 
@@ -137,4 +135,8 @@ def _feret_diameter(region: Bools, pixel: tuple[float, ...]) -> float:
     left = np.minimum(np.append(first, first[-1]), np.append(first[0], first))
     right = np.maximum(np.append(after, after[-1]), np.append(after[0], after))
     points = np.concatenate([np.column_stack([lines, ends]) for ends in (left, right)]).astype(np.float64)
+    # Loading these takes longer than most answers, and many scans have nothing to measure.
+    from scipy.spatial import ConvexHull
+    from scipy.spatial.distance import pdist
+
     return float(pdist(points[ConvexHull(points).vertices] * pixel).max())

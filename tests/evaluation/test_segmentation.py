@@ -13,6 +13,7 @@ from braintumor.bundles import Estimate
 from braintumor.evaluation.bootstrap import GroupBootstrap
 from braintumor.evaluation.reliability import expected_calibration_error, reliability
 from braintumor.evaluation.segmentation import (
+    area_errors,
     dice,
     hausdorff95,
     iou,
@@ -328,3 +329,19 @@ def test_unusable_bins_are_refused():
     added = pixel_bins([0.1], [True]) + pixel_bins([0.2], [True])
     with pytest.raises(ValueError, match="numbered"):
         map_calibration(added)
+
+
+def test_errors_of_areas_by_hand():
+    rows = [
+        ("test", 0.10, 0.10),
+        ("test", 0.10, 0.12),
+        ("test", 0.10, 0.05),
+        ("test", 0.10, 0.0),
+        ("test", 0.0, 0.1),
+        ("train", 0.1, 0.9),
+    ]
+    table = pd.DataFrame(rows, columns=["split", "tumor_share", "found_share"])
+    median, most = area_errors(table, "test")
+    assert median == pytest.approx(0.2)
+    assert most == pytest.approx(0.2 + 0.8 * 0.3)
+    assert all(math.isnan(error) for error in area_errors(table, "validation"))

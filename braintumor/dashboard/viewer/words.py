@@ -1,5 +1,6 @@
 """What is said beside a scan: its answer, its outline, its heatmap, and the slice that is shown."""
 
+import math
 from collections.abc import Sequence
 
 from braintumor.bundles import HeatmapFigures
@@ -31,6 +32,47 @@ def answer_sentence(prediction: Prediction) -> str:
     if prediction.finding == ANY_TUMOR:
         return "The model sees a tumor; it does not tell which kind."
     return f"The model sees a tumor, most likely a {title}."
+
+
+def level_words(prediction: Prediction) -> str:
+    """Say what the answer is of: a picture, a slice of a volume, or all of a volume's slices together."""
+    count = len(prediction.slices)
+    if count == 1:
+        return "Answer for this picture"
+    what = "series" if prediction.series else "volume"
+    if prediction.slice_limits is not None:
+        return f"Answer for the whole {what} of {count} slices"
+    return f"Answer for this {what}, that of slice {prediction.slice_number + 1} of {count}"
+
+
+def caution_words(prediction: Prediction) -> str:
+    """Say what an answer of no tumor leaves open; of another answer nothing."""
+    if prediction.decision != "no_tumor" or prediction.finding is None:
+        return ""
+    said = "This does not rule out a tumor."
+    numbers = [
+        number
+        for number, found in enumerate(prediction.slices)
+        if found.prepared.image.any() and prediction.outlines(number)
+    ]
+    if prediction.slice_limits is not None and numbers:
+        said += (
+            f" By itself, slice {numbers[0] + 1} looks suspicious."
+            if len(numbers) == 1
+            else f" By themselves, {len(numbers)} slices look suspicious; all slices together do not."
+        )
+    return said
+
+
+def error_words(errors: tuple[float, float]) -> str:
+    """Say how far measured areas are off, see ``evaluation.area_errors``; NaN makes no claim."""
+    if not all(math.isfinite(error) for error in errors):
+        return "Measured on the model's own outline. How far such areas are off was not measured."
+    median, most = errors
+    return (
+        f"Measured on the model's own outline. On test images half of the areas were within ±{median:.0%} of an "
+        f"expert's, and 9 of 10 within ±{most:.0%}; of diameters and volumes no error was measured."
+    )
 
 
 def outline_words(prediction: Prediction, number: int, drawn: bool) -> str:

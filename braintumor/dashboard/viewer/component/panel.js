@@ -1,5 +1,7 @@
 // Toolbar, slice control, words and help around the planes.
 
+import { rulerWords } from "./paint.js";
+
 const NAMES = { map: "Tumor map", none: "No overlay" };
 const byId = (id) => document.getElementById(id);
 
@@ -85,9 +87,11 @@ export class Panel {
       this.slider.setAttribute("aria-valuetext", `Slice ${scene.numbers[slice] + 1} of ${scene.count}`);
       if (scene.p.length) this.paintCurve();
     }
-    byId("said").textContent = [scene.words[slice], this.overlayWords()].join(" ");
+    byId("said").textContent = [scene.words[slice], this.overlayWords(), this.rulerWords()].join(" ");
     byId("planes").setAttribute("aria-label", `${scene.title}. ${scene.words[slice]} Press ? for the keys.`);
   }
+
+  rulerWords() { return this.state.ruler ? `Ruler: ${rulerWords(this.scene, this.state.ruler)}.` : ""; }
 
   overlayWords() {
     const { scene, state } = this;
