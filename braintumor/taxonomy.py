@@ -6,15 +6,14 @@ from typing import Literal
 CLASSES: tuple[str, ...] = ("glioma", "meningioma", "pituitary", "notumor")
 """Order of every probability vector; the contract between all models and the app."""
 
-PROBABILITIES: tuple[str, ...] = tuple(f"p_{name}" for name in CLASSES)
-"""Columns with the probability of each class, in tables of predictions."""
-
 TUMOR_CLASSES: tuple[str, ...] = CLASSES[:3]
 NO_TUMOR = "notumor"
 ANY_TUMOR = "tumor"
 """Label of a scan that shows a tumor of unknown kind."""
 
 LABELS: tuple[str, ...] = (*CLASSES, ANY_TUMOR)
+PROBABILITIES: tuple[str, ...] = tuple(f"p_{name}" for name in CLASSES)
+"""Columns of a table that hold each class's probability."""
 
 Task = Literal["four_class", "binary"]
 """What a network may be trained for: every class, or only tumor or not."""

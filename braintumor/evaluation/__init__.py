@@ -10,7 +10,8 @@ from braintumor.evaluation.reliability import expected_calibration_error, reliab
 from braintumor.evaluation.report import DecidesBy, measured_metrics, split_figures
 from braintumor.evaluation.robustness import Flips, Pair, Share
 from braintumor.evaluation.segmentation import (
-    area_errors,
+    AreaAgreement,
+    area_agreement,
     map_calibration,
     pixel_bins,
     score_masks,
@@ -19,12 +20,13 @@ from braintumor.evaluation.segmentation import (
 from braintumor.evaluation.selective import rates_at, risk_coverage
 
 __all__ = [
+    "AreaAgreement",
     "DecidesBy",
     "Flips",
     "GroupBootstrap",
     "Pair",
     "Share",
-    "area_errors",
+    "area_agreement",
     "check",
     "exact_at_ends",
     "expected_calibration_error",

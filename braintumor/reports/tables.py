@@ -81,7 +81,7 @@ def answers_csv(outcomes: Iterable[Answered | ScanError]) -> bytes:
 
 
 def _framed(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> "pd.DataFrame":
-    # Not loaded with the words of an answer, which are needed without it too.
+    # Words and masks of one scan are asked for without a table, and pandas takes as long to load as ten answers.
     import pandas as pd
 
     safe = [{name: guarded(cell) if isinstance(cell, str) else cell for name, cell in row.items()} for row in rows]

@@ -8,10 +8,10 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from braintumor import settings
+from braintumor.accounts import Role
 from braintumor.bundles import read_card
 from braintumor.dashboard import gate
 from braintumor.inference import Predictor
-from braintumor.records import Role
 from braintumor.scans import phantom
 from tests.bundles.made_card import changed, put_card
 from tests.conftest import SHIPPED, png_bytes
@@ -179,7 +179,7 @@ def test_a_tumor_is_outlined_and_measured_beside_the_heatmap_of_its_kind(seeing)
     explained = _captions(_choose(page, "Heatmap", "kind"))[1]
     assert "It explains the kind and is no outline of a tumor." in explained
     assert "of the head** · Largest diameter: **" in _texts(page)
-    assert "half of the areas were within ±" in _texts(page)
+    assert "the area that a reader outlined was" in _texts(page)
     assert _downloads(page) == ["Answers (CSV)", "Masks (ZIP)", "Download mask (PNG)"]
     _toggle(page, "Outline").set_value(False).run()
     assert _captions(page)[0] == "The scan without the outline."

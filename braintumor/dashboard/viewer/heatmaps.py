@@ -6,13 +6,13 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from braintumor.accounts import Role
 from braintumor.bundles import HeatmapFigures, read_heatmap_figures
 from braintumor.dashboard import choices, gate
 from braintumor.dashboard.answers import Answer, bundle_of
 from braintumor.dashboard.viewer.kept import once
 from braintumor.explanation import METHODS, ExplanationError, explain_apart, methods_for
 from braintumor.inference import Prediction
-from braintumor.records import Role
 
 MAPS = "_heatmaps"
 
