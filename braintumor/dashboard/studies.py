@@ -28,6 +28,8 @@ _NOTES = {
     SeriesNote.DUPLICATES: "{repeated} repeated images left out",
     SeriesNote.UNREAD: "{unread} images could not be read",
     SeriesNote.UNEVEN: "slices unevenly spaced",
+    SeriesNote.SHEARED: "slices shifted evenly, as with a tilted gantry",
+    SeriesNote.SHIFTED: "slices shifted against each other: a NIfTI mask may lie beside them",
     SeriesNote.BURNED_IN: "text may be burned into the images",
 }
 _COLUMNS = ("Series", "Sequence", "Plane", "Slices", "Answer", "P(tumor)", "Spacing (mm)", "Scanner", "Notes")

@@ -48,6 +48,10 @@ class SeriesNote(StrEnum):
     DUPLICATES = "duplicates"
     UNREAD = "unread"
     UNEVEN = "uneven"
+    SHEARED = "sheared"
+    """Each slice is shifted against the one before by as much, as with a tilted gantry."""
+    SHIFTED = "shifted"
+    """Slices are shifted against each other, not all by as much."""
     BURNED_IN = "burned_in"
 
 
