@@ -306,7 +306,7 @@ def test_more_files_than_allowed_are_named(guest_app, monkeypatch, scored):
     page.run()
     _upload(page, *[(f"{number}.png", png_bytes(phantom(seed=number))) for number in range(3)])
     assert [error.value for error in page.error] == [
-        "**2\\.png**: 3 scans were uploaded; the first 2 are answered. Take the others in a second go."
+        "**Files**: Left out: 1 of 3 pictures and volumes. Clear some, then add the others again."
     ]
     assert scored == ["0.png", "1.png"]
 
