@@ -3,6 +3,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ TABLE = ROOT / "docs" / "architecture.md"
 ROW = re.compile(r"^\| `(\w+)` \| (.+) \|$", re.MULTILINE)
 
 
+@cache
 def drawn() -> dict[str, set[str]]:
     """For each part, in the order of the document, the parts that it may lean on."""
     return {name: set(re.findall(r"`(\w+)`", others)) for name, others in ROW.findall(TABLE.read_text("utf-8"))}
@@ -85,29 +87,24 @@ def test_imports_are_read_as_they_are_written(tmp_path):
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=names(SOURCES))
-def test_only_the_dashboard_knows_streamlit(path):
-    if part(path) not in MAY_IMPORT_STREAMLIT:
-        assert not roots(imports(path)) & {"streamlit", "streamlit_authenticator"}
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=names(SOURCES))
-def test_only_networks_and_training_know_the_frameworks(path):
-    if part(path) in MAY_IMPORT_FRAMEWORKS:
-        return
-    inside_functions_too = part(path) not in MAY_IMPORT_FRAMEWORKS_IN_FUNCTIONS
-    assert not roots(imports(path, top_level=not inside_functions_too)) & FRAMEWORKS
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=names(SOURCES))
-def test_parts_lean_only_on_those_drawn(path):
-    name = part(path)
+def test_a_file_knows_what_its_part_may_know(path):
+    """The parts drawn; of the others, the dashboard alone Streamlit, and networks and training the frameworks."""
+    name, modules = part(path), imports(path)
     if name not in NO_PART:
-        assert own_parts(imports(path)) - {name} <= drawn()[name]
+        assert own_parts(modules) - {name} <= drawn()[name]
+    if name not in MAY_IMPORT_STREAMLIT:
+        assert not roots(modules) & {"streamlit", "streamlit_authenticator"}
+    if name in MAY_IMPORT_FRAMEWORKS_IN_FUNCTIONS:
+        modules = imports(path, top_level=True)
+    if name not in MAY_IMPORT_FRAMEWORKS:
+        assert not roots(modules) & FRAMEWORKS
 
 
 @pytest.mark.parametrize("path", PAGES, ids=names(PAGES))
-def test_pages_lean_only_on_the_parts_drawn(path):
-    assert own_parts(imports(path)) <= drawn()["pages"]
+def test_a_page_only_arranges_what_is_drawn(path):
+    modules = imports(path)
+    assert own_parts(modules) <= drawn()["pages"]
+    assert not roots(modules) & (FRAMEWORKS | {"ai_edge_litert", "sqlalchemy"})
 
 
 def test_every_part_is_drawn_below_those_it_leans_on():
@@ -116,12 +113,6 @@ def test_every_part_is_drawn_below_those_it_leans_on():
         assert others <= above, f"{name} leans on {sorted(others - above)}, drawn below it"
         above.add(name)
     assert above - {"pages"} == {part(path) for path in SOURCES} - NO_PART
-
-
-@pytest.mark.parametrize("path", PAGES, ids=names(PAGES))
-def test_pages_only_arrange(path):
-    modules = imports(path)
-    assert not roots(modules) & (FRAMEWORKS | {"ai_edge_litert", "sqlalchemy"})
 
 
 @pytest.mark.parametrize(
