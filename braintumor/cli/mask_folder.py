@@ -1,12 +1,19 @@
 """A folder that takes the masks of scans."""
 
-from collections.abc import Iterable
-from itertools import chain, count
+import hashlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from braintumor.errors import InputError
+
 if TYPE_CHECKING:
     from braintumor.batch import Finding
+
+_SEGMENTATION = ".dcm"
+_KEY_LENGTH = 12
+"""Hexadecimal digits of a key, as many as the page's downloads are named by."""
+_MOST_ALIKE = 10_000
 
 
 class MaskFolder:
@@ -23,31 +30,37 @@ class MaskFolder:
         """Write the mask of the scan's own size and give its file's path; None from a network that does not locate.
 
         That of a DICOM series, where it is not empty, is written as DICOM Segmentation beside it.
-        A second source of the same name gets a number behind it, so that no mask takes another one's place; one that
-        would replace one of ``sources`` gets the word "mask", and then a number rather than replace anything.
+        What has a name that is taken, by another scan, by a file from before or by one of ``sources``, gets behind it
+        a key made from scan and model, as a DICOM series always does: many are called alike. So no file is replaced
+        but by its like, and the same scan has the same name each time.
         """
         if finding.mask is None or finding.mask_ending is None:
             return {"mask": None, "segmentation": None}
-        path = self._free_path(Path(finding.source), finding.mask_ending)
-        path.write_bytes(finding.mask)
-        if finding.segmentation is None:
-            return {"mask": str(path), "segmentation": None}
-        beside = path.with_name(path.name.removesuffix(finding.mask_ending) + ".dcm")
-        beside.write_bytes(finding.segmentation)
-        return {"mask": str(path), "segmentation": str(beside)}
+        content = {finding.mask_ending: finding.mask}
+        if finding.segmentation is not None:
+            content[_SEGMENTATION] = finding.segmentation
+        name = self._free_name(finding, content)
+        paths = {ending: self._folder / f"{name}{ending}" for ending in content}
+        for ending, data in content.items():
+            paths[ending].write_bytes(data)
+        segmentation = paths.get(_SEGMENTATION)
+        return {"mask": str(paths[finding.mask_ending]), "segmentation": segmentation and str(segmentation)}
 
-    def _free_path(self, source: Path, ending: str) -> Path:
-        base = source.name
-        stem = base[: -len(".nii.gz")] if base.lower().endswith(".nii.gz") else source.stem
-        beside = self._is_source(f"{stem}{ending}")
-        first = f"{stem}-mask" if beside else stem
-        for name in chain([first], (f"{first}-{number}" for number in count(2))):
-            path = self._folder / f"{name}{ending}"
-            # Among scans a file of such a name may be a mask that a reader drew.
-            if name.lower() not in self._taken and not self._is_source(path.name) and not (beside and path.exists()):
-                break
-        self._taken.add(name.lower())
-        return path
+    def _free_name(self, finding: "Finding", content: Mapping[str, bytes]) -> str:
+        source = Path(finding.source).name
+        stem = source[: -len(".nii.gz")] if source.lower().endswith(".nii.gz") else Path(source).stem
+        key = hashlib.sha256(f"{finding.sha256} {finding.bundle}".encode()).hexdigest()[:_KEY_LENGTH]
+        keyed = [f"{stem}-{key}", *(f"{stem}-{key}-{number}" for number in range(2, _MOST_ALIKE))]
+        for name in keyed if finding.series else [stem, f"{stem}-mask", *keyed]:
+            if name.lower() not in self._taken and all(self._is_free(f"{name}{end}", content[end]) for end in content):
+                self._taken.add(name.lower())
+                return name
+        raise InputError(f"{self._folder} holds too many masks called {stem}; name another folder.")
+
+    def _is_free(self, name: str, data: bytes) -> bool:
+        """Tell whether a file may be written: there is none, or the same one that is no source."""
+        path = self._folder / name
+        return not self._is_source(name) and (not path.exists() or path.read_bytes() == data)
 
     def _is_source(self, name: str) -> bool:
         return str((self._folder / name).resolve()).lower() in self._sources

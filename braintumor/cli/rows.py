@@ -40,10 +40,14 @@ def finding_row(finding: "Finding") -> dict[str, Any]:
 
 
 def _series_row(series: "Series | None") -> dict[str, Any]:
-    """Give what a DICOM study calls a series, by UIDs as its PACS does, and its kind; None of other scans."""
+    """Give what a DICOM study calls a series, by UIDs as its PACS does, its kind, and how many images it lacks.
+
+    ``missing`` lie in gaps, ``unread`` are damaged; all are None of other scans.
+    """
     if series is None:
-        return {"study": None, "series": None, "sequence": None}
-    return {"study": series.study, "series": series.uid, "sequence": series.weighting.value}
+        return dict.fromkeys(("study", "series", "sequence", "missing", "unread"))
+    known = {"missing": series.missing, "unread": series.unread}
+    return {"study": series.study, "series": series.uid, "sequence": series.weighting.value, **known}
 
 
 def error_row(error: "ScanError", bundle: str) -> dict[str, Any]:
@@ -52,7 +56,7 @@ def error_row(error: "ScanError", bundle: str) -> dict[str, Any]:
     empty = dict.fromkeys(("p_tumor", "probabilities", "decision", "finding", "slice", "rests_on", "outline", *_MASKS))
     return {
         "source": error.source,
-        **_series_row(error.series if isinstance(error, NotJudgedError) else None),
+        **_series_row(error.series),
         "status": "not judged" if not_judged else "error",
         "judged": False,
         "error": None if not_judged else str(error),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braintumor.scans.color import GRAY
-from braintumor.scans.dicom.grouping import Image, ImageSeries, slice_distance
+from braintumor.scans.dicom.grouping import Image, ImageSeries, shear, slice_distance
 from braintumor.scans.dicom.parsing import EXPORT_AGAIN
 from braintumor.scans.dicom.stored import StoredPixels
 from braintumor.scans.layout import Layout, checked, nifti_header
@@ -75,7 +75,8 @@ def _read_series(series: ImageSeries, source: str, limits: Limits, budget: Pixel
             checked(affine),
             oriented=True,
             sized=True,
-            placed=nifti_header(shape, affine),
+            # Slices with gaps between them that are read one after another lie nowhere together.
+            placed=nifti_header(shape, None if series.facts.missing and shape[2] == len(series.images) else affine),
         )
         scan = assemble(layout, fill, source, "", limits, budget)
     facts = replace(series.facts, plane=str(scan.facts.get("plane", "")), spacing=scan.spacing)
@@ -108,6 +109,8 @@ def voxel_affine(images: Sequence[Image]) -> NDArray[np.float64] | None:
     affine[:3, 0] = np.array(first.orientation[:3]) * first.spacing[1]
     affine[:3, 1] = np.array(first.orientation[3:]) * first.spacing[0]
     affine[:3, 2] = np.array(normal) * slice_thickness(images)
+    if (shifted := shear(images)) is not None:
+        affine[:3, 2] += shifted[0] * slice_thickness(images)
     affine[:3, 3] = first.position
     return np.asarray(_TO_RAS @ affine)
 
