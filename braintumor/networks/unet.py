@@ -6,8 +6,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from braintumor.networks.answering import JointLogits, RegionPooling, TopMean
 from braintumor.networks.heads import TumorLogits, check_task
+from braintumor.networks.layers import JointLogits, RegionPooling, TopMean
 from braintumor.taxonomy import BINARY, FOUR_CLASS, TUMOR_CLASSES
 
 # By what the picture's side is divided, and channels, of each decoder step from coarse to fine.

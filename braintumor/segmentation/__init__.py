@@ -1,6 +1,6 @@
 """Where the tumor lies on a scan: its mask, how large it is, and its outline on the picture."""
 
-from braintumor.segmentation.drawing import draw_outline, outline
+from braintumor.segmentation.contour import draw_outline, outline
 from braintumor.segmentation.evidence import EVIDENCE, Evidence, evidence, head_share, on_grid
 from braintumor.segmentation.masks import dice_threshold, mask_nifti, mask_png, tumor_mask
 from braintumor.segmentation.measurements import Measurements, bidirectional_diameters, head_mask, measure

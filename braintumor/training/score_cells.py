@@ -6,7 +6,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from braintumor.decision import fit_calibration
-from braintumor.networks.answering import HIGHEST_CELLS, TopMean, highest_mean
+from braintumor.networks.layers import HIGHEST_CELLS, TopMean, highest_mean
 from braintumor.taxonomy import NO_TUMOR
 from braintumor.training.experiment import ExperimentData
 

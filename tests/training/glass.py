@@ -6,7 +6,7 @@ import pandas as pd
 from keras import layers
 
 from braintumor.inference import Graph
-from braintumor.networks.answering import JointLogits, RegionPooling, TopMean
+from braintumor.networks.layers import JointLogits, RegionPooling, TopMean
 from braintumor.taxonomy import NO_TUMOR
 from braintumor.training.experiment import ExperimentData
 from braintumor.training.export import export_graph

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from braintumor.networks.answering import HIGHEST_CELLS, TopMean
+from braintumor.networks.layers import HIGHEST_CELLS, TopMean
 from braintumor.taxonomy import NO_TUMOR
 from braintumor.training.score_cells import CELLS, choose_cells
 from tests.training.glass import build_glass, glass_data

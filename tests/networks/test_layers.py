@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.special import expit, softmax
 
-from braintumor.networks.answering import JointLogits, RegionPooling, TopMean
+from braintumor.networks.layers import JointLogits, RegionPooling, TopMean
 
 LOGIT = st.floats(-30, 30, width=32)
 
