@@ -1,4 +1,4 @@
-"""One wide convolution for pictures of 240 × 240, as in many public notebooks on the Navoneel and Br35H sets."""
+"""One wide convolution for pictures of 240 × 240, as in many public notebooks on tumor or not."""
 
 from pathlib import Path
 
