@@ -43,8 +43,8 @@ class MaskFolder:
         paths = {ending: self._folder / f"{name}{ending}" for ending in content}
         for ending, data in content.items():
             paths[ending].write_bytes(data)
-        segmentation = paths.get(_SEGMENTATION)
-        return {"mask": str(paths[finding.mask_ending]), "segmentation": segmentation and str(segmentation)}
+        written = {ending: str(path) for ending, path in paths.items()}
+        return {"mask": written[finding.mask_ending], "segmentation": written.get(_SEGMENTATION)}
 
     def _free_name(self, finding: "Finding", content: Mapping[str, bytes]) -> str:
         source = Path(finding.source).name
