@@ -177,7 +177,10 @@ def areas(sample: Sample, score: Floats, positive: Bools, chosen: Bools) -> Floa
 
 
 def calibration_error(sample: Sample, confidence: Floats, happened: Bools, chosen: Bools) -> Interval:
-    """Expected calibration error over the rows chosen, with its interval; see ``expected_calibration_error``."""
+    """Average the gap between confidence and accuracy over bins, weighted by their rows, with its interval.
+
+    That is the expected calibration error of Naeini et al., AAAI 2015, here over the rows chosen.
+    """
     bins = np.eye(BINS)[bin_numbers(confidence)] * chosen[:, None]
     gap = sample.bootstrap.totals(bins * (confidence - happened)[:, None])
     count = sample.bootstrap.totals(chosen[:, None])[:, 0]

@@ -18,7 +18,6 @@ from braintumor.scans import ScanError, in_file_axes
 from braintumor.scans.dicom.parsing import EXPORT_AGAIN
 from braintumor.scans.dicom.sources import SourceImages
 
-ENDING = ".dcm"
 MAKER = "braintumor"
 _SERIES_NUMBER_FROM = 9000
 """Added to the number of the series that was judged, so that results come after what the scanner made."""

@@ -21,6 +21,7 @@ _DARKEST, _BRIGHTEST = 0.5, 99.5
 _SMALLEST_HEAD, _LOST_HEAD = 0.05, 0.005
 Box = tuple[slice, slice]
 """Rows and columns of a slice."""
+_FOUR_NEIGHBORS = ndimage.generate_binary_structure(2, 1)
 _LARGEST_VALUE = 1e30
 _LARGEST_SIDE = 4096
 
@@ -123,7 +124,7 @@ def _brightest_region(pixels: NDArray[np.float32]) -> CoarseHead:
 
 def largest_region(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Keep the largest connected region of a mask (height, width); nothing of an empty one."""
-    regions, count = ndimage.label(mask)
+    regions, count = ndimage.label(mask, _FOUR_NEIGHBORS)
     if count == 0:
         return np.zeros(mask.shape, dtype=bool)
     return np.asarray(regions == 1 + np.bincount(regions.ravel())[1:].argmax(), dtype=bool)
@@ -131,7 +132,7 @@ def largest_region(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def reached_from_border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Keep of a mask (height, width) the regions that touch its border."""
-    regions, count = ndimage.label(mask)
+    regions, count = ndimage.label(mask, _FOUR_NEIGHBORS)
     touching = np.zeros(count + 1, dtype=bool)
     for side in (regions[0], regions[-1], regions[:, 0], regions[:, -1]):
         touching[side] = True
