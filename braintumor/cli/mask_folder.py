@@ -43,8 +43,11 @@ class MaskFolder:
         paths = {ending: self._folder / f"{name}{ending}" for ending in content}
         for ending, data in content.items():
             paths[ending].write_bytes(data)
-        written = {ending: str(path) for ending, path in paths.items()}
-        return {"mask": written[finding.mask_ending], "segmentation": written.get(_SEGMENTATION)}
+        segmentation = paths.get(_SEGMENTATION)
+        return {
+            "mask": str(paths[finding.mask_ending]),
+            "segmentation": None if segmentation is None else str(segmentation),
+        }
 
     def _free_name(self, finding: "Finding", content: Mapping[str, bytes]) -> str:
         source = Path(finding.source).name
