@@ -26,7 +26,8 @@ def app(browser, offline):
         yield url
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def demo_app(browser, offline):
+    """One server for all tests that come as guests, who leave nothing behind."""
     with offline(BRAINTUMOR_DEMO="1") as url:
         yield url
