@@ -17,6 +17,14 @@ from tests.database import servers
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = ROOT / "models" / settings.DEFAULT_MODEL
+SLOW = ("training", "networks", "browser", "test_explanation.py", "golden")
+"""What of the tests takes minutes, the slowest first."""
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with what takes longest, so that no worker is left with it when the others are done."""
+    place = {name: number for number, name in enumerate(SLOW)}
+    items.sort(key=lambda item: place.get(item.path.relative_to(ROOT / "tests").parts[0], len(SLOW)))
 
 
 def png_bytes(pixels):
