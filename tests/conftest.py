@@ -126,13 +126,18 @@ def tiny_run(pictures, folder, **changes):
 
 
 def shorten_epochs(patch):
-    """Let an epoch of a run have two batches, not a hundred, and spare it the graph, which takes longer to trace."""
-    import keras
-
+    """Let an epoch of a run have two batches, not a hundred, and trace no graph for them."""
     from braintumor.training import run
     from braintumor.training.fit_options import FitOptions
 
     patch.setattr(run, "FitOptions", partial(FitOptions, epoch_images=64))
+    trace_nothing(patch)
+
+
+def trace_nothing(patch):
+    """Let Keras train step by step: of a few batches, tracing a graph takes longer than all steps."""
+    import keras
+
     patch.setattr(keras.Model, "compile", partialmethod(keras.Model.compile, run_eagerly=True))
 
 
