@@ -44,7 +44,10 @@ class MaskFolder:
         for ending, data in content.items():
             paths[ending].write_bytes(data)
         segmentation = paths.get(_SEGMENTATION)
-        return {"mask": str(paths[finding.mask_ending]), "segmentation": segmentation and str(segmentation)}
+        return {
+            "mask": str(paths[finding.mask_ending]),
+            "segmentation": None if segmentation is None else str(segmentation),
+        }
 
     def _free_name(self, finding: "Finding", content: Mapping[str, bytes]) -> str:
         source = Path(finding.source).name
