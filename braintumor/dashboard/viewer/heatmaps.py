@@ -6,13 +6,13 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from braintumor.accounts import Role
 from braintumor.bundles import HeatmapFigures, read_heatmap_figures
 from braintumor.dashboard import choices, gate
-from braintumor.dashboard.answers import Answer, predictor
+from braintumor.dashboard.answers import Answer, bundle_of
 from braintumor.dashboard.viewer.kept import once
 from braintumor.explanation import METHODS, ExplanationError, explain_apart, methods_for
 from braintumor.inference import Prediction
-from braintumor.records import Role
 
 MAPS = "_heatmaps"
 
@@ -29,7 +29,7 @@ def choose_method(answer: Answer, finding: str) -> str | None:
         return "gradcam" if at_hand else None
     return choices.segmented_control(
         "Heatmap method",
-        methods_for(predictor().bundle),
+        methods_for(bundle_of(answer)),
         "gradcam" if at_hand else None,
         required=at_hand,
         wrap=True,
@@ -47,7 +47,7 @@ def heatmap(answer: Answer, name: str, method: str) -> tuple[NDArray[np.float32]
     """
     prediction = answer.prediction
     at_hand = prediction.explains(name)
-    square = None if method == "gradcam" and at_hand else _computed_map(prediction, name, method)
+    square = None if method == "gradcam" and at_hand else _computed_map(answer, name, method)
     if isinstance(square, str):
         st.warning(square)
         # What keeps a map from being made may pass, as when others keep the one process busy.
@@ -65,14 +65,15 @@ def heatmap_figures(folder: Path) -> HeatmapFigures | None:
     return read_heatmap_figures(folder)
 
 
-def _computed_map(prediction: Prediction, name: str, method: str) -> NDArray[np.float32] | str:
+def _computed_map(answer: Answer, name: str, method: str) -> NDArray[np.float32] | str:
     """Give a map over the prepared square, or the sentence why there is none; either is computed once a session."""
+    prediction = answer.prediction
 
     def compute() -> NDArray[np.float32] | str:
         bar = st.progress(0.0, text="Waiting for a free place …")
         try:
             return explain_apart(
-                predictor().bundle,
+                bundle_of(answer),
                 prediction.prepared.image,
                 name,
                 method,

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from braintumor.dashboard import choices
-from braintumor.dashboard.answers import Answer, predictor
+from braintumor.dashboard.answers import Answer, bundle_of
 from braintumor.dashboard.viewer.drawing import on_picture, outlined, overlay, packed, view, with_outline
 from braintumor.dashboard.viewer.heatmaps import choose_method, heatmap, heatmap_figures
 from braintumor.dashboard.viewer.words import heatmap_words, method_words, outline_words, slice_words
@@ -106,7 +106,7 @@ def _show_heatmap(answer: Answer, finding: str) -> None:
         width="stretch",
         alt=f"Heatmap over the scan for the class {FINDING_TITLES[finding].lower()}",
     )
-    if said := method_words(drawn, heatmap_figures(predictor().bundle.folder)):
+    if said := method_words(drawn, heatmap_figures(bundle_of(answer).folder)):
         st.caption(said)
 
 

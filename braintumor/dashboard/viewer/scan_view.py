@@ -8,7 +8,7 @@ import streamlit as st
 import streamlit.components.v1 as components
 
 from braintumor.dashboard import gate
-from braintumor.dashboard.answers import Answer, predictor
+from braintumor.dashboard.answers import Answer, bundle_of
 from braintumor.dashboard.viewer.heatmaps import choose_method, heatmap, heatmap_figures
 from braintumor.dashboard.viewer.plain_view import show_pictures
 from braintumor.dashboard.viewer.scene import Heatmap, Scene
@@ -75,4 +75,4 @@ def _heatmap(answer: Answer, finding: str) -> tuple[Heatmap | None, str]:
     values, drawn = heatmap(answer, finding, method)
     if values is None:
         return None, ""
-    return Heatmap(drawn, values), method_words(drawn, heatmap_figures(predictor().bundle.folder))
+    return Heatmap(drawn, values), method_words(drawn, heatmap_figures(bundle_of(answer).folder))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from braintumor.bundles import HeatmapFigures
 from braintumor.dashboard.answers import MOST_SLICES_KEPT, Answer
@@ -10,6 +11,9 @@ from braintumor.inference import Prediction
 from braintumor.reports import percent, stated
 from braintumor.segmentation import Measurements
 from braintumor.taxonomy import ANY_TUMOR, FINDING_TITLES, NO_TUMOR
+
+if TYPE_CHECKING:
+    from braintumor.evaluation import AreaAgreement
 
 _MIDDLE = "center"
 """The floor of the measured methods that is heat in the middle of the picture."""
@@ -64,14 +68,15 @@ def caution_words(prediction: Prediction) -> str:
     return said
 
 
-def error_words(errors: tuple[float, float]) -> str:
-    """Say how far measured areas are off, see ``evaluation.area_errors``; NaN makes no claim."""
-    if not all(math.isfinite(error) for error in errors):
+def error_words(agreement: "AreaAgreement | None") -> str:
+    """Say how areas relate to those that readers outline, see ``evaluation.area_agreement``; None makes no claim."""
+    if agreement is None:
         return "Measured on the model's own outline. How far such areas are off was not measured."
-    median, most = errors
+    low, high = (f"{value:.2g}" for value in (agreement.low, agreement.high))
+    span = f"{low} to {high} times it" if math.isfinite(agreement.high) else f"at least {low} times it"
     return (
-        f"Measured on the model's own outline. On test images half of the areas were within ±{median:.0%} of an "
-        f"expert's, and 9 of 10 within ±{most:.0%}; of diameters and volumes no error was measured."
+        f"Measured on the model's own outline. On test images the area that a reader outlined was {span} in "
+        f"{agreement.share:.0%}; of diameters and volumes no error was measured."
     )
 
 

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -18,6 +19,7 @@ from braintumor.dashboard.viewer.words import (
     slice_words,
 )
 from braintumor.decision import Outcome
+from braintumor.evaluation import AreaAgreement
 from braintumor.reports import DECISION_WORDS
 from braintumor.scans import phantom
 from braintumor.segmentation import Measurements
@@ -209,9 +211,9 @@ def test_no_tumor_is_never_said_to_rule_one_out_nor_to_be_on_every_slice(decisio
 
 
 def test_sizes_carry_their_error_and_none_that_was_not_measured():
-    assert "±15% of" in error_words((0.154, 0.63))
-    assert "±63%" in error_words((0.154, 0.63))
-    assert "±" not in error_words((float("nan"), float("nan")))
+    assert "0.57 to 1.9 times it in 90%" in error_words(AreaAgreement(0.571, 1.93, 0.9, 40))
+    assert "at least 0.57 times" in error_words(AreaAgreement(0.571, math.inf, 0.9, 40))
+    assert "times" not in error_words(None)
 
 
 @pytest.mark.parametrize("limits", [None, (0.5, 0.25), (0.95, 0.3)])
