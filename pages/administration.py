@@ -52,7 +52,7 @@ def label(account: Account) -> str:
 def show_pending(people: list[Account]) -> None:
     accounts = gate.accounts()
     waiting = [person for person in people if person.state is State.PENDING]
-    st.subheader(f"Waiting for approval: {len(waiting)}")
+    st.header(f"Waiting for approval: {len(waiting)}")
     if len(waiting) > 1:
         st.button("Refuse all", icon=":material/close:", on_click=attempt, args=(accounts.refuse_waiting,))
     for person in waiting:
@@ -76,7 +76,7 @@ def show_pending(people: list[Account]) -> None:
 
 
 def show_table(people: list[Account]) -> None:
-    st.subheader("Accounts")
+    st.header("Accounts")
     st.dataframe(
         [
             {
@@ -100,7 +100,7 @@ def show_table(people: list[Account]) -> None:
 
 def manage(people: list[Account]) -> None:
     accounts = gate.accounts()
-    st.subheader("Manage an account")
+    st.header("Manage an account")
     by_id = {person.id: person for person in people}
     chosen = choices.selectbox(
         "Account",
@@ -196,7 +196,7 @@ def show_trail(trail: list[AuditEntry], people: list[Account]) -> None:
     def who(number: int | None) -> str:
         return "" if number is None else names.get(number, f"deleted account {number}")
 
-    st.subheader("Audit trail")
+    st.header("Audit trail")
     st.caption(f"The newest {_LINES} lines, in UTC.")
     st.dataframe(
         [
