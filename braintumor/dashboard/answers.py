@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from braintumor import settings
+from braintumor.bundles import Bundle
 from braintumor.inference import Prediction, Predictor, Predictors
 from braintumor.scans import Limits, Scan, ScanError, Unit, in_window, phantom
 from braintumor.segmentation import Measurements
@@ -59,6 +60,12 @@ def predictors() -> Predictors:
 def predictor() -> Predictor:
     """Give the model that answers for MRI and for pictures; raises ``BundleError`` when it cannot be used."""
     return predictors().first
+
+
+def bundle_of(answer: Answer) -> Bundle:
+    """Give the model that gave an answer: that of the modality of its series."""
+    series = answer.prediction.series
+    return predictors().of_modality(series.modality if series else None).bundle
 
 
 def limits() -> Limits:

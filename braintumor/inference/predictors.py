@@ -5,7 +5,7 @@ from pathlib import Path
 
 from braintumor.bundles import BundleError, list_bundles, read_card
 from braintumor.inference.predictor import Predictor
-from braintumor.scans import Scan
+from braintumor.scans import Scan, ScanError
 
 
 class Predictors:
@@ -38,11 +38,19 @@ class Predictors:
         return frozenset((*self._loaded, *self._folders))
 
     def answering(self, scan: Scan) -> Predictor:
-        """Give the model that answers for a scan; raises ``BundleError`` when it cannot be used."""
-        return self.of_modality(scan.modality)
+        """Give the model that answers for a scan; raises ``ScanError`` when that of its modality cannot be used."""
+        try:
+            return self.of_modality(scan.modality)
+        except BundleError as error:
+            raise ScanError(
+                f"The model for {scan.modality} cannot be used: {error}", "The others go on.", scan.source
+            ) from error
 
     def of_modality(self, modality: str | None) -> Predictor:
-        """Give the model for scans of a modality, None where they do not say; raises like ``answering``."""
+        """Give the model that reads a modality, the first where none is stated or none reads it.
+
+        Raises ``BundleError`` when it cannot be used.
+        """
         if modality is None:
             return self.first
         with self._loading:

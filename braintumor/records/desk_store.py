@@ -10,9 +10,10 @@ from typing import BinaryIO
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from braintumor.records.database import unless_busy, writing
-from braintumor.records.errors import AccountError
-from braintumor.records.tables import AccountRow, DeskRow, State
+from braintumor.accounts import AccountError, State
+from braintumor.accounts.tables import AccountRow
+from braintumor.database import unless_busy, writing
+from braintumor.records.tables import DeskRow
 from braintumor.records.vault import Vault
 
 _ORPHAN_SECONDS = 3600

@@ -9,7 +9,7 @@ from braintumor.records import DeskStore
 from braintumor.records.desk_store import NoDeskError
 from braintumor.records.tables import DeskRow
 from braintumor.records.vault import open_vault
-from tests.records import app_users
+from tests.accounts import app_users
 
 SCAN, OTHER = b"scan" * 1000, b"other" * 1000
 

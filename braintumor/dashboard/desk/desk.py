@@ -22,7 +22,18 @@ from braintumor.dashboard.desk.case import Case
 from braintumor.dashboard.desk.shelves import MemoryShelf, Shelf
 from braintumor.errors import InputError
 from braintumor.inference import Predictors
-from braintumor.scans import Limits, NotJudgedError, PixelBudget, Scan, ScanError, StoredFile, Unit, gather, safe_name
+from braintumor.scans import (
+    Limits,
+    NotJudgedError,
+    PixelBudget,
+    Scan,
+    ScanError,
+    StoredFile,
+    Unit,
+    bounded,
+    gather,
+    safe_name,
+)
 from braintumor.scans import outcome as read_outcome
 
 _LOG = logging.getLogger(__name__)
@@ -291,17 +302,20 @@ class Desk:
         bounds = replace(limits(), max_files=self._bounds.scans)
         units = [
             (_case(unit, files), unit)
-            for unit in gather(files.values(), bounds, lambda name: self._report(Progress(name)))
+            # By its number: the name of a file, or of a folder in an archive, often is a patient's.
+            for unit in gather(files.values(), bounds, lambda number: self._report(Progress(f"file {number:,}")))
         ]
         units = [(case, unit) for case, unit in units if case.key not in gone]
-        most = self._bounds.scans
         with self._keeping, self._lock:
             before, state = self._state.cases, self._state
             # Files that were cleared while they were looked at.
             present = set(self._shelf.files())
             units = [(case, unit) for case, unit in units if set(case.files) <= present]
             state.cases, state.waiting = {}, {}
-            for case, unit in units[:most]:
+            taken, left_out = bounded((unit for _, unit in units), self._bounds.scans)
+            cases = {id(unit): case for case, unit in units}
+            for unit in taken:
+                case = cases[id(unit)]
                 old = before.get(case.key)
                 if isinstance(unit, ScanError):
                     state.cases[case.key] = replace(case, outcome=unit, is_read=bool(old and old.is_read))
@@ -309,9 +323,9 @@ class Desk:
                     state.cases[case.key] = replace(old, files=case.files)
                 else:
                     state.cases[case.key], state.waiting[case.key] = case, unit
-            if len(units) > most:
-                cut = _cut(len(units), most, units[most][0].name)
-                state.cases[cut.key] = cut
+            if left_out:
+                error = ScanError(left_out, "Clear some, then add the others again.", "Files")
+                state.cases[_CUT] = Case(_CUT, "Files", (), error)
             dropped = set(before) - set(state.cases)
             state.opened = {key: answer for key, answer in state.opened.items() if key not in state.waiting}
             state.pixels = {key: taken for key, taken in state.pixels.items() if key in state.cases}
@@ -346,7 +360,10 @@ class Desk:
         scan = read_outcome(unit, limits(), turn, predictors.modalities)
         if isinstance(scan, ScanError):
             return scan, model_of(predictors.first)
-        predictor = predictors.answering(scan)
+        try:
+            predictor = predictors.answering(scan)
+        except ScanError as error:
+            return error, model_of(predictors.first)
         model = model_of(predictor)
         return self._known(scan, unit, model) or answer_scan(scan, unit, predictor, self._room()), model
 
@@ -418,8 +435,3 @@ def _lasts(case: Case, predictors: Predictors) -> bool:
         return False
     modality = case.series.modality if case.answer and case.series else None
     return case.model == model_of(predictors.of_modality(modality))
-
-
-def _cut(count: int, most: int, name: str) -> Case:
-    reason = f"{count} scans were found; the first {most} are answered."
-    return Case(_CUT, name, (), ScanError(reason, "Clear some, then add the others again.", name))

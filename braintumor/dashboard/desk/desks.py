@@ -9,11 +9,13 @@ from typing import Any
 import streamlit as st
 
 from braintumor import settings
+from braintumor.accounts import Account
 from braintumor.dashboard import server
 from braintumor.dashboard.answers import limits
 from braintumor.dashboard.desk.desk import Bounds, Desk
 from braintumor.dashboard.desk.shelves import MemoryShelf, StoredShelf, read_name
-from braintumor.records import Account, DeskStore, connect
+from braintumor.database import connect
+from braintumor.records import DeskStore
 from braintumor.records.vault import VaultError, open_vault
 from braintumor.scans import ScanError
 
