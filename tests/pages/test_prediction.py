@@ -131,8 +131,25 @@ def _press(page, label):
     return _settled(page)
 
 
+def _toggle(page, label):
+    return next(toggle for toggle in page.toggle if toggle.label == label)
+
+
+def _plain(page):
+    """Ask for plain pictures instead of the viewer, which runs in a browser only."""
+    _toggle(page, "Plain pictures").set_value(True).run()
+    assert not page.exception
+    return page
+
+
+def _choose(page, label, value):
+    next(group for group in page.button_group if group.label == label).set_value(value).run()
+    assert not page.exception
+    return page
+
+
 def _texts(page):
-    kinds = (page.markdown, page.caption, page.error, page.subheader, page.info, page.warning)
+    kinds = (page.markdown, page.caption, page.error, page.header, page.subheader, page.info, page.warning)
     return " ".join(element.value for kind in kinds for element in kind)
 
 
@@ -154,45 +171,47 @@ def test_what_is_no_scan_shows_no_numbers_no_outline_and_no_heatmap(estranged, s
 
 
 def test_a_tumor_is_outlined_and_measured_beside_the_heatmap_of_its_kind(seeing):
-    page = _upload(seeing, ("scan.png", png_bytes(phantom())))
-    outlined, explained = _captions(page)
+    page = _plain(_upload(seeing, ("scan.png", png_bytes(phantom()))))
+    outlined, placed = _captions(page)
     assert outlined == "Outline: where the model places the tumor."
+    assert placed.startswith("Heatmap: how likely the model holds a tumor at each place")
+    explained = _captions(_choose(page, "Heatmap", "kind"))[1]
     assert "It explains the kind and is no outline of a tumor." in explained
     assert "of the head** · Largest diameter: **" in _texts(page)
-    assert "Measured by the model on its own outline" in _texts(page)
+    assert "the area that a reader outlined was" in _texts(page)
     assert _downloads(page) == ["Answers (CSV)", "Masks (ZIP)", "Download mask (PNG)"]
-    page.toggle[0].set_value(False).run()
+    _toggle(page, "Outline").set_value(False).run()
     assert _captions(page)[0] == "The scan without the outline."
 
 
 def test_an_outline_in_doubt_is_called_unsure(unsure):
-    page = _upload(unsure, ("scan.png", png_bytes(phantom())))
+    page = _plain(_upload(unsure, ("scan.png", png_bytes(phantom()))))
     assert _captions(page)[0] == "Outline, unsure: where the model would place a tumor. The answer is withheld."
-    assert page.toggle[0].value
+    assert _toggle(page, "Outline").value
     assert "Download mask (PNG)" in _downloads(page)
 
 
 def test_without_a_tumor_the_map_itself_is_shown(blind):
-    page = _upload(blind, ("scan.png", png_bytes(phantom())))
+    page = _plain(_upload(blind, ("scan.png", png_bytes(phantom()))))
     outlined, explained = _captions(page)
-    assert outlined == "No outline: the model sees no tumor on this slice."
+    assert outlined == "No outline: P(tumor) of this slice is below the line."
     assert explained.startswith("Heatmap: how likely the model holds a tumor at each place")
     assert re.search(r"The brightest is (under |over )?\d+%\.$", explained)
     assert [group.key for group in page.button_group] == ["of_mark"]
-    assert not page.toggle
+    assert [toggle.label for toggle in page.toggle] == ["Plain pictures"]
     assert [slider.label for slider in page.slider] == ["Heatmap opacity"]
     assert _downloads(page) == ["Answers (CSV)", "Masks (ZIP)"]
 
 
 def test_a_volume_is_looked_through_slice_by_slice(seeing, scored):
-    page = _upload(seeing, ("volume.nii", _volume(4)))
+    page = _plain(_upload(seeing, ("volume.nii", _volume(4))))
     assert scored == ["volume.nii"]
     assert "Volume: **" in _texts(page)
     assert "Download mask (NIfTI)" in _downloads(page)
     slider = page.select_slider[0]
     own = slider.value
     assert f"Slice {own + 1} of 4, the most suspicious" in _texts(page)
-    assert "It explains the kind" in _captions(page)[1]
+    assert "It explains the kind" in _captions(_choose(page, "Heatmap", "kind"))[1]
     slider.set_value((own + 1) % 4).run()
     assert not page.exception
     assert f"The answer is that of slice {own + 1}, the most suspicious." in _texts(page)
@@ -204,13 +223,12 @@ def test_a_volume_is_looked_through_slice_by_slice(seeing, scored):
 
 
 def test_no_click_makes_a_mask_again(seeing, masked):
-    page = _upload(seeing, *[(f"{number}.png", png_bytes(phantom(96, seed=number))) for number in range(3)])
+    page = _plain(_upload(seeing, *[(f"{number}.png", png_bytes(phantom(96, seed=number))) for number in range(3)]))
     # Each is measured once, and the mask of the one that is open is made once for the picture shown.
     assert masked.count((96, 96)) == 3
     made = len(masked)
-    for slider in page.slider:
-        slider.set_value(35).run()
-    page.toggle[0].set_value(False).run()
+    page.slider[0].set_value(35).run()
+    _toggle(page, "Outline").set_value(False).run()
     page.run()
     assert len(masked) == made
 
@@ -336,7 +354,7 @@ def test_more_files_than_allowed_are_named(guest_app, monkeypatch, scored):
     assert scored == ["0.png", "1.png"]
     assert list(page.dataframe[0].value["answer"])[-1] == "Not readable"
     _press(_press(page, "Next"), "Next")
-    assert "3 scans were found; the first 2 are answered." in page.error[0].value
+    assert "1 of 3" in page.error[0].value
 
 
 def test_the_sample_is_labelled_synthetic(page, scored):
