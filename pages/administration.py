@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from braintumor.accounts import Account, Role, State
-from braintumor.dashboard import choices, gate
+from braintumor.dashboard import choices, desk, gate
 from braintumor.database import AuditEntry, RefusedError
 from braintumor.reports import guarded
 
@@ -45,6 +45,12 @@ def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
         return None
 
 
+def delete(actor: Account, account_id: int) -> None:
+    """Delete an account, and what it has on its desk with it."""
+    with desk.forgetting(account_id):
+        gate.accounts().delete(actor, account_id)
+
+
 def label(account: Account) -> str:
     return f"{account.display_name} ({account.username})"
 
@@ -71,7 +77,7 @@ def show_pending(people: list[Account]) -> None:
                 key=f"refuse_{person.id}",
                 icon=":material/close:",
                 on_click=attempt,
-                args=(accounts.delete, person.id),
+                args=(delete, person.id),
             )
 
 
@@ -185,7 +191,7 @@ def confirm_delete(person: Account) -> None:
         key="delete_confirmed",
         width="stretch",
         on_click=attempt,
-        args=(gate.accounts().delete, person.id),
+        args=(delete, person.id),
     ):
         st.rerun()
 
