@@ -527,10 +527,10 @@ def _download(options: argparse.Namespace) -> int:
 
 def _recover(options: argparse.Namespace) -> int:
     from braintumor.accounts import Accounts
-    from braintumor.database import connect
+    from braintumor.database import open_database
 
     configured = settings.load()
-    temporary = Accounts(connect(configured.database), configured).recover(options.username)
+    temporary = Accounts(open_database(configured), configured).recover(options.username)
     sys.stdout.write(f"{temporary}\n")
     return OK
 

@@ -10,7 +10,7 @@ from PIL import Image
 from braintumor import __version__, settings
 from braintumor.accounts import Accounts
 from braintumor.cli import main
-from braintumor.database import connect
+from braintumor.database import open_database
 from braintumor.decision import Outcome
 from braintumor.scans import phantom
 from braintumor.taxonomy import CLASSES
@@ -272,7 +272,7 @@ def test_recover_prints_a_password_that_opens_the_account_once(tmp_path, capsys,
     monkeypatch.setenv("BRAINTUMOR_DATA_DIR", str(tmp_path))
     settings.load.cache_clear()
     try:
-        accounts = Accounts(connect(settings.load().database), settings.load(), rounds=4)
+        accounts = Accounts(open_database(settings.load()), settings.load(), rounds=4)
         accounts.create_first_administrator("ada", "Ada", "correct horse battery staple")
         assert main(["account", "recover", "ada"]) == 0
         temporary = capsys.readouterr().out.strip()
