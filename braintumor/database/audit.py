@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sqlalchemy import Index, Select, String, insert, select
+from sqlalchemy import Index, Select, String, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from braintumor.database.base import Base
@@ -115,7 +115,8 @@ def append(
         if not isinstance(value, int) and not _DETAIL.fullmatch(value):
             raise ValueError(f"a detail of {action!r} is neither a number nor a plain code of up to 64 signs")
     db.flush()
-    last = db.execute(select(AuditRow.id, AuditRow.seal).order_by(AuditRow.id.desc()).limit(1)).first()
+    newest = select(func.max(AuditRow.id)).scalar_subquery()
+    last = db.execute(select(AuditRow.id, AuditRow.seal).where(AuditRow.id == newest)).first()
     number, before = last if last is not None else (0, FIRST_SEAL)
     kind, subject_id = subject or (None, None)
     values = {
