@@ -105,6 +105,7 @@ def tiny_bundle(picture_folder, tmp_path_factory):
 def tiny_run(pictures, folder, **changes):
     """Train a network for a moment and write its bundle to ``folder / "models"``, by the real training command."""
     from braintumor.training import run
+    from braintumor.training.options import RunOptions
 
     usual = {
         **{"data": pictures, "network": settings.DEFAULT_MODEL, "weights": None, "name": "tiny", "version": "0.1.0"},
@@ -113,7 +114,7 @@ def tiny_run(pictures, folder, **changes):
     }
     with pytest.MonkeyPatch.context() as patch:
         shorten_epochs(patch)
-        run.run(run.RunOptions(**{**usual, **changes}))
+        run.run(RunOptions(**{**usual, **changes}))
 
 
 def shorten_epochs(patch):

@@ -224,6 +224,11 @@ class Accounts:
         with self._reading() as db:
             return audit.verify(db)
 
+    def holds_seal(self, seal: str) -> bool:
+        """Tell whether a line has this seal, noted earlier; where it is gone, the newest lines were cut off."""
+        with self._reading() as db:
+            return audit.holds(db, seal)
+
     def approve(self, actor: Account, account_id: object) -> Account:
         """Let a pending or disabled account log in."""
         with self._writing() as db:

@@ -160,6 +160,11 @@ def verify(db: Session) -> Verification:
     return Verification(number, before, None)
 
 
+def holds(db: Session, seal: str) -> bool:
+    """Tell whether a line has a seal."""
+    return db.scalar(select(AuditRow.id).where(AuditRow.seal == seal).limit(1)) is not None
+
+
 def seal(key: bytes, before: str, values: Mapping[str, object]) -> str:
     """Give the seal of a line from that of the line before it and its own columns, as lower-case hexadecimals."""
     time = values["time"]

@@ -54,22 +54,23 @@ class DeskStore:
 
         Raises ``NoDeskError`` for an account that is not active.
         """
-        names = {key: None if content is None else self._vault.put(content) for key, content in contents.items()}
+        given = {key: content for key, content in contents.items() if content is not None}
+        names: dict[str, str] = dict(zip(given, self._vault.put_all(given.values()), strict=True))
         now = datetime.now(UTC)
         with self._changing() as db:
             state = db.scalar(select(AccountRow.state).where(AccountRow.id == account_id))
             if state is not State.ACTIVE:
                 raise NoDeskError
-            for key, content in contents.items():
+            for key, content in given.items():
                 # Who cleared a desk meanwhile may have removed what nobody had listed yet.
-                if content is not None and not self._vault.contains(names[key] or ""):
+                if not self._vault.contains(names[key]):
                     self._vault.put(content)
             replaced = self._take(db, account_id, {kind: contents})
             db.execute(
                 insert(DeskRow),
                 [
                     {
-                        **{"account_id": account_id, "kind": kind, "key": key, "content": names[key]},
+                        **{"account_id": account_id, "kind": kind, "key": key, "content": names.get(key)},
                         **{"size": len(content or b""), "is_read": False},
                         **{"added_at": now, "expires_at": now + self._time},
                     }
@@ -84,6 +85,10 @@ class DeskStore:
         query = select(*columns).where(DeskRow.account_id == account_id, DeskRow.expires_at > datetime.now(UTC))
         with unless_busy(), self._engine.connect() as db:
             return [DeskEntry(*row) for row in db.execute(query.order_by(DeskRow.id))]
+
+    def key_of(self, content: bytes) -> str:
+        """Give the name of content in the vault, which tells it from any other and says nothing of it."""
+        return self._vault.name_of(content)
 
     def used(self, account_id: int) -> int:
         """Give how many bytes an account has on its desk."""

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Date, ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import BigInteger, Date, Double, ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from braintumor.database import Base, OneOf
@@ -120,11 +120,11 @@ class FindingRow(Base):
     bundle_version: Mapped[str] = mapped_column(String(32))
     bundle_sha256: Mapped[str] = mapped_column(String(64))
     label: Mapped[str | None] = mapped_column(String(16))
-    probability: Mapped[float | None]
-    tumor_probability: Mapped[float]
+    probability: Mapped[float | None] = mapped_column(Double)
+    tumor_probability: Mapped[float] = mapped_column(Double)
     reasons: Mapped[str] = mapped_column(String(200))
-    volume_mm3: Mapped[float | None]
-    diameter_mm: Mapped[float | None]
+    volume_mm3: Mapped[float | None] = mapped_column(Double)
+    diameter_mm: Mapped[float | None] = mapped_column(Double)
     mask: Mapped[str | None] = mapped_column(String(64), index=True)
     made_at: Mapped[datetime]
 

@@ -109,17 +109,18 @@ def test_content_that_nobody_lists_is_swept_once_it_is_old(store, vault, tmp_pat
 
 
 def test_content_that_was_swept_before_it_was_listed_is_stored_again(store, vault, ada, monkeypatch):
-    original = vault.put
-    monkeypatch.setattr(vault, "put", lambda content: _then_delete(vault, original, content, monkeypatch))
+    original = vault.put_all
+    monkeypatch.setattr(vault, "put_all", lambda contents: _then_delete(vault, original, contents, monkeypatch))
     store.put(ada.id, "file", {"a": SCAN})
     assert store.open(store.entries(ada.id)[0].content).read() == SCAN
 
 
-def _then_delete(vault, put, content, patch):
-    patch.setattr(vault, "put", put)
-    name = put(content)
-    vault.delete(name)
-    return name
+def _then_delete(vault, put_all, contents, patch):
+    patch.setattr(vault, "put_all", put_all)
+    names = put_all(contents)
+    for name in names:
+        vault.delete(name)
+    return names
 
 
 def test_many_things_are_removed_at_once(store, vault, ada):

@@ -10,6 +10,7 @@ from plotly.colors import get_colorscale, sample_colorscale, unlabel_rgb
 
 from braintumor.dashboard.answers import Answer
 from braintumor.dashboard.viewer.kept import once
+from braintumor.inference import Prediction
 from braintumor.scans import Prepared, place_on_scan
 from braintumor.segmentation import draw_outline
 
@@ -26,7 +27,7 @@ _FILL = 0.12
 
 def overlay(picture: NDArray[np.uint8], heat: NDArray[np.float32], opacity: float) -> NDArray[np.uint8]:
     """Lay a heatmap (height, width, from 0 to 1) over a gray picture (height, width): uint8 (height, width, 3)."""
-    colors = _palette()[np.rint(heat * 255).astype(np.uint8)]
+    colors = palette()[np.rint(heat * 255).astype(np.uint8)]
     share = (opacity * np.clip(heat * 1.5, 0, 1))[..., np.newaxis]
     gray = picture[..., np.newaxis].astype(np.float32)
     return np.asarray(np.rint(gray * (1 - share) + colors * share), dtype=np.uint8)
@@ -74,8 +75,13 @@ def _stored(answer: Answer, number: int) -> NDArray[np.uint8]:
 
 def square_on_view(answer: Answer, number: int) -> Prepared:
     """Give a slice's prepared square in pixels of its view."""
-    prepared = answer.prediction.slices[number].prepared
-    scale = max(view_shape(answer, number)) / max(answer.prediction.shape[1:])
+    return square_on_stack(answer.prediction, number, view_shape(answer, number))
+
+
+def square_on_stack(prediction: Prediction, number: int, shape: tuple[int, int]) -> Prepared:
+    """Give a slice's prepared square in pixels of a picture of the whole slice, ``shape`` (height, width)."""
+    prepared = prediction.slices[number].prepared
+    scale = max(shape) / max(prediction.shape[1:])
     top, left, side = (round(scale * length) for length in (prepared.top, prepared.left, prepared.side))
     return Prepared(prepared.image, top, left, max(1, side))
 
@@ -94,6 +100,7 @@ def packed(picture: NDArray[np.uint8]) -> bytes:
 
 
 @cache
-def _palette() -> NDArray[np.float32]:
+def palette() -> NDArray[np.float32]:
+    """Give the colors of a heatmap from cold to hot, (256, 3), red, green and blue from 0 to 255."""
     colors = sample_colorscale(get_colorscale("Inferno"), [level / 255 for level in range(256)])
     return np.array([unlabel_rgb(color) for color in colors], dtype=np.float32)

@@ -3,13 +3,14 @@
 import streamlit as st
 
 from braintumor.dashboard import choices
-from braintumor.dashboard.answers import Answer, predictor
+from braintumor.dashboard.answers import Answer, bundle_of
 from braintumor.dashboard.viewer.drawing import on_picture, outlined, overlay, packed, view, with_outline
-from braintumor.dashboard.viewer.heatmaps import heatmap, heatmap_figures
+from braintumor.dashboard.viewer.heatmaps import choose_method, heatmap, heatmap_figures
 from braintumor.dashboard.viewer.words import heatmap_words, method_words, outline_words, slice_words
-from braintumor.explanation import METHODS, methods_for
 from braintumor.reports import NOTE_WORDS, stated
 from braintumor.taxonomy import FINDING_TITLES
+
+_HEATMAPS = {"map": "Tumor map", "kind": "Heatmap of the type"}
 
 
 def show_pictures(answer: Answer, finding: str) -> None:
@@ -25,7 +26,19 @@ def show_pictures(answer: Answer, finding: str) -> None:
         _show_outline(answer, number)
     with right:
         # A network that does not locate has nothing else to show, and may compute a heatmap where none is at hand.
-        if number == prediction.slice_number and (prediction.explains(finding) or not prediction.locates):
+        is_own = number == prediction.slice_number
+        has_kind = prediction.explains(finding) or not prediction.locates
+        shown = "map"
+        if is_own and has_kind and prediction.locates:
+            shown = choices.segmented_control(
+                "Heatmap",
+                ("map", "kind"),
+                "map",
+                required=True,
+                format_func=_HEATMAPS.__getitem__,
+                key=f"heat-{answer.key}",
+            )
+        if is_own and has_kind and (shown == "kind" or not prediction.locates):
             _show_heatmap(answer, finding)
         else:
             _show_tumor_map(answer, number)
@@ -77,32 +90,23 @@ def _outline_controls(answer: Answer, is_idle: bool) -> tuple[bool, float]:
 
 
 def _show_heatmap(answer: Answer, finding: str) -> None:
-    at_hand = answer.prediction.explains(finding)
     place = st.container()
-    method = choices.segmented_control(
-        "Heatmap method",
-        methods_for(predictor().bundle),
-        "gradcam" if at_hand else None,
-        required=at_hand,
-        wrap=True,
-        format_func=METHODS.__getitem__,
-        key=f"method-{answer.key}",
-        help="Grad-CAM is at hand at once; the others take some seconds." if at_hand else "Each takes some seconds.",
-    )
+    method = choose_method(answer, finding)
     if method is None:
         place.caption("No heatmap yet: choose a method below.")
         return
     opacity = _heatmap_opacity(answer)
+    number = answer.prediction.slice_number
     heat, drawn = heatmap(answer, finding, method)
     if heat is None:
         return
     place.image(
-        packed(overlay(view(answer, answer.prediction.slice_number), heat, opacity)),
+        packed(overlay(view(answer, number), on_picture(heat, answer, number), opacity)),
         caption=heatmap_words(finding),
         width="stretch",
         alt=f"Heatmap over the scan for the class {FINDING_TITLES[finding].lower()}",
     )
-    if said := method_words(drawn, heatmap_figures(predictor().bundle.folder)):
+    if said := method_words(drawn, heatmap_figures(bundle_of(answer).folder)):
         st.caption(said)
 
 

@@ -1,6 +1,8 @@
 """What is said beside a scan: its answer, its outline, its heatmap, and the slice that is shown."""
 
+import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from braintumor.bundles import HeatmapFigures
 from braintumor.dashboard.answers import MOST_SLICES_KEPT, Answer
@@ -9,6 +11,9 @@ from braintumor.inference import Prediction
 from braintumor.reports import percent, stated
 from braintumor.segmentation import Measurements
 from braintumor.taxonomy import ANY_TUMOR, FINDING_TITLES, NO_TUMOR
+
+if TYPE_CHECKING:
+    from braintumor.evaluation import AreaAgreement
 
 _MIDDLE = "center"
 """The floor of the measured methods that is heat in the middle of the picture."""
@@ -33,6 +38,48 @@ def answer_sentence(prediction: Prediction) -> str:
     return f"The model sees a tumor, most likely a {title}."
 
 
+def level_words(prediction: Prediction) -> str:
+    """Say what the answer is of: a picture, a slice of a volume, or all of a volume's slices together."""
+    count = len(prediction.slices)
+    if count == 1:
+        return "Answer for this picture"
+    what = "series" if prediction.series else "volume"
+    if prediction.slice_limits is not None:
+        return f"Answer for the whole {what} of {count} slices"
+    return f"Answer for this {what}, that of slice {prediction.slice_number + 1} of {count}"
+
+
+def caution_words(prediction: Prediction) -> str:
+    """Say what an answer of no tumor leaves open; of another answer nothing."""
+    if prediction.decision != "no_tumor" or prediction.finding is None:
+        return ""
+    said = "This does not rule out a tumor."
+    numbers = [
+        number
+        for number, found in enumerate(prediction.slices)
+        if found.prepared.image.any() and prediction.outlines(number)
+    ]
+    if prediction.slice_limits is not None and numbers:
+        said += (
+            f" By itself, slice {numbers[0] + 1} looks suspicious."
+            if len(numbers) == 1
+            else f" By themselves, {len(numbers)} slices look suspicious; all slices together do not."
+        )
+    return said
+
+
+def error_words(agreement: "AreaAgreement | None") -> str:
+    """Say how areas relate to those that readers outline, see ``evaluation.area_agreement``; None makes no claim."""
+    if agreement is None:
+        return "Measured on the model's own outline. How far such areas are off was not measured."
+    low, high = (f"{value:.2g}" for value in (agreement.low, agreement.high))
+    span = f"{low} to {high} times it" if math.isfinite(agreement.high) else f"at least {low} times it"
+    return (
+        f"Measured on the model's own outline. On test images the area that a reader outlined was {span} in "
+        f"{agreement.share:.0%}; of diameters and volumes no error was measured."
+    )
+
+
 def outline_words(prediction: Prediction, number: int, drawn: bool) -> str:
     """Say what the outline on slice ``number`` is, or why there is none; ``drawn`` tells whether there is one."""
     is_unsure = prediction.decision == "refer" and not prediction.unsure_of_kind_alone
@@ -42,7 +89,26 @@ def outline_words(prediction: Prediction, number: int, drawn: bool) -> str:
         return "Outline: where the model places the tumor."
     if prediction.outlines(number):
         return "No outline: the model suspects a tumor on this slice but cannot place it."
-    return "No outline: the model sees no tumor on this slice."
+    return "No outline: P(tumor) of this slice is below the line."
+
+
+def shown_words(prediction: Prediction, number: int) -> str:
+    """Say what the model makes of one slice alone; what it makes of the scan stands in the answer."""
+    if prediction.finding is None:
+        return ""
+    found = prediction.slices[number]
+    has_outline = found.tumor_map is not None and prediction.outlines(number)
+    said = outline_words(prediction, number, has_outline) if found.tumor_map is not None else ""
+    if len(prediction.slices) == 1:
+        return said
+    where = f"Slice {number + 1} of {len(prediction.slices)}"
+    if number == prediction.slice_number:
+        where += ", the most suspicious"
+    if not found.prepared.image.any():
+        return f"{where}: empty."
+    line = prediction.outlined_from
+    side = "above" if found.p_tumor >= line else "below"
+    return f"{where}: P(tumor) of this slice {stated(found.p_tumor)}, {side} the line at {stated(line)}. {said}".strip()
 
 
 def heatmap_words(finding: str) -> str:

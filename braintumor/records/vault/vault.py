@@ -6,7 +6,7 @@ import io
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -50,24 +50,20 @@ class Vault:
         Equal content has the same name and is stored once. A caller that also deletes must do both under one lock or
         transaction. Raises ``VaultError`` where it cannot be written; then nothing is left of it.
         """
-        stream = io.BytesIO(content) if isinstance(content, bytes) else content
-        digest = hmac.new(self._naming_key, digestmod="sha256")
+        return self.put_all([content])[0]
 
-        def chunks() -> Iterator[bytes]:
-            while chunk := _read_fully(stream, sealed.CHUNK_BYTES):
-                digest.update(chunk)
-                yield chunk
-
+    def put_all(self, contents: Iterable[bytes | BinaryIO]) -> list[str]:
+        """Store several contents as ``put`` does, and give their names in order; of a failure the earlier ones stay."""
         with _failures(self._folder), self._locked(fcntl.LOCK_SH):
             # Read under the lock: a rotation lists the files of the old key once no writer holds that key.
             wrapping = self._keys.read()[0]
-            with self._draft() as (file, draft):
-                sealed.seal(chunks(), file, wrapping, digest.hexdigest)
-                file.flush()
-                os.fsync(file.fileno())
-                draft.replace(self._folder / digest.hexdigest())
+            names = [self._write(content, wrapping) for content in contents]
             sync_folder(self._folder)
-        return digest.hexdigest()
+        return names
+
+    def name_of(self, content: bytes) -> str:
+        """Give the name under which content is, or would be, stored."""
+        return hmac.digest(self._naming_key, content, "sha256").hex()
 
     def open(self, name: str) -> BinaryIO:
         """Open stored content for reading and seeking; only a chunk of it is ever in memory.
@@ -146,6 +142,22 @@ class Vault:
         """Wait until nobody, in any process, is storing anything, and let nobody begin meanwhile."""
         with self._locked(fcntl.LOCK_EX):
             yield
+
+    def _write(self, content: bytes | BinaryIO, wrapping: bytes) -> str:
+        stream = io.BytesIO(content) if isinstance(content, bytes) else content
+        digest = hmac.new(self._naming_key, digestmod="sha256")
+
+        def chunks() -> Iterator[bytes]:
+            while chunk := _read_fully(stream, sealed.CHUNK_BYTES):
+                digest.update(chunk)
+                yield chunk
+
+        with self._draft() as (file, draft):
+            sealed.seal(chunks(), file, wrapping, digest.hexdigest)
+            file.flush()
+            os.fsync(file.fileno())
+            draft.replace(self._folder / digest.hexdigest())
+        return digest.hexdigest()
 
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):

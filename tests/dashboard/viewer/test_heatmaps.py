@@ -25,7 +25,7 @@ def asked(session, monkeypatch):
         return np.full((192, 192), 0.5, np.float32)
 
     monkeypatch.setattr(heatmaps, "explain_apart", explain)
-    monkeypatch.setattr(heatmaps, "predictor", lambda: type("Loaded", (), {"bundle": None}))
+    monkeypatch.setattr(heatmaps, "bundle_of", lambda answer: None)
     return made
 
 

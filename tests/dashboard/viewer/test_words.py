@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -7,16 +8,22 @@ from braintumor.bundles.figures import MethodFigures
 from braintumor.dashboard.viewer.answer_card import BADGES
 from braintumor.dashboard.viewer.words import (
     answer_sentence,
+    caution_words,
+    error_words,
     heatmap_words,
+    level_words,
     measured_words,
     method_words,
     outline_words,
+    shown_words,
     slice_words,
 )
 from braintumor.decision import Outcome
+from braintumor.evaluation import AreaAgreement
 from braintumor.reports import DECISION_WORDS
+from braintumor.scans import phantom
 from braintumor.segmentation import Measurements
-from tests.dashboard.viewer.made_answers import made_answer
+from tests.dashboard.viewer.made_answers import made_answer, spot
 
 SENTENCES = {
     ("tumor", "glioma"): "The model sees a tumor, most likely a glioma.",
@@ -67,11 +74,11 @@ def test_every_decision_has_its_sentence_word_and_badge():
             "Outline, unsure: where the model would place a tumor. The answer is withheld.",
         ),
         ("refer", (0.9,), 0, True, "Outline: where the model places the tumor."),
-        ("no_tumor", (0.1,), 0, False, "No outline: the model sees no tumor on this slice."),
+        ("no_tumor", (0.1,), 0, False, "No outline: P(tumor) of this slice is below the line."),
         ("refer", (0.4,), 0, False, "No outline: the model suspects a tumor on this slice but cannot place it."),
         ("tumor", (0.9,), 0, False, "No outline: the model suspects a tumor on this slice but cannot place it."),
-        ("tumor", (0.1, 0.9), 0, False, "No outline: the model sees no tumor on this slice."),
-        ("refer", (0.1, 0.6), 0, False, "No outline: the model sees no tumor on this slice."),
+        ("tumor", (0.1, 0.9), 0, False, "No outline: P(tumor) of this slice is below the line."),
+        ("refer", (0.1, 0.6), 0, False, "No outline: P(tumor) of this slice is below the line."),
     ],
 )
 def test_the_outline_is_named_and_so_is_its_absence(decision, p_tumors, number, drawn, words):
@@ -170,3 +177,52 @@ def test_of_a_volume_judged_as_a_whole_the_slices_it_rests_on_are_named(rests_on
 )
 def test_what_is_known_of_the_outline_is_said_with_its_unit(measured, slices, words):
     assert measured_words(measured, slices).replace("\u00a0", " ") == words
+
+
+@pytest.mark.parametrize(
+    ("p_tumors", "limits", "words"),
+    [
+        ((0.9,), None, "Answer for this picture"),
+        ((0.1, 0.9), None, "Answer for this volume, that of slice 2 of 2"),
+        ((0.1, 0.9), (0.5, 0.25), "Answer for the whole volume of 2 slices"),
+    ],
+)
+def test_it_is_said_what_the_answer_is_of(p_tumors, limits, words):
+    made = made_answer(p_tumors=p_tumors).prediction
+    assert level_words(replace(made, slice_limits=limits)) == words
+
+
+@pytest.mark.parametrize(
+    ("decision", "finding", "p_tumors", "suspicious"),
+    [
+        ("no_tumor", "notumor", (0.1, 0.2), 0),
+        ("no_tumor", "notumor", (0.1, 0.4), 1),
+        ("no_tumor", "notumor", (0.3, 0.4), 2),
+        ("tumor", "glioma", (0.1, 0.9), None),
+        ("refer", "notumor", (0.1, 0.4), None),
+    ],
+)
+def test_no_tumor_is_never_said_to_rule_one_out_nor_to_be_on_every_slice(decision, finding, p_tumors, suspicious):
+    made = made_answer(decision, finding, pixels=phantom(96).astype("float32"), p_tumors=p_tumors).prediction
+    said = caution_words(replace(made, slice_limits=(0.5, 0.25), p_tumor=0.1))
+    assert ("does not rule out" in said) is (suspicious is not None)
+    assert ("suspicious" in said) is bool(suspicious)
+    assert (f"{suspicious} slices" in said) is (suspicious is not None and suspicious > 1)
+
+
+def test_sizes_carry_their_error_and_none_that_was_not_measured():
+    assert "0.57 to 1.9 times it in 90%" in error_words(AreaAgreement(0.571, 1.93, 0.9, 40))
+    assert "at least 0.57 times" in error_words(AreaAgreement(0.571, math.inf, 0.9, 40))
+    assert "times" not in error_words(None)
+
+
+@pytest.mark.parametrize("limits", [None, (0.5, 0.25), (0.95, 0.3)])
+@pytest.mark.parametrize("p_tumor", [0.1, 0.6])
+def test_a_slice_above_the_line_is_never_said_to_show_nothing(limits, p_tumor):
+    made = made_answer(p_tumors=(0.05, 0.2, 0.3, 0.6, 0.97), tumor_map=spot(), pixels=phantom(96).astype("float32"))
+    prediction = replace(made.prediction, slice_limits=limits, p_tumor=p_tumor, rests_on=(3, 4))
+    for number, found in enumerate(prediction.slices):
+        said = shown_words(prediction, number)
+        assert ("above the line" in said) is (found.p_tumor >= prediction.outlined_from)
+        assert ("No outline" in said) is not prediction.outlines(number)
+        assert "no tumor" not in said

@@ -67,7 +67,7 @@ def test_reads_at_any_place(shared, reads):
 def test_equal_content_is_stored_once_under_a_name_that_only_this_vault_knows(tmp_path):
     one, other = opened(tmp_path / "one"), opened(tmp_path / "other")
     name = one.put(CONTENT)
-    assert one.put(io.BytesIO(CONTENT)) == name
+    assert one.put(io.BytesIO(CONTENT)) == one.name_of(CONTENT) == name
     assert list(one.list()) == [name]
     assert name != other.put(CONTENT)
     assert name != hashlib.sha256(CONTENT).hexdigest()

@@ -1,11 +1,9 @@
-"""What ``python -m braintumor changes`` measured, as Markdown and as a plot."""
+"""A plot of what ``braintumor changes`` measured."""
 
 from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
-_DECIDED = {"tumor": "called a tumor", "no_tumor": "cleared", "refer": "referred"}
-_HEAD = ("Change", "Keeps the head", "False alarms", "Cleared", "Answers withheld", "For", "Holds")
 _BARS = (
     ("false_alarms", "#D55E00", "called a tumor"),
     ("cleared", "#000000", "tumor cleared"),
@@ -14,28 +12,6 @@ _BARS = (
 """Figures of a change with the color of each, after Okabe and Ito, and its name in the legend."""
 _ROW, _LEFT, _WIDE, _TOP = 18, 170, 420, 34
 _LINES = (0, 10, 25, 50, 75, 100)
-
-
-def changes_block(report: Mapping[str, Any]) -> str:
-    """Say how answers turned under each change, as Markdown; ``report`` is the object that the command writes."""
-    unchanged = "; ".join(
-        f"of the {label} scans {', '.join(f'{count} {_DECIDED[name]}' for name, count in sorted(counts.items()))}"
-        for label, counts in sorted(report["unchanged"].items(), reverse=True)
-    )
-    failed = [row["name"] for row in report["changes"] if not row["holds"]]
-    count = len(report["changes"])
-    lines = [
-        f"`{report['bundle']}` on {sum(report['scans'].values())} held-out scans of {report['groups']} groups. As they "
-        f"are, {unchanged}.",
-        "",
-        f"{count - len(failed)} of {count} changes meet the criteria"
-        + (f"; these do not: {', '.join(failed)}." if failed else "."),
-        "",
-        "![Share of answers that each change turns](changes.svg)",
-        "",
-        *(f"| {' | '.join(row)} |" for row in (_HEAD, ["---"] * len(_HEAD), *map(_cells, report["changes"]))),
-    ]
-    return "\n".join(lines)
 
 
 def changes_plot(report: Mapping[str, Any]) -> str:
@@ -48,19 +24,6 @@ def changes_plot(report: Mapping[str, Any]) -> str:
     size = f'width="{_LEFT + _WIDE + 30}" height="{bottom + 24}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11">'
     return "\n".join([head, f'<rect {size} fill="white"/>', *parts, "</svg>\n"])
-
-
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    flips = row["flips"]
-    reasons = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in flips["reasons"].items())
-    shares = [_counted(flips[key]) for key in ("false_alarms", "cleared", "withheld")]
-    return [row["says"], "yes" if row["keeps"] else "–", *shares, reasons or "–", "yes" if row["holds"] else "**no**"]
-
-
-def _counted(share: Mapping[str, Any]) -> str:
-    if not share["of"]:
-        return "–"
-    return f"{share['count']} of {share['of']} ({100 * share['low']:.0f} to {100 * share['high']:.0f}%)"
 
 
 def _legend(number: int, color: str, name: str) -> str:
