@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from braintumor.accounts import Account, Role, State
-from braintumor.dashboard import audit_trail, choices, gate
+from braintumor.dashboard import audit_trail, choices, gate, patients
 from braintumor.database import RefusedError
 from braintumor.reports import guarded
 
@@ -27,6 +27,8 @@ def main() -> None:
     show_pending(everybody)
     show_table(everybody)
     manage(everybody)
+    with gate.unless_busy():
+        patients.show_groups(session.account, everybody, attempt)
     audit_trail.show(everybody, attempt)
 
 

@@ -101,6 +101,14 @@ class Patients:
             self._note(db, actor, "patient viewed", found.patient.id)
             return self._seen(db, found.patient, by_name=found.by_name)
 
+    def may_see(self, actor: Account, patient_id: object) -> bool:
+        """Tell whether an account may still see a patient that is on its screen, as its role says that it does."""
+        with unless_busy(), Session(self._engine) as db:
+            try:
+                return access.to_patient(db, actor, patient_id).by_name == access.sees_names(actor)
+            except PatientError:
+                return False
+
     def search(self, actor: Account, text: object = "") -> list[Patient]:
         """Give up to 50 patients whose names or numbers have words that begin with those of the text.
 

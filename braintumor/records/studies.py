@@ -9,6 +9,7 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from braintumor.accounts import Account, rules
+from braintumor.accounts.tables import AccountRow
 from braintumor.database import audit, unless_busy, writing
 from braintumor.database.audit import utc_now
 from braintumor.records import access
@@ -53,14 +54,17 @@ class NewSeries:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One reader's verdict, in the version that it was; ``label`` is what is right instead of the finding's."""
+    """One reader's verdict, in the version that it was; ``label`` is what is right instead of the finding's.
+
+    ``reader`` names who said so, and is empty for who may not see names.
+    """
 
     version: int
     kind: VerdictKind
     label: str | None
     comment: str
     has_mask: bool
-    reader_id: int
+    reader: str
     made_at: datetime
 
 
@@ -247,9 +251,16 @@ class Studies:
             .where(VerdictRow.finding_id.in_([row.id for row in findings]))
             .order_by(VerdictRow.finding_id, VerdictRow.version)
         ).all()
+        readers = select(AccountRow.id, AccountRow.display_name).where(
+            AccountRow.id.in_({verdict.reader_id for verdict in verdicts})
+        )
+        unnamed = "Deleted account" if by_name else ""
+        names = {row.id: row.display_name for row in db.execute(readers)} if by_name else {}
         said: dict[int, list[Verdict]] = {}
         for verdict in verdicts:
-            said.setdefault(verdict.finding_id, []).append(self._verdict_of(verdict, shift, by_name=by_name))
+            said.setdefault(verdict.finding_id, []).append(
+                self._verdict_of(verdict, shift, names.get(verdict.reader_id, unnamed))
+            )
         answered: dict[int, list[Finding]] = {}
         for finding in findings:
             found = _finding_of(finding, tuple(said.get(finding.id, ())), shift)
@@ -269,14 +280,12 @@ class Studies:
             for row in rows
         ]
 
-    def _verdict_of(self, row: VerdictRow, shift: timedelta, *, by_name: bool) -> Verdict:
+    def _verdict_of(self, row: VerdictRow, shift: timedelta, reader: str) -> Verdict:
         # A comment is free text, which may hold a name.
         comment = ""
-        if row.comment is not None and by_name:
+        if row.comment is not None and reader:
             comment = self._confidential.open(row.comment, _owner(row.finding_id))["comment"]
-        return Verdict(
-            row.version, row.kind, row.label, comment, row.mask is not None, row.reader_id, row.made_at + shift
-        )
+        return Verdict(row.version, row.kind, row.label, comment, row.mask is not None, reader, row.made_at + shift)
 
     def _note(self, db: Session, actor: Account, action: str, subject: tuple[str, int], **details: int | str) -> None:
         audit.append(db, self._clock(), action, actor.id, subject, address=actor.address, details=details)
