@@ -6,11 +6,10 @@ from typing import Any
 import streamlit as st
 
 from braintumor.accounts import Account, Role, State
-from braintumor.dashboard import choices, desk, gate
-from braintumor.database import AuditEntry, RefusedError
+from braintumor.dashboard import audit_trail, choices, desk, gate, patients
+from braintumor.database import RefusedError
 from braintumor.reports import guarded
 
-_LINES = 500
 _ERROR = "administration_error"
 _TEMPORARY = "administration_temporary"
 
@@ -25,11 +24,12 @@ def main() -> None:
         st.error(st.session_state.pop(_ERROR))
     with gate.unless_busy():
         everybody = gate.accounts().everybody(session.account)
-        trail = gate.accounts().audit_trail(session.account, _LINES)
     show_pending(everybody)
     show_table(everybody)
     manage(everybody)
-    show_trail(trail, everybody)
+    with gate.unless_busy():
+        patients.show_groups(session.account, everybody, attempt)
+    audit_trail.show(everybody, attempt)
 
 
 def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
@@ -194,29 +194,6 @@ def confirm_delete(person: Account) -> None:
         args=(delete, person.id),
     ):
         st.rerun()
-
-
-def show_trail(trail: list[AuditEntry], people: list[Account]) -> None:
-    names = {person.id: person.username for person in people}
-
-    def who(number: int | None) -> str:
-        return "" if number is None else names.get(number, f"deleted account {number}")
-
-    st.header("Audit trail")
-    st.caption(f"The newest {_LINES} lines, in UTC.")
-    st.dataframe(
-        [
-            {
-                "Time": entry.time,
-                "By": guarded(who(entry.actor_id)),
-                "Action": entry.action,
-                "Account": guarded(who(entry.subject_account_id)),
-            }
-            for entry in trail
-        ],
-        hide_index=True,
-        column_config={"Time": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss")},
-    )
 
 
 main()

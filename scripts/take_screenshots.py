@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from braintumor import settings
 from braintumor.accounts import Accounts
-from braintumor.database import connect
+from braintumor.database import open_database
 from scripts.app_process import ROOT, launch_browser, running_app
 
 FOLDER = ROOT / "docs" / "screenshots"
@@ -39,7 +39,7 @@ def main() -> None:
 def _create_administrator(data: Path) -> None:
     # With an account at hand the login page shows its usual form, not that of the very first start.
     configured = settings.parse({"BRAINTUMOR_DATA_DIR": str(data)}, {})
-    accounts = Accounts(connect(configured.database), configured)
+    accounts = Accounts(open_database(configured), configured)
     accounts.create_first_administrator("ada", "Ada Lovelace", secrets.token_urlsafe(24))
 
 
