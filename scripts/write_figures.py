@@ -13,7 +13,7 @@ from braintumor.bundles import CARD_FILE, Card, Metrics, SplitFigures, read_card
 from braintumor.dashboard.bundle_tables import training_overlap
 from braintumor.dashboard.comparison import read_comparison
 from braintumor.model_cards import HEADLINES, SPLITS, bounds, hospital_sentence, hospitals_markdown, model_card
-from braintumor.reports import in_words
+from braintumor.reports import codes, in_words
 from braintumor.reports.changes import changes_block, changes_plot
 from braintumor.settings import DEFAULT_MODEL
 from scripts.network_figures import markdown, networks_block, with_interval
@@ -21,6 +21,7 @@ from scripts.network_figures import markdown, networks_block, with_interval
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 MODEL_CARD = ROOT / "docs" / "model-card.md"
+DICOM = ROOT / "docs" / "dicom.md"
 HOSPITALS = ROOT / "docs" / "hospitals.md"
 NETWORKS = ROOT / "docs" / "networks.md"
 BUNDLE = ROOT / "models" / DEFAULT_MODEL
@@ -92,11 +93,27 @@ def main() -> None:
 def documents() -> dict[Path, str]:
     """Give what belongs between the marks of each document that has them and whose source is at hand."""
     found = {README: block(BUNDLE), MODEL_CARD: card_block(BUNDLE), HOSPITALS: hospitals_block(BUNDLE)}
+    found[DICOM] = codes_block()
     for document, (report, write) in _REPORTED.items():
         if report.is_file():
             found[document] = write(json.loads(report.read_text(encoding="utf-8")))
     comparison = read_comparison(COMPARISON)
     return found if comparison is None else {**found, NETWORKS: networks_block(comparison)}
+
+
+def codes_block() -> str:
+    """Write our own codes of a report, which a PACS can route by, as a Markdown table."""
+    groups = (
+        (codes.ANSWER, [*codes.ANSWERS.values(), codes.NOT_JUDGED]),
+        (codes.REASON, [*codes.REASONS.values(), codes.CONTRADICTION]),
+        (codes.TUMOR_TYPE, codes.TYPES.values()),
+        (codes.VERDICT, codes.VERDICTS.values()),
+    )
+    rows = [
+        f"| `{name.value}` {name.meaning} | `{code.value}` | {code.meaning} |" for name, all in groups for code in all
+    ]
+    number = f"| `{codes.P_TUMOR.value}` {codes.P_TUMOR.meaning} | a number | percent |"
+    return "\n".join(["| Concept | Code | Meaning |", "| --- | --- | --- |", *rows, number])
 
 
 def filled(text: str, figures: str) -> str:
