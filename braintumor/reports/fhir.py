@@ -87,7 +87,9 @@ def _patient(report: Report, *, with_names: bool) -> dict[str, Any]:
 
 def _study(report: Report, about: dict[str, Any], *, with_names: bool) -> dict[str, Any]:
     study = report.study
-    identifiers = [{"system": "urn:dicom:uid", "value": f"urn:oid:{study.uid}"}] if study.uid else []
+    identifiers: list[dict[str, Any]] = []
+    if study.uid:
+        identifiers.append({"system": "urn:dicom:uid", "value": f"urn:oid:{study.uid}"})
     if with_names and (accession := clean(study.accession, _LONGEST)):
         identifiers.append({"type": {"text": "Accession number"}, "value": accession})
     made = {
