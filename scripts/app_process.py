@@ -70,11 +70,6 @@ class ServerProcess:
         return self._status("VmRSS")
 
     @property
-    def peak_megabytes(self) -> float:
-        """The most that was resident since the start."""
-        return self._status("VmHWM")
-
-    @property
     def cpu_seconds(self) -> float:
         """Time of all cores together, in the process itself and in the system for it."""
         # The name in parentheses may hold spaces; user and system time are the 14th and 15th fields.

@@ -152,10 +152,6 @@ class Typicality:
         """Set the most log-odds and the largest distance that a scan may have; the limit is 1 then."""
         return replace(self, intercept=self.intercept - odds, far=far, limit=1.0)
 
-    def typical(self, features: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """Tell which rows of ``features`` (n, d) lie within the limit: (n,) bool."""
-        return np.asarray(self.distance(features) <= self.limit)
-
     def with_limit(self, features: npt.ArrayLike, quantile: float | None = None) -> "Typicality":
         """Set the limit so that ``quantile`` (default: the one fitted with) of ``features`` (n, d) lie within it.
 

@@ -6,7 +6,7 @@ from braintumor.evaluation.faithfulness import faithfulness_figures
 from braintumor.evaluation.hospitals import hospital_figures
 from braintumor.evaluation.metrics import check, figures, from_web
 from braintumor.evaluation.out_of_distribution import foreign_figures
-from braintumor.evaluation.reliability import expected_calibration_error, reliability
+from braintumor.evaluation.reliability import reliability
 from braintumor.evaluation.report import DecidesBy, measured_metrics, split_figures
 from braintumor.evaluation.robustness import Flips, Pair, Share
 from braintumor.evaluation.segmentation import (
@@ -29,7 +29,6 @@ __all__ = [
     "area_agreement",
     "check",
     "exact_at_ends",
-    "expected_calibration_error",
     "failure_figures",
     "faithfulness_figures",
     "figures",

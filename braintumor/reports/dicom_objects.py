@@ -6,7 +6,6 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -64,7 +63,7 @@ def structured_report(report: Report, sources: SourceImages, segmentation: bytes
     Raises ``ScanError`` where the sources say what cannot be repeated.
     """
     with _repeating(report):
-        evidence = [_completed(dataset) for dataset in sources.datasets]
+        evidence = list(sources.datasets)
         segment = pydicom.dcmread(io.BytesIO(segmentation)) if segmentation else None
         if segment is not None:
             evidence.append(segment)
@@ -102,7 +101,7 @@ def document(report: Report, pdf: bytes, sources: SourceImages) -> bytes:
     """
     with _repeating(report):
         made = _empty(EncapsulatedPDFStorage, _uid(report, "document", hashlib.sha256(pdf).hexdigest()))
-        source = _completed(sources.datasets[0])
+        source = sources.datasets[0]
         for name in _PATIENT_AND_STUDY:
             setattr(made, name, getattr(source, name))
         made.Modality = "DOC"
@@ -140,7 +139,7 @@ def key_image_object(report: Report, sources: SourceImages) -> bytes:
     pixels = pixels[: pixels.shape[0] // 2 * 2, : pixels.shape[1] // 2 * 2]
     with _repeating(report):
         made = hd.sc.SCImage.from_ref_dataset(
-            ref_dataset=_completed(sources.datasets[0]),
+            ref_dataset=sources.datasets[0],
             pixel_array=pixels,
             photometric_interpretation="YBR_FULL_422",
             bits_allocated=8,
@@ -270,15 +269,6 @@ def _settled(made: Dataset, report: Report, sources: SourceImages) -> bytes:
     file = io.BytesIO()
     made.save_as(file, enforce_file_format=True)
     return file.getvalue()
-
-
-def _completed(source: Dataset) -> Dataset:
-    """Give a copy that has, if empty, what every object must say of patient and study (PS3.3, C.7.1 and C.7.2)."""
-    made = copy(source)
-    for name in _PATIENT_AND_STUDY:
-        if getattr(made, name, None) is None:
-            setattr(made, name, "")
-    return made
 
 
 def _empty(kind: str, uid: str) -> Dataset:

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from braintumor.scans.percentiles import percentiles
+
 PREPROCESSING = "head-crop-1"
 """Name and version of ``prepare``; a bundle made with another one is refused."""
 
@@ -19,6 +21,7 @@ _DARKEST, _BRIGHTEST = 0.5, 99.5
 _SMALLEST_HEAD, _LOST_HEAD = 0.05, 0.005
 Box = tuple[slice, slice]
 """Rows and columns of a slice."""
+_FOUR_NEIGHBORS = ndimage.generate_binary_structure(2, 1)
 _LARGEST_VALUE = 1e30
 _LARGEST_SIDE = 4096
 
@@ -121,7 +124,7 @@ def _brightest_region(pixels: NDArray[np.float32]) -> CoarseHead:
 
 def largest_region(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Keep the largest connected region of a mask (height, width); nothing of an empty one."""
-    regions, count = ndimage.label(mask)
+    regions, count = ndimage.label(mask, _FOUR_NEIGHBORS)
     if count == 0:
         return np.zeros(mask.shape, dtype=bool)
     return np.asarray(regions == 1 + np.bincount(regions.ravel())[1:].argmax(), dtype=bool)
@@ -129,7 +132,7 @@ def largest_region(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def reached_from_border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Keep of a mask (height, width) the regions that touch its border."""
-    regions, count = ndimage.label(mask)
+    regions, count = ndimage.label(mask, _FOUR_NEIGHBORS)
     touching = np.zeros(count + 1, dtype=bool)
     for side in (regions[0], regions[-1], regions[:, 0], regions[:, -1]):
         touching[side] = True
@@ -151,7 +154,7 @@ def in_window(values: NDArray[np.float32], reference: NDArray[np.float32]) -> ND
     Gives uint8 of the shape of ``values``; what lies outside is cut off, and a flat reference gives 0.
     """
     step = max(1, max(reference.shape) // 256)
-    darkest, brightest = (float(value) for value in np.percentile(reference[::step, ::step], (_DARKEST, _BRIGHTEST)))
+    darkest, brightest = percentiles(reference[::step, ::step], _DARKEST, _BRIGHTEST)
     span = max(brightest - darkest, float(np.finfo(np.float32).tiny))
     scaled = (np.clip(values, darkest, brightest) - darkest) / span
     return np.asarray(np.rint(scaled * 255), dtype=np.uint8)

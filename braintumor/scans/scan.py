@@ -16,7 +16,12 @@ _NAME_LENGTH = 120
 
 
 class ScanError(Exception):
-    """A file that cannot be used: ``reason`` is one sentence, ``hint`` says what to do next."""
+    """A file that cannot be used: ``reason`` is one sentence, ``hint`` says what to do next.
+
+    ``series`` holds the facts of a DICOM series that failed as a whole, as far as they are known.
+    """
+
+    series: Series | None = None
 
     def __init__(self, reason: str, hint: str, source: str = "") -> None:
         super().__init__(f"{reason} {hint}")
@@ -27,6 +32,10 @@ class ScanError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         """Let it travel between processes, which an exception that is made from other arguments does not by itself."""
         return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
+
+
+class LeftOutError(ScanError):
+    """What of an archive or an upload was left out for its number."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from braintumor.scans import mgh, nifti
 from braintumor.scans.color import GRAY
-from braintumor.scans.layout import EXPORT, Layout, voxel_sizes
+from braintumor.scans.layout import EXPORT, Layout, slice_sizes, voxel_sizes
 from braintumor.scans.limits import Limits, PixelBudget
 from braintumor.scans.scan import Placement, Scan, ScanError, fill_missing
 from braintumor.scans.unpacking import Stream, Unpacker, unpacked
@@ -174,12 +174,11 @@ def _scan(
     from nibabel.orientations import inv_ornt_aff
 
     affine = layout.affine @ inv_ornt_aff(turn, layout.shape)
-    slices, row, column = (float(size) for size in voxel_sizes(affine))
     return Scan(
         pixels,
         source,
         sha256,
-        spacing=(slices, row, column) if layout.sized else None,
+        spacing=slice_sizes(affine) if layout.sized else None,
         facts={
             "format": layout.format,
             "bits": layout.dtype.itemsize * 8,

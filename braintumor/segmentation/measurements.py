@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import ConvexHull
-from scipy.spatial.distance import pdist, squareform
 
 from braintumor.scans import coarse_head, fill_holes, largest_region
 
@@ -81,7 +79,7 @@ def bidirectional_diameters(mask: Bools, spacing: tuple[float, float, float]) ->
         return None
     regions, count = ndimage.label(mask[at], _EIGHT_NEIGHBORS)
     hulls = [_hull_corners(regions == number + 1, pixel) for number in range(count)]
-    return longest, _perpendicular_diameter(max(hulls, key=lambda corners: pdist(corners).max()))
+    return longest, _perpendicular_diameter(max(hulls, key=lambda corners: _distances(corners).max()))
 
 
 def head_mask(pixels: NDArray[np.float32]) -> Bools:
@@ -148,12 +146,12 @@ def _slice_diameter(mask: Bools, pixel: tuple[float, ...]) -> float:
 
 
 def _feret_diameter(region: Bools, pixel: tuple[float, ...]) -> float:
-    return float(pdist(_hull_corners(region, pixel)).max())
+    return float(_distances(_hull_corners(region, pixel)).max())
 
 
 def _perpendicular_diameter(corners: NDArray[np.float64]) -> float:
     """Give the longest chord at a right angle to the longest diameter of a convex outline, (n, 2)."""
-    first, last = np.unravel_index(squareform(pdist(corners)).argmax(), (len(corners),) * 2)
+    first, last = np.unravel_index(_distances(corners).argmax(), (len(corners),) * 2)
     axis = corners[last] - corners[first]
     axis = axis / np.hypot(*axis)
     along = (corners - corners[first]) @ axis
@@ -179,4 +177,12 @@ def _hull_corners(region: Bools, pixel: tuple[float, ...]) -> NDArray[np.float64
     left = np.minimum(np.append(first, first[-1]), np.append(first[0], first))
     right = np.maximum(np.append(after, after[-1]), np.append(after[0], after))
     points = np.concatenate([np.column_stack([lines, ends]) for ends in (left, right)]).astype(np.float64)
+    # Loading it takes longer than most answers, and many scans have nothing to measure.
+    from scipy.spatial import ConvexHull
+
     return np.asarray(points[ConvexHull(points).vertices] * pixel, dtype=np.float64)
+
+
+def _distances(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give how far each of n corners (n, 2) is from each other: (n, n)."""
+    return np.asarray(np.linalg.norm(corners[:, np.newaxis] - corners, axis=-1))

@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist
 
 from braintumor.bundles import Estimate
 from braintumor.evaluation.bootstrap import GroupBootstrap
-from braintumor.evaluation.reliability import expected_calibration_error, reliability
+from braintumor.evaluation.reliability import reliability
 from braintumor.evaluation.segmentation import (
     area_agreement,
     dice,
@@ -23,6 +23,7 @@ from braintumor.evaluation.segmentation import (
     score_masks,
     segmentation_figures,
 )
+from tests.evaluation.by_hand import calibration_error
 
 MASKS = hnp.arrays(bool, (2, 9, 11))
 
@@ -311,7 +312,7 @@ def test_bins_of_many_images_say_what_their_pixels_say(images, bins):
     table, error = map_calibration(pd.concat(tables))
     chances, tumor = zip(*[pixel for pixels in images for pixel in pixels], strict=True)
     pd.testing.assert_frame_equal(table, reliability(chances, tumor, bins))
-    assert error == pytest.approx(expected_calibration_error(chances, tumor, bins))
+    assert error == pytest.approx(calibration_error(chances, tumor, bins))
 
 
 def test_no_pixels_have_no_calibration():

@@ -17,11 +17,10 @@ from braintumor.reports.dicom_segmentation import segmentation_file
 from braintumor.reports.model import Estimate, ReportMeasures
 from braintumor.reports.pdf import pdf_report
 from braintumor.scans import DEFAULT_LIMITS, PixelBudget, ScanError, gather, outcome
-from braintumor.scans.dicom.sources import SourceImages
 from tests.conftest import SHIPPED
 from tests.reports.made_reports import CASES, SIGNED, report
 from tests.reports.test_dicom_segmentation import SERIES
-from tests.scans.dicom_files import dataset, stored, written
+from tests.scans.dicom_files import dicom, stored
 
 
 @pytest.fixture(params=["axial, last slice first", "one file of many frames, geometry in each"], scope="module")
@@ -152,8 +151,8 @@ def test_any_reader_can_sign(study, reader, expected):
 
 
 def test_a_patient_s_name_in_another_character_set_is_kept():
-    file = written(dataset(SpecificCharacterSet="ISO_IR 144", PatientName="Иванова^Мария"))
-    source = SourceImages([pydicom.dcmread(io.BytesIO(file), stop_before_pixels=True)], [0], [0], [0])
+    (unit,) = gather(stored([dicom(SpecificCharacterSet="ISO_IR 144", PatientName="Иванова^Мария")]))
+    source = unit.sources(DEFAULT_LIMITS)
     for kind in KINDS[1:]:
         read = pydicom.dcmread(io.BytesIO(made(report(), (source, None), kind)))
         assert read.PatientName == "Иванова^Мария"

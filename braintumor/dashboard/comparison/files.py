@@ -117,6 +117,10 @@ class Comparison:
         """Give the title of a split."""
         return self.shown.get(name) or _split_title(self.report.splits[name])
 
+    def is_short(self, name: str) -> bool:
+        """Tell whether the leak-free training of a network was cut short, so that it cannot be ranked."""
+        return bool(cut_short(self.runs(name, LEAK_FREE)))
+
     def title(self, name: str) -> str:
         """Give a network's title, with a word for the default one."""
         title = self.report.networks[name].title or name
