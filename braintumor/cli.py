@@ -185,6 +185,12 @@ def _parser() -> argparse.ArgumentParser:
     changes.add_argument("--out", type=Path, help="write the results there as JSON instead of printing them")
     changes.set_defaults(run=_changes)
 
+    copies = verbs.add_parser("copies", help="teach a model to know the pictures it learned from, and copies of them")
+    copies.add_argument("--bundle", type=Path, required=True, help="folder of the model; takes the result")
+    copies.add_argument("--data", type=Path, required=True, help="the data that the model was trained on")
+    copies.add_argument("--seed", type=int, default=0)
+    copies.set_defaults(run=_copies)
+
     marks = verbs.add_parser("marks", help="teach a model to notice marks drawn over the head")
     marks.add_argument("--bundle", type=Path, required=True, help="folder of the model; takes the result")
     marks.add_argument("--data", type=Path, required=True, help="the data that the model was trained on")
@@ -390,6 +396,14 @@ def _changes(options: argparse.Namespace) -> int:
     else:
         _print_json(report)
     return OK
+
+
+def _copies(options: argparse.Namespace) -> int:
+    from braintumor.bundles import load_bundle
+    from braintumor.training.copies import teach_copies
+
+    _print_json(teach_copies(load_bundle(options.bundle), options.data, seed=options.seed).model_dump())
+    return 0
 
 
 def _marks(options: argparse.Namespace) -> int:

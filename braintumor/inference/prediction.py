@@ -12,6 +12,7 @@ from braintumor.segmentation import Measurements, dice_threshold, head_mask, mea
 from braintumor.taxonomy import ANY_TUMOR, CLASSES
 
 ORIENTATION_ASSUMED, SIZE_UNKNOWN = "orientation_assumed", "size_unknown"
+TRAINED_ON = "trained_on"
 _HALF = 0.5
 
 
@@ -51,6 +52,7 @@ class Prediction:
     lie in space and the usual orientation is assumed. Of a volume that is judged as a whole ``rests_on`` are the slices
     that the answer rests on, by number, and ``slice_limits`` threshold and doubt for single slices; the others are then
     the volume's. ``series`` holds the facts of a DICOM series.
+    ``trained_on`` are the slices that the model learned from, or copies of such, by number.
     """
 
     source: str
@@ -77,6 +79,7 @@ class Prediction:
     rests_on: tuple[int, ...] = ()
     slice_limits: tuple[float, float] | None = None
     series: Series | None = None
+    trained_on: tuple[int, ...] = ()
 
     @property
     def unsure_of_kind_alone(self) -> bool:
@@ -94,6 +97,7 @@ class Prediction:
         left_open = {
             ORIENTATION_ASSUMED: not self.oriented,
             SIZE_UNKNOWN: self.placement is not None and self.spacing is None,
+            TRAINED_ON: bool(self.trained_on),
         }
         return (*(note for note, applies in left_open.items() if applies), *dict.fromkeys(self.undone))
 
