@@ -5,7 +5,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --req
 ADDRESS ?= 127.0.0.1
 PORT ?= 8501
 
-.PHONY: app test lint lock screenshots benchmarks clean
+.PHONY: app test lint lock documents screenshots benchmarks clean
 
 app: .venv/app
 	$(BIN)/streamlit run Home.py --server.address $(ADDRESS) --server.port $(PORT)
@@ -18,6 +18,7 @@ lint: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/supply_chain.py check
 
 # After a change of a requirement; `make lock UPGRADE=--upgrade` takes the newest of what is not pinned.
@@ -25,6 +26,11 @@ lock: .venv/test
 	$(BIN)/python scripts/supply_chain.py lock $(UPGRADE)
 	$(MAKE) .venv/test
 	$(BIN)/python scripts/supply_chain.py describe
+
+# What documents say of figures and of the command line, from the files and the code that know.
+documents: .venv/test
+	$(BIN)/python scripts/write_figures.py
+	$(BIN)/python scripts/write_command_line.py
 
 screenshots: .venv/test
 	$(BIN)/python scripts/take_screenshots.py

@@ -37,7 +37,10 @@ class Settings:
     ``database_url`` also answers to ``DATABASE_URL``. Sizes are in bytes unless the name says otherwise.
     With ``setup_code`` set, only who knows it can create the first administrator. ``max_session_mb`` and
     ``max_server_mb`` bound the uploads that one session and all sessions hold. ``frame_ancestors`` are the other sites,
-    as origins with spaces between, that may show the app in a frame.
+    as origins with spaces between, that may show the app in a frame. ``vault_key`` holds the key of the vault, and
+    behind it older ones that still open files: 32 bytes in base64 each, with spaces between; without it they lie in
+    ``vault_key_file``, or where that is not set either, in ``data_dir``. What a user has on the desk stays there for
+    ``desk_days`` days; ``desk_scans`` and ``desk_mb`` bound how many scans it holds and how much of the disk.
     """
 
     data_dir: Path = _DATA
@@ -58,6 +61,11 @@ class Settings:
     max_session_mb: int = 200
     max_server_mb: int = 400
     frame_ancestors: str = ""
+    vault_key: str = ""
+    vault_key_file: str = ""
+    desk_days: int = 7
+    desk_scans: int = 500
+    desk_mb: int = 2000
 
     def __post_init__(self) -> None:
         if self.registration not in ("approval", "open"):
@@ -75,6 +83,11 @@ class Settings:
     def comparison(self) -> Path:
         """Folder of the comparison of networks."""
         return self.results_dir / "comparison"
+
+    @property
+    def vault_key_path(self) -> Path:
+        """File of the vault's keys, where the setting does not hold them itself."""
+        return Path(self.vault_key_file).expanduser() if self.vault_key_file else self.data_dir / "vault.key"
 
     @property
     def database(self) -> str:

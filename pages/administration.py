@@ -5,8 +5,9 @@ from typing import Any
 
 import streamlit as st
 
+from braintumor.accounts import Account, Role, State
 from braintumor.dashboard import choices, gate
-from braintumor.records import Account, AccountError, AuditEntry, Role, State
+from braintumor.database import AuditEntry, RefusedError
 from braintumor.reports import guarded
 
 _LINES = 500
@@ -39,7 +40,7 @@ def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
     try:
         actor = gate.actor()
         return None if actor is None else action(actor, *arguments)
-    except AccountError as error:
+    except RefusedError as error:
         st.session_state[_ERROR] = str(error)
         return None
 

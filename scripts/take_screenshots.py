@@ -14,7 +14,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from braintumor import settings
-from braintumor.records import Accounts, connect
+from braintumor.accounts import Accounts
+from braintumor.database import connect
 from scripts.app_process import ROOT, launch_browser, running_app
 
 FOLDER = ROOT / "docs" / "screenshots"

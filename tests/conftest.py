@@ -13,6 +13,7 @@ from braintumor import settings
 from braintumor.inference import SliceAnswer
 from braintumor.scans import phantom, read
 from scripts.app_process import running_app
+from tests.database import servers
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = ROOT / "models" / settings.DEFAULT_MODEL
@@ -104,6 +105,7 @@ def tiny_bundle(picture_folder, tmp_path_factory):
 def tiny_run(pictures, folder, **changes):
     """Train a network for a moment and write its bundle to ``folder / "models"``, by the real training command."""
     from braintumor.training import run
+    from braintumor.training.options import RunOptions
 
     usual = {
         **{"data": pictures, "network": settings.DEFAULT_MODEL, "weights": None, "name": "tiny", "version": "0.1.0"},
@@ -112,7 +114,7 @@ def tiny_run(pictures, folder, **changes):
     }
     with pytest.MonkeyPatch.context() as patch:
         shorten_epochs(patch)
-        run.run(run.RunOptions(**{**usual, **changes}))
+        run.run(RunOptions(**{**usual, **changes}))
 
 
 def shorten_epochs(patch):
@@ -160,3 +162,19 @@ def offline(tmp_path_factory):
         assert not log.exists(), log.read_text()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def postgresql_server():
+    with servers.postgresql() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """The address of an empty database, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'data' / 'app.sqlite3'}"
+    url = request.getfixturevalue("postgresql_server")
+    servers.empty(url)
+    return url

@@ -5,12 +5,12 @@ from dataclasses import fields
 import pytest
 
 from braintumor.bundles import read_card
-from braintumor.cli import _parser
+from braintumor.cli.app import app
 from braintumor.dashboard.comparison import read_comparison
 from braintumor.model_cards import HEADLINES
 from braintumor.reports import in_words
 from braintumor.settings import ROOT, Settings
-from scripts import write_figures
+from scripts import write_command_line, write_figures
 from scripts.network_figures import networks_block
 from scripts.write_figures import (
     END,
@@ -94,7 +94,13 @@ def test_commands_of_the_readme_are_understood(arguments):
     assert f"python -m braintumor {' '.join(arguments[: 2 if arguments[0] == 'data' else 1])}" in README.read_text(
         encoding="utf-8"
     )
-    assert _parser().parse_args(arguments).run
+    command, _, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
+    assert command.__module__.startswith("braintumor.cli.")
+
+
+def test_the_command_reference_is_what_help_says():
+    text = write_command_line.PAGE.read_text(encoding="utf-8")
+    assert text == write_command_line.page(), "run: make documents"
 
 
 @pytest.mark.parametrize(
@@ -116,7 +122,7 @@ def test_figures_in_a_document_are_those_of_their_file(name):
     if ROOT / name not in found:
         pytest.skip(f"the report that {name} takes its figures from has not been written yet")
     text = (ROOT / name).read_text(encoding="utf-8")
-    assert filled(text, found[ROOT / name]) == text, "run: python scripts/write_figures.py"
+    assert filled(text, found[ROOT / name]) == text, "run: make documents"
 
 
 def test_a_document_whose_report_is_missing_is_left_alone(tmp_path, monkeypatch):

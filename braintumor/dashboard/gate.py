@@ -14,10 +14,11 @@ import streamlit as st
 import streamlit_authenticator as stauth
 
 from braintumor import settings
+from braintumor.accounts import SELF_CHOSEN, Account, AccountError, Accounts, State, signing_key
+from braintumor.accounts.passwords import LONGEST_TYPED, RULE
 from braintumor.dashboard import choices, server
 from braintumor.dashboard.login_cookie import TOKEN, SessionCookie, StoredCredentials
-from braintumor.records import SELF_CHOSEN, Account, AccountError, Accounts, BusyError, State, connect, signing_key
-from braintumor.records.passwords import LONGEST_TYPED, RULE
+from braintumor.database import BusyError, RefusedError, connect
 
 COOKIE = "braintumor_session"
 FRONT_PAGE = "start"
@@ -163,7 +164,7 @@ class _Authenticator(stauth.Authenticate):  # type: ignore[misc] # the library h
         try:
             if not self.model.login(username, password, callback=self._start):
                 _note("error", self.model.refusal)
-        except AccountError as error:
+        except RefusedError as error:
             _note("error", str(error))
 
     def _start(self, _event: dict[str, Any]) -> None:
@@ -314,7 +315,7 @@ def _create_first_administrator() -> None:
             state.get("first_code", ""),
         )
         _start_session(account)
-    except AccountError as error:
+    except RefusedError as error:
         _note("error", str(error), "first")
 
 
@@ -328,7 +329,7 @@ def _register() -> None:
             state.get("register_email", ""),
             state.get("register_role", ""),
         )
-    except AccountError as error:
+    except RefusedError as error:
         _note("error", str(error), "register")
         return
     for field in ("name", "username", "email", "new", "repeat"):
@@ -347,7 +348,7 @@ def _change_password() -> None:
             return
         current, new = state.get("own_current", ""), _new_password("own")
         accounts().change_password(account, current, new, state[TOKEN], st.context.ip_address)
-    except AccountError as error:
+    except RefusedError as error:
         _note("error", str(error), "own")
         return
     for field in ("current", "new", "repeat"):

@@ -6,12 +6,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from braintumor.accounts import Role
 from braintumor.dashboard import gate
 from braintumor.dashboard.answers import Answer, Outcome
 from braintumor.dashboard.plain_text import plain
 from braintumor.decision import Agreement, SeriesAnswer, StudyAnswer, answer_study
 from braintumor.decision import Outcome as Decided
-from braintumor.records import Role
 from braintumor.reports import DECISION_WORDS, guarded
 from braintumor.scans import WEIGHTING_WORDS, NotJudgedError, Patient, Series, SeriesNote
 from braintumor.taxonomy import ANY_TUMOR, FINDING_TITLES, NO_TUMOR

@@ -6,11 +6,11 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from braintumor.datasets import figshare, lgg, via, volumes
-from braintumor.datasets.catalogue import MR, folder_facts, known_or_any, modality_of
+from braintumor.datasets.catalogue import folder_facts, known_or_any, modality_of
 from braintumor.datasets.volumes import VOLUME_GROUP
 from braintumor.errors import InputError
 from braintumor.scans import walk
-from braintumor.taxonomy import LABELS
+from braintumor.taxonomy import LABELS, MR
 
 INDEX_COLUMNS = ("path", "dataset", "published_split", "label", "group", "mask", "hospital", "sequence", "modality")
 INDEX_FILE = "index.csv"

@@ -11,7 +11,6 @@ from braintumor.bundles.figures import SplitFigures
 from braintumor.datasets.catalogue import CATALOGUE
 from braintumor.evaluation.bootstrap import interval
 from braintumor.evaluation.reliability import BINS
-from braintumor.evaluation.samples import PROBABILITIES as PROBABILITIES
 from braintumor.evaluation.samples import (
     Bools,
     Sample,
@@ -22,7 +21,7 @@ from braintumor.evaluation.samples import (
     plain,
     share,
 )
-from braintumor.taxonomy import CLASSES, LABELS, TUMOR_CLASSES
+from braintumor.taxonomy import CLASSES, LABELS, PROBABILITIES, TUMOR_CLASSES
 
 COLUMNS: tuple[str, ...] = ("split", "dataset", "group", "label", "in_training", *PROBABILITIES)
 """Columns that every table of predictions has."""

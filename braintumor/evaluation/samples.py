@@ -12,13 +12,11 @@ import pandas as pd
 
 from braintumor.evaluation.bootstrap import GroupBootstrap, exact_at_ends, interval
 from braintumor.evaluation.reliability import BINS, bin_numbers
-from braintumor.taxonomy import CLASSES, NO_TUMOR, TUMOR_CLASSES
+from braintumor.taxonomy import CLASSES, NO_TUMOR, PROBABILITIES, TUMOR_CLASSES
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Interval = dict[str, float | None]
-
-PROBABILITIES: tuple[str, ...] = tuple(f"p_{name}" for name in CLASSES)
 
 _KINDS = len(TUMOR_CLASSES)
 

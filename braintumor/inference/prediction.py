@@ -116,16 +116,20 @@ class Prediction:
         """Whether the network says where a tumor is."""
         return self.tumor_map is not None
 
+    @property
+    def outlined_from(self) -> float:
+        """The P(tumor) of a single slice from which it has an outline, see ``outlines``."""
+        called, doubted = self.slice_limits or (self.threshold, self.doubt_from)
+        return called if self.p_tumor >= self.threshold else doubted
+
     def outlines(self, number: int) -> bool:
         """Tell whether a slice has an outline.
 
         Its P(tumor) must reach the threshold or, where the scan stays below its own, the doubt; or the finding of a
         tumor must rest on it.
         """
-        called, doubted = self.slice_limits or (self.threshold, self.doubt_from)
-        is_tumor = self.p_tumor >= self.threshold
-        alone = self.slices[number].p_tumor >= (called if is_tumor else doubted)
-        return alone or (is_tumor and number in self.rests_on)
+        is_resting = self.p_tumor >= self.threshold and number in self.rests_on
+        return is_resting or self.slices[number].p_tumor >= self.outlined_from
 
     def explains(self, name: str) -> bool:
         """Tell whether there is a Grad-CAM of this class."""

@@ -63,5 +63,5 @@ def refuse_weights(name: str, weights: object) -> None:
     """Raise ``InputError`` when weights are given to a network of which nobody publishes any."""
     if weights is not None:
         raise InputError(
-            f"There are no published weights of {name}; leave --weights away, or name a model.keras of its own kind."
+            f"There are no published weights of {name}; omit --weights, or name a model.keras of its own kind."
         )

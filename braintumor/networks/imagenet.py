@@ -35,7 +35,7 @@ def backbone(
         if str(weights) == IMAGENET:
             raise InputError(
                 f"The ImageNet weights of {title} cannot be fetched ({_first_line(error)}); connect to the internet, "
-                f"give --weights a file of them (…_notop.h5 from keras.applications), or leave it away."
+                f"give --weights a file of them (…_notop.h5 from keras.applications), or omit it."
             ) from error
         if weights is None:
             raise

@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.inference import Prediction
 from braintumor.reports.words import DECISION_WORDS, NOTE_WORDS, reason_words
 from braintumor.scans import ScanError
 from braintumor.segmentation import Measurements
-from braintumor.taxonomy import CLASSES, FINDING_TITLES
+from braintumor.taxonomy import CLASSES, FINDING_TITLES, PROBABILITIES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Answered = tuple[Prediction, Measurements | None]
 """A scan's answer and what its mask measures, which nothing here measures again."""
@@ -41,7 +42,7 @@ _PASSED_OVER = r"\s\x00-\x1f\x7f\xa0\xad\u180e\u200b-\u200f\u2060\ufeff"
 _BEFORE_FORMULA = re.compile(f"([{_PASSED_OVER}{_CELL_ENDS}]+|^)([{_FORMULA_SIGNS}]?)")
 
 
-def answers_table(outcomes: Iterable[Answered | ScanError]) -> pd.DataFrame:
+def answers_table(outcomes: Iterable[Answered | ScanError]) -> "pd.DataFrame":
     """Put answers and failures in one table with ``COLUMNS``, a row each, in order; probabilities from 0 to 1.
 
     A withheld answer has no finding, and what does not look like a brain MRI has no probabilities and no measures
@@ -79,14 +80,17 @@ def answers_csv(outcomes: Iterable[Answered | ScanError]) -> bytes:
     return _csv(answers_table(outcomes))
 
 
-def _framed(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> pd.DataFrame:
+def _framed(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> "pd.DataFrame":
+    # Words and masks of one scan are asked for without a table, and pandas takes as long to load as ten answers.
+    import pandas as pd
+
     safe = [{name: guarded(cell) if isinstance(cell, str) else cell for name, cell in row.items()} for row in rows]
     table = pd.DataFrame(safe, columns=list(columns))
     # Beside a missing one a plain integer would become a float.
     return table.astype({"lesions": "Int64", **dict.fromkeys(MEASURES[1:], "float64")})
 
 
-def _csv(table: pd.DataFrame) -> bytes:
+def _csv(table: "pd.DataFrame") -> bytes:
     # The mark at the start makes spreadsheets read the file as UTF-8.
     text: str = table.to_csv(index=False, float_format="%.4f")
     return ("\ufeff" + text).encode()

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from braintumor.scans.percentiles import percentiles
+
 PREPROCESSING = "head-crop-1"
 """Name and version of ``prepare``; a bundle made with another one is refused."""
 
@@ -151,7 +153,7 @@ def in_window(values: NDArray[np.float32], reference: NDArray[np.float32]) -> ND
     Gives uint8 of the shape of ``values``; what lies outside is cut off, and a flat reference gives 0.
     """
     step = max(1, max(reference.shape) // 256)
-    darkest, brightest = (float(value) for value in np.percentile(reference[::step, ::step], (_DARKEST, _BRIGHTEST)))
+    darkest, brightest = percentiles(reference[::step, ::step], _DARKEST, _BRIGHTEST)
     span = max(brightest - darkest, float(np.finfo(np.float32).tiny))
     scaled = (np.clip(values, darkest, brightest) - darkest) / span
     return np.asarray(np.rint(scaled * 255), dtype=np.uint8)

@@ -123,7 +123,7 @@ def _look_at(file: StoredFile, objects: DicomObjects, limits: Limits) -> Unit | 
     except ScanError as error:
         error.source = error.source or name
         return error
-    return Unit(file.name, file.key, partial(_read_file, file))
+    return Unit(file.name, file.key, partial(_read_file, file), file_keys=(file.key,))
 
 
 def _may_be_dicom(name: str) -> bool:

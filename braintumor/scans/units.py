@@ -68,8 +68,9 @@ class NotJudgedError(ScanError):
 class Unit:
     """Files that are one scan together: ``name`` is safe to show, of a series it names neither file nor patient.
 
-    ``key`` is made from those of its files. ``series`` and ``patient`` are those of DICOM files, and ``sources`` reads
-    what a DICOM object made from them must refer to.
+    ``key`` is made from those of its files, ``file_keys``. ``series`` and ``patient`` are those of DICOM files.
+    ``sources`` reads what a DICOM object made from them must refer to, and raises ``ScanError`` where none can;
+    ``unreferable`` says why then, in a sentence, and is empty otherwise.
     """
 
     name: str
@@ -78,6 +79,8 @@ class Unit:
     series: Series | None = None
     patient: Patient | None = None
     sources: "Callable[[Limits], SourceImages] | None" = None
+    file_keys: tuple[str, ...] = ()
+    unreferable: str = ""
 
     def read(self, limits: Limits, budget: PixelBudget, modalities: Collection[str] = MR_ALONE) -> Scan:
         """Read it; raises ``ScanError``, a ``NotJudgedError`` for a series of another modality or not for a model."""
@@ -126,6 +129,7 @@ class DicomObjects:
             yield from () if self._index is None else (self._index,)
             return
         from braintumor.scans.dicom.grouping import group
+        from braintumor.scans.dicom.sources import unreferable
 
         studies: dict[tuple[Patient, str], int] = {}
         for found in group(self._instances):
@@ -140,6 +144,8 @@ class DicomObjects:
                 found.facts,
                 found.instances[0].patient,
                 partial(_sources, found),
+                tuple(sorted({instance.file.key for instance in found.instances})),
+                unreferable(found),
             )
 
 

@@ -40,10 +40,9 @@ from braintumor.evaluation.comparison_schema import (
     Run,
     Split,
 )
-from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.networks import NETWORKS
 from braintumor.settings import DEFAULT_MODEL
-from braintumor.taxonomy import BINARY, FOUR_CLASS
+from braintumor.taxonomy import BINARY, FOUR_CLASS, PROBABILITIES
 from braintumor.training.costs import NOT_RECORDED, device, latency, operations
 from braintumor.training.decisions import operating_point
 from braintumor.training.evaluate import split_as_trained

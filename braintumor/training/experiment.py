@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from braintumor.datasets import (
     HOSPITAL_VALIDATION,
-    MR,
     DatasetError,
     Hospitals,
     Roles,
@@ -29,7 +28,7 @@ from braintumor.datasets import (
     signatures,
 )
 from braintumor.scans import PREPROCESSING
-from braintumor.taxonomy import ANY_TUMOR, NO_TUMOR
+from braintumor.taxonomy import ANY_TUMOR, MR, NO_TUMOR
 
 _IDENTIFYING = ["path", "dataset", "published_split", "label", "picture", "group", "mask", "split"]
 

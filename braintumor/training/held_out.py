@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from braintumor.bundles import Metrics
 from braintumor.datasets import HOSPITAL_TEST, published_test
 from braintumor.evaluation import DecidesBy, measured_metrics, pixel_bins, score_masks
-from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.inference import Graph, GraphOutput
-from braintumor.taxonomy import NO_TUMOR
+from braintumor.taxonomy import NO_TUMOR, PROBABILITIES
 from braintumor.training.decisions import Decisions, mask_on_square, probability_table, without_tumor
 from braintumor.training.experiment import ExperimentData
 from braintumor.training.outputs import run_graph

@@ -60,7 +60,7 @@ def test_without_a_connection_the_alternatives_are_named(failure, monkeypatch):
         if weights:
             raise failure
 
-    with pytest.raises(InputError, match=r"cannot be fetched \(.*\); connect .* a file of them .* or leave it away"):
+    with pytest.raises(InputError, match=r"cannot be fetched \(.*\); connect .* a file of them .* or omit it"):
         imagenet.backbone(fail, "VGG16", 32, "imagenet")
 
 
@@ -74,7 +74,7 @@ def test_a_size_that_is_too_small_is_not_blamed_on_the_weights(weights):
 
 
 def test_an_ensemble_takes_no_file_and_says_so(tmp_path):
-    with pytest.raises(InputError, match="give --weights imagenet, or leave it away"):
+    with pytest.raises(InputError, match="give --weights imagenet, or omit it"):
         build("ensemble", size=32, weights=tmp_path / "weights.h5")
 
 

@@ -241,7 +241,7 @@ def test_what_a_network_cannot_be_is_refused(name, options, sentence):
 
 @pytest.mark.parametrize("name", ["cnn240", "cnn512", "lenet", "alexnet", "manual_cnn", "logistic"])
 def test_a_network_without_published_weights_takes_no_file(name, tmp_path):
-    with pytest.raises(InputError, match=f"no published weights of {name}; leave --weights away"):
+    with pytest.raises(InputError, match=f"no published weights of {name}; omit --weights"):
         build(name, weights=tmp_path / "weights.h5")
 
 

@@ -5,11 +5,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from streamlit.testing.v1 import AppTest
 
-from braintumor.records import AccountError, Role, State, database
-from braintumor.records.tables import AccountRow
+from braintumor.accounts import AccountError, Role, State
+from braintumor.accounts.tables import AccountRow
 from braintumor.settings import ROOT
-from tests.records import app_users
-from tests.records.app_users import PASSWORD, end_sessions, is_outside, log_in, press, said, start
+from tests.accounts import app_users
+from tests.accounts.app_users import PASSWORD, end_sessions, is_outside, log_in, press, said, start
 
 environment, engine, accounts, ada, bob = app_users.FIXTURES
 
@@ -114,7 +114,7 @@ def test_an_unknown_role_or_state_is_shown_as_a_disabled_account_that_can_be_men
 
 
 def test_a_locked_database_is_said_and_nothing_is_changed(monkeypatch, tmp_path, request):
-    monkeypatch.setattr(database, "_SECONDS_TO_WAIT", 0.05)
+    monkeypatch.setattr("braintumor.database.engine._SECONDS_TO_WAIT", 0.05)
     app, engine, eve = (request.getfixturevalue(name) for name in ("app", "engine", "eve"))
     other = sqlite3.connect(tmp_path / "data" / "braintumor.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from braintumor import settings
+from braintumor.accounts import Role
 from braintumor.bundles import read_card
 from braintumor.dashboard import gate
 from braintumor.inference import Predictor
@@ -114,13 +115,42 @@ def _downloads(page):
 
 def _upload(page, *files):
     page.file_uploader[0].set_value([(name, data, "image/png") for name, data in files])
+    return _settled(page)
+
+
+def _settled(page):
+    """Run the page and, once the job has ended, again with all answers."""
+    page.run()
+    page.session_state["_desk"].wait()
     page.run()
     assert not page.exception
     return page
 
 
+def _toggle(page, label):
+    return next(toggle for toggle in page.toggle if toggle.label == label)
+
+
+def _plain(page):
+    """Ask for plain pictures instead of the viewer, which runs in a browser only."""
+    _toggle(page, "Plain pictures").set_value(True).run()
+    assert not page.exception
+    return page
+
+
+def _choose(page, label, value):
+    next(group for group in page.button_group if group.label == label).set_value(value).run()
+    assert not page.exception
+    return page
+
+
+def _press(page, label):
+    next(button for button in page.button if button.label == label).click()
+    return _settled(page)
+
+
 def _texts(page):
-    kinds = (page.markdown, page.caption, page.error, page.subheader, page.info, page.warning)
+    kinds = (page.markdown, page.caption, page.error, page.header, page.subheader, page.info, page.warning)
     return " ".join(element.value for kind in kinds for element in kind)
 
 
@@ -138,48 +168,51 @@ def test_what_is_no_scan_shows_no_numbers_no_outline_and_no_heatmap(estranged, s
     assert "No answer is given for this picture" in _texts(page)
     assert _captions(page) == ["Not assessed"]
     assert not [*page.metric, *page.slider, *page.select_slider, *page.get("plotly_chart")]
-    assert _downloads(page) == ["Download answers (CSV)"]
+    assert _downloads(page) == ["Answers (CSV)"]
 
 
 def test_a_tumor_is_outlined_and_measured_beside_the_heatmap_of_its_kind(seeing):
-    page = _upload(seeing, ("scan.png", png_bytes(phantom())))
-    outlined, explained = _captions(page)
+    page = _plain(_upload(seeing, ("scan.png", png_bytes(phantom()))))
+    outlined, placed = _captions(page)
     assert outlined == "Outline: where the model places the tumor."
+    assert placed.startswith("Heatmap: how likely the model holds a tumor at each place")
+    explained = _captions(_choose(page, "Heatmap", "kind"))[1]
     assert "It explains the kind and is no outline of a tumor." in explained
     assert "of the head** · Largest diameter: **" in _texts(page)
-    assert "Measured by the model on its own outline" in _texts(page)
-    assert _downloads(page) == ["Download answers (CSV)", "Download mask (PNG)"]
-    page.toggle[0].set_value(False).run()
+    assert "the area that a reader outlined was" in _texts(page)
+    assert _downloads(page) == ["Answers (CSV)", "Masks (ZIP)", "Download mask (PNG)"]
+    _toggle(page, "Outline").set_value(False).run()
     assert _captions(page)[0] == "The scan without the outline."
 
 
 def test_an_outline_in_doubt_is_called_unsure(unsure):
-    page = _upload(unsure, ("scan.png", png_bytes(phantom())))
+    page = _plain(_upload(unsure, ("scan.png", png_bytes(phantom()))))
     assert _captions(page)[0] == "Outline, unsure: where the model would place a tumor. The answer is withheld."
-    assert page.toggle[0].value
+    assert _toggle(page, "Outline").value
     assert "Download mask (PNG)" in _downloads(page)
 
 
 def test_without_a_tumor_the_map_itself_is_shown(blind):
-    page = _upload(blind, ("scan.png", png_bytes(phantom())))
+    page = _plain(_upload(blind, ("scan.png", png_bytes(phantom()))))
     outlined, explained = _captions(page)
-    assert outlined == "No outline: the model sees no tumor on this slice."
+    assert outlined == "No outline: P(tumor) of this slice is below the line."
     assert explained.startswith("Heatmap: how likely the model holds a tumor at each place")
     assert re.search(r"The brightest is (under |over )?\d+%\.$", explained)
-    assert not [*page.button_group, *page.toggle]
+    assert not page.button_group
+    assert [toggle.label for toggle in page.toggle] == ["Plain pictures"]
     assert [slider.label for slider in page.slider] == ["Heatmap opacity"]
-    assert _downloads(page) == ["Download answers (CSV)"]
+    assert _downloads(page) == ["Answers (CSV)"]
 
 
 def test_a_volume_is_looked_through_slice_by_slice(seeing, scored):
-    page = _upload(seeing, ("volume.nii", _volume(4)))
+    page = _plain(_upload(seeing, ("volume.nii", _volume(4))))
     assert scored == ["volume.nii"]
     assert "Volume: **" in _texts(page)
     assert "Download mask (NIfTI)" in _downloads(page)
     slider = page.select_slider[0]
     own = slider.value
     assert f"Slice {own + 1} of 4, the most suspicious" in _texts(page)
-    assert "It explains the kind" in _captions(page)[1]
+    assert "It explains the kind" in _captions(_choose(page, "Heatmap", "kind"))[1]
     slider.set_value((own + 1) % 4).run()
     assert not page.exception
     assert f"The answer is that of slice {own + 1}, the most suspicious." in _texts(page)
@@ -193,10 +226,11 @@ def test_a_volume_is_looked_through_slice_by_slice(seeing, scored):
 def test_no_click_makes_a_mask_again(seeing, masked):
     files = [(f"{number}.png", png_bytes(phantom(96, seed=number))) for number in range(5)]
     page = _upload(seeing, *files)
+    _plain(page)
     # A picture is shown six times as large, and its mask made once for either size.
     assert masked.count((96, 96)) == masked.count((576, 576)) == 5
     page.slider[0].set_value(35).run()
-    page.toggle[0].set_value(False).run()
+    _toggle(page, "Outline").set_value(False).run()
     page.run()
     assert len(masked) == 10
 
@@ -206,7 +240,7 @@ def test_of_several_scans_the_table_has_the_measures_that_are_known(seeing):
     shown = ["source", "decision", "finding", "p_tumor", "lesions", "head_share", "largest_diameter_head"]
     assert list(page.dataframe[0].value.columns) == shown
     assert "2 scans: 2 × tumor" in _texts(page)
-    assert _downloads(page)[:2] == ["Download answers (CSV)", "Download all masks (ZIP)"]
+    assert _downloads(page)[:2] == ["Answers (CSV)", "Masks (ZIP)"]
     _upload(page, ("one.png", png_bytes(phantom())), ("bad.png", b"nothing"), ("volume.nii", _volume()))
     measures = [*shown[:5], "area_mm2", "head_share", "largest_diameter_mm", "largest_diameter_head", "volume_ml"]
     assert list(page.dataframe[0].value.columns) == measures
@@ -214,7 +248,7 @@ def test_of_several_scans_the_table_has_the_measures_that_are_known(seeing):
 
 def test_what_is_no_scan_has_no_mask_to_take_away(estranged):
     page = _upload(estranged, ("one.png", png_bytes(phantom())), ("two.png", png_bytes(phantom(seed=2))))
-    assert _downloads(page) == ["Download answers (CSV)"]
+    assert _downloads(page) == ["Answers (CSV)"]
     assert list(page.dataframe[0].value.columns) == ["source", "decision", "reasons"]
 
 
@@ -233,13 +267,14 @@ def test_a_bad_file_gets_its_sentence_and_the_others_go_on(page, scored):
     assert list(page.dataframe[0].value["source"]) == ["one.png", "bad.png", "two.png"]
 
 
-def test_sliders_methods_and_more_files_never_score_a_scan_again(seeing, scored):
+def test_sliders_methods_and_more_files_never_score_a_scan_again(seeing, scored, monkeypatch):
+    monkeypatch.setattr(gate, "current", lambda: gate.Session("Rosa", Role.RESEARCHER, None))
     first = ("one.png", png_bytes(phantom()))
-    page = _upload(seeing, first)
+    page = _choose(_plain(_upload(seeing, first)), "Heatmap", "kind")
     for slider in page.slider:
         slider.set_value(20).run()
-    page.button_group[0].set_value("saliency").run()
-    page.button_group[0].set_value("gradcam").run()
+    _choose(page, "Heatmap method", "saliency")
+    _choose(page, "Heatmap method", "gradcam")
     page.run()
     assert scored == ["one.png"]
     _upload(page, first, ("two.png", png_bytes(phantom(seed=3))))

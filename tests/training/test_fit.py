@@ -10,13 +10,16 @@ import pytest
 
 from braintumor.bundles import HISTORY_FILE
 from braintumor.scans import phantom
-from braintumor.training import Augmentation, Counterfactuals, FitOptions, Sampling, callbacks
+from braintumor.training import callbacks
+from braintumor.training.augmentation import Augmentation
 from braintumor.training.callbacks import Judge, RunState, records
 from braintumor.training.costs import device, software
+from braintumor.training.counterfactuals import Counterfactuals
 from braintumor.training.experiment import ExperimentData
 from braintumor.training.fit import TrainingError, fit, kept_epochs, trained_on, trained_with
+from braintumor.training.fit_options import FitOptions
 from braintumor.training.losses import MarginalCrossEntropy, OutlineLoss
-from braintumor.training.sampling import allowed_classes, target_maps
+from braintumor.training.sampling import Sampling, allowed_classes, target_maps
 from tests.conftest import phantom_outline
 from tests.training.glass import build_glass, first_statistics
 

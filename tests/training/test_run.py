@@ -10,7 +10,6 @@ import pytest
 from braintumor import settings
 from braintumor.bundles import load_bundle
 from braintumor.cli import main
-from braintumor.datasets import Hospitals, Roles
 from braintumor.errors import InputError
 from braintumor.explanation import METHODS, methods_for
 from braintumor.inference import Graph, Predictor
@@ -22,8 +21,9 @@ from braintumor.training.costs import device, software
 from braintumor.training.evaluate import evaluate_bundle
 from braintumor.training.export import export_bundle
 from braintumor.training.fit_options import patience
+from braintumor.training.options import RunOptions
 from braintumor.training.recipes import RECIPES
-from braintumor.training.run import RunOptions, _fit_options, run, start, versions_of
+from braintumor.training.run import _fit_options, part_options, run, start, versions_of, with_defaults
 from tests.conftest import phantom_scan
 
 OPTIONS = RunOptions(
@@ -56,11 +56,14 @@ SHORTEST = (
         ({"bfloat16": True}, f"{SHORTEST} --bfloat16"),
         ({"unfreeze": True}, f"{SHORTEST} --unfreeze"),
         (
-            {"hospitals": Hospitals(("CS", "cheng"), ("FG",))},
+            {"validation_hospitals": ("CS", "cheng"), "test_hospitals": ("FG",)},
             f"{SHORTEST} --validation-hospitals CS cheng --test-hospitals FG",
         ),
         ({"sensitivity": 0.98}, f"{SHORTEST} --sensitivity 0.98"),
-        ({"roles": Roles(("a", "b"), ("c",), True)}, f"{SHORTEST} --train-on a b --test-on c --as-published"),
+        (
+            {"train_on": ("a", "b"), "test_on": ("c",), "as_published": True},
+            f"{SHORTEST} --train-on a b --test-on c --as-published",
+        ),
         ({"size": 96}, SHORTEST.replace("--name", "--size 96 --name")),
         ({"weights": Path("/somewhere/private/w.h5")}, SHORTEST.replace("--name", "--weights w.h5 --name")),
         ({"network": "squeezenet"}, SHORTEST.replace("efficient_unet", "squeezenet")),
@@ -93,7 +96,7 @@ def test_the_command_says_how_to_train_again_and_nothing_of_the_machine(changes,
         ({"task": "three"}, "task is 'three'; it must be one of four_class, binary"),
         ({"task": "binary", "network": "lenet", "loss": "categorical"}, "asks for the kind of tumor"),
         ({"loss": "binary"}, "add --task binary"),
-        ({"unfreeze": True, "size": 48}, "^efficient_unet keeps no layers as they came; leave --unfreeze away"),
+        ({"unfreeze": True, "size": 48}, "^efficient_unet keeps no layers as they came; omit --unfreeze"),
         ({"unfreeze": True, "network": "logistic"}, "^logistic keeps no layers"),
         ({"size": 48}, "private is not a folder"),
     ],
@@ -111,25 +114,25 @@ def test_every_option_of_a_run_can_be_given_on_the_command_line(tmp_path, capsys
     assert main([*words, "--runs", str(tmp_path / "runs")]) == 2
     assert "none is not a folder" in capsys.readouterr().err
     assert main([*words, "--unfreeze", "--runs", str(tmp_path / "runs")]) == 2
-    assert "leave --unfreeze away" in capsys.readouterr().err
+    assert "omit --unfreeze" in capsys.readouterr().err
 
 
 def test_what_is_left_open_is_what_the_network_was_published_with():
     vgg16 = registered("vgg16")
     left_open = replace(OPTIONS, network="vgg16", epochs=None, learning_rate=None, recipe=None)
-    for options in (left_open.settled(), *left_open.parts()):
+    for options in (with_defaults(left_open), *part_options(left_open)):
         found = (options.epochs, options.learning_rate, options.recipe, options.loss)
         assert found == (vgg16.epochs, vgg16.learning_rate, vgg16.recipe, vgg16.loss)
-    assert "--loss categorical" in left_open.settled().command
-    assert left_open.parts()[0].size == vgg16.size
+    assert "--loss categorical" in with_defaults(left_open).command
+    assert part_options(left_open)[0].size == vgg16.size
 
 
 def test_each_member_of_an_ensemble_is_trained_as_it_would_be_by_itself():
     options = replace(OPTIONS, network="ensemble", epochs=None, learning_rate=None, recipe=None)
-    assert options.settled() == options
-    members = [replace(options, network=name, size=128).settled() for name in ("vgg16", "resnet50")]
-    assert options.parts() == members
-    assert [part.epochs for part in replace(options, epochs=3).parts()] == [3, 3]
+    assert with_defaults(options) == options
+    members = [with_defaults(replace(options, network=name, size=128)) for name in ("vgg16", "resnet50")]
+    assert part_options(options) == members
+    assert [part.epochs for part in part_options(replace(options, epochs=3))] == [3, 3]
 
 
 PUBLISHED = ("unchanged", "turned_cropped", "zoom_flip", "brightness_contrast")
@@ -178,7 +181,7 @@ def test_what_a_training_kept_as_it_came_stays_so_in_the_next_unless_it_is_unfro
 @pytest.mark.parametrize(("epochs", "longest"), [(1, 20), (40, 20), (41, 20), (100, 50)])
 def test_a_long_run_may_go_half_its_epochs_without_a_gain(epochs, longest):
     assert patience(epochs) == longest
-    assert _fit_options(replace(OPTIONS.settled(), epochs=epochs)).patience == longest
+    assert _fit_options(replace(with_defaults(OPTIONS), epochs=epochs)).patience == longest
 
 
 @pytest.mark.parametrize(

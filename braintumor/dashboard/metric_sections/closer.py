@@ -11,10 +11,10 @@ from braintumor.dashboard.metric_sections import elements
 from braintumor.dashboard.plain_text import plain
 from braintumor.datasets.catalogue import short_name
 from braintumor.evaluation import rates_at, reliability
-from braintumor.evaluation.samples import PROBABILITIES, right_answers
+from braintumor.evaluation.samples import right_answers
 from braintumor.model_cards import PUBLISHED, SPLITS
 from braintumor.reports import listed, percent
-from braintumor.taxonomy import NO_TUMOR, TITLES
+from braintumor.taxonomy import NO_TUMOR, PROBABILITIES, TITLES
 
 
 def show(tables: BundleTables) -> None:

@@ -11,9 +11,10 @@ from braintumor.dashboard import charts
 from braintumor.dashboard.bundle_tables import BundleTables
 from braintumor.dashboard.metric_sections import elements
 from braintumor.evaluation import risk_coverage
-from braintumor.evaluation.samples import PROBABILITIES, right_answers
+from braintumor.evaluation.samples import right_answers
 from braintumor.model_cards import SPLITS, TEST
 from braintumor.reports import REFERRAL_WORDS, figure, interval, percent
+from braintumor.taxonomy import PROBABILITIES
 
 
 def show(tables: BundleTables) -> None:
