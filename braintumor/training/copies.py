@@ -115,7 +115,7 @@ KINDS: dict[str, Callable[[Picture], Picture]] = {
 
 
 def _random_changes(seed: int) -> Callable[[Picture, int], list[Picture]]:
-    """Give what crops a picture, resizes it and stores it with loss, at random; change number n turns it n times by 90°."""
+    """Give what crops, resizes and stores a picture with loss at random; change number n turns it n times by 90°."""
 
     def work(picture: Picture, row: int) -> list[Picture]:
         random = np.random.default_rng([seed, row])
