@@ -41,7 +41,7 @@ def measured(tiny_bundle, picture_folder, printed, tmp_path_factory):
     """A copy of the tiny bundle after the command was run on it, which printed ``printed``."""
     folder = shutil.copytree(tiny_bundle, tmp_path_factory.mktemp("models") / "tiny")
     with redirect_stdout(printed):
-        assert main(["heatmaps", "--bundle", str(folder), "--data", str(picture_folder), "--images", "2"]) == 0
+        assert main(["heatmaps", "--bundle", str(folder), "--data", str(picture_folder), "--images", "1"]) == 0
     return folder
 
 
