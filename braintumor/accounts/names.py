@@ -98,7 +98,7 @@ def email(value: object) -> str | None:
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
-        raise AccountError("This form holds something that cannot be read; fill it in anew.")
+        raise AccountError("This form holds something that cannot be read; fill it in again.")
     return value
 
 

@@ -111,4 +111,4 @@ def _train(training: RunOptions, listed: pd.DataFrame) -> None:
         keras.utils.clear_session()
         run(training, listed)
     elif read_card(folder).command != with_defaults(training).command:
-        raise InputError(f"{folder} holds another training; rename it or delete it to train it anew.")
+        raise InputError(f"{folder} holds another training; rename it or delete it to train it again.")
