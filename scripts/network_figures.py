@@ -1,21 +1,23 @@
 """What the compared networks reach and cost, as Markdown for their document."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from statistics import fmean
+from typing import Any
 
 from braintumor.dashboard.comparison import Comparison
 from braintumor.dashboard.comparison.files import cut_short
-from braintumor.datasets.catalogue import short_name
 from braintumor.evaluation.comparison_schema import LEAK_FREE, Difference, NetworkRow
-from braintumor.reports import in_words, listed
+from braintumor.reports import in_words
 from braintumor.reports.numbers import spread
 from braintumor.taxonomy import CLASSES, TITLES
+from scripts.document_templates import fill
 
 
 def networks_block(comparison: Comparison) -> str:
     """Lay out what each network is worth without leaks and with them, what it costs, and why one has no figures."""
     report, trained = comparison.report, comparison.trained
     clean = [name for name in trained if LEAK_FREE in trained[name].figures]
+    titles = [f"{figure.title} ↓" if figure.less_is_better else figure.title for figure in comparison.figures.values()]
     worth = [
         [
             _titled(trained[name], LEAK_FREE),
@@ -24,21 +26,19 @@ def networks_block(comparison: Comparison) -> str:
         ]
         for name in clean
     ]
-    titles = [f"{figure.title} ↓" if figure.less_is_better else figure.title for figure in comparison.figures.values()]
     leaks = [[_titled(row, LEAK_FREE), *_both(comparison, name), row.reported or "–"] for name, row in trained.items()]
-    measured_on = sorted({row.measured_on for row in trained.values() if row.measured_on})
-    costly = f"latency on {' and '.join(measured_on)}, one picture at a time; training as a mean of the leak-free folds"
-    lines = [_how_compared(comparison), "", "Leak-free folds, no picture with a near-duplicate in training:", ""]
-    lines += _markdown(["Network", *titles, "Against the default"], worth)
-    lines += ["", "Class by class, on the same folds:", ""]
-    lines += _markdown(_class_titles(), [_of_classes(trained[name]) for name in clean])
-    lines += ["", _how_it_leaks(comparison), ""]
-    lines += _markdown([*_LEAKS], leaks)
-    lines += _across(comparison)
-    lines += ["", f"What each costs; {costly}:", ""]
-    lines += _markdown([*_COSTS], [_costs(row) for row in trained.values()])
-    missing = [f"- {row.title}: {row.not_trained}" for row in report.networks.values() if row.not_trained]
-    return "\n".join([*lines, "", "Without figures:", "", *missing] if missing else lines)
+    return fill(
+        "networks",
+        folds=_folds(comparison),
+        worth=(["Network", *titles, "Against the default"], worth),
+        classes=(_class_titles(), [_of_classes(trained[name]) for name in clean]),
+        published=None if report.published is None else report.splits[report.published],
+        leaks=(_LEAKS, leaks),
+        across=_across(comparison),
+        measured_on=sorted({row.measured_on for row in trained.values() if row.measured_on}),
+        costs=(_COSTS, [_costs(row) for row in trained.values()]),
+        missing=[row for row in report.networks.values() if row.not_trained],
+    )
 
 
 def _titled(row: NetworkRow, *splits: str) -> str:
@@ -65,20 +65,13 @@ _ACROSS = (
 )
 
 
-def _across(comparison: Comparison) -> list[str]:
-    """Lay out training on one set and testing on another, with and without copies; nothing where none was run."""
+def _across(comparison: Comparison) -> dict[str, Any] | None:
+    """Give training on one set and testing on another, with and without copies; None where none was run."""
     splits = comparison.report.across
     if splits is None:
-        return []
-    split = comparison.report.splits[splits[0]]
+        return None
     names = [name for name, row in comparison.trained.items() if set(splits) <= set(row.figures)]
     (leaking, *_), (clean, *_) = (comparison.runs(names[0], one) for one in splits)
-    train_on, test_on = (listed([short_name(one) for one in sets]) for sets in (split.train_on, split.test_on))
-    said = (
-        f"Tumor or not, trained on {train_on} and tested on {test_on}'s set, of whose pictures "
-        f"{split.test_in_training:.0%} have a near-duplicate among the {leaking.images:,} trained on; and the same "
-        f"test, after training on the {clean.images:,} that share no group with it:"
-    )
     cells = [
         [
             _titled(comparison.trained[name], *splits),
@@ -87,7 +80,8 @@ def _across(comparison: Comparison) -> list[str]:
         ]
         for name in names
     ]
-    return ["", said, "", *_markdown([*_ACROSS], cells)]
+    split = comparison.report.splits[splits[0]]
+    return {"split": split, "leaking": leaking.images, "clean": clean.images, "table": (_ACROSS, cells)}
 
 
 _COSTS = (
@@ -114,25 +108,11 @@ def _of_classes(row: NetworkRow) -> list[str]:
     return [_titled(row, LEAK_FREE), *(_with_interval(rate, True) for rate in rates)]
 
 
-def _how_compared(comparison: Comparison) -> str:
+def _folds(comparison: Comparison) -> dict[str, Any]:
     folds = {row.title: len(row.folds) for row in comparison.trained.values() if row.folds}
     most = max(folds.values(), default=0)
     fewer = [f"{title} {count}" for title, count in folds.items() if count != most]
-    words = f"{most} of {comparison.report.protocol.folds} folds were run"
-    words += f" ({', '.join(fewer)})." if fewer else " of each network."
-    return f"{words} In brackets: 95% intervals from drawing whole groups again and again."
-
-
-def _how_it_leaks(comparison: Comparison) -> str:
-    published = comparison.report.published
-    if published is None:
-        return "Accuracy of the four classes, and of tumor or not at even odds:"
-    split = comparison.report.splits[published]
-    return (
-        "Accuracy of the four classes, and of tumor or not at even odds, leak-free and on the split of the "
-        f"{listed([short_name(name) for name in split.train_on])} set as it was published, of whose test pictures "
-        f"{split.test_in_training:.0%} have a near-duplicate among those trained on. That figure is inflated:"
-    )
+    return {"most": most, "planned": comparison.report.protocol.folds, "fewer": fewer}
 
 
 def _spread(comparison: Comparison, name: str, split: str | None, key: str) -> str:
@@ -180,8 +160,3 @@ def _costs(row: NetworkRow) -> list[str]:
 def _with_interval(figure: Mapping[str, float | None] | None, is_share: bool) -> str:
     """Write a figure with its interval; a dash where it was not measured."""
     return "–" if figure is None else in_words(*spread(figure), is_share)
-
-
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lay out a table."""
-    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]

@@ -2,26 +2,23 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 # Called by its path, Python would look for modules beside this file only.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from jinja2 import Environment, FileSystemLoader
-
-from braintumor.bundles import CARD_FILE, Estimate, read_card, read_heatmap_figures
+from braintumor.bundles import CARD_FILE, read_card, read_heatmap_figures
 from braintumor.dashboard.bundle_tables import training_overlap
 from braintumor.dashboard.comparison import read_comparison
 from braintumor.datasets.catalogue import short_name
 from braintumor.model_cards import HEADLINES, SPLITS, bounds, hospitals_markdown, model_card
 from braintumor.model_cards.headlines import OUTLINE
-from braintumor.model_cards.markdown import markdown_environment, render
 from braintumor.reports import codes, in_words
-from braintumor.reports.numbers import spread
 from braintumor.settings import DEFAULT_MODEL
 from scripts.changes_plot import changes_plot
+from scripts.document_templates import fill
 from scripts.network_figures import networks_block
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -130,7 +127,7 @@ def block(folder: Path) -> str:
         return NOT_YET
     metrics = card.metrics
     splits = [split for split in SPLITS if metrics.split(split) is not None]
-    return _filled_in(
+    return fill(
         "readme",
         card=card,
         test=metrics.test,
@@ -154,7 +151,7 @@ def card_block(folder: Path) -> str:
 def leakage_block(report: Mapping[str, Any]) -> str:
     """Say what an audit found, dataset by dataset, as Markdown."""
     shared = sorted(report.get("shared_between_datasets", []), key=lambda found: -found["share_of_images"])
-    return _filled_in(
+    return fill(
         "leakage",
         report=report,
         shared=[found for found in shared if found["share_of_images"] >= _MUCH_SHARED],
@@ -164,7 +161,7 @@ def leakage_block(report: Mapping[str, Any]) -> str:
 
 def benchmark_block(report: Mapping[str, Any]) -> str:
     """Lay the results of a run of the benchmarks out as a Markdown table."""
-    return _filled_in("benchmarks", report=report)
+    return fill("benchmarks", report=report)
 
 
 def ideas_block(report: Mapping[str, Any]) -> str:
@@ -182,20 +179,20 @@ def ideas_block(report: Mapping[str, Any]) -> str:
         cells = [_moved(row["measured"].get(key), None if name == starts[name] else start.get(key)) for key in measures]
         rows.append((row["says"], cells))
     runs = [row for name, row in report.items() if name != SHIPPED]
-    return _filled_in("ideas", runs=runs, titles=[_measure_title(key) for key in measures], rows=rows)
+    return fill("ideas", runs=runs, titles=[_measure_title(key) for key in measures], rows=rows)
 
 
 def hospital_block(report: Mapping[str, Any]) -> str:
     """Say what a model was worth on slices of volumes that no training saw, as Markdown."""
     found, foreign = report["metrics"]["external"], report["metrics"]["foreign"]
     (masks,) = (one["labels"]["tumor"] for one in found["segmentation"]["datasets"].values())
-    return _filled_in("other_hospital", report=report, found=found, foreign=foreign, masks=masks)
+    return fill("other_hospital", report=report, found=found, foreign=foreign, masks=masks)
 
 
 def changes_block(report: Mapping[str, Any]) -> str:
     """Say how answers turned under each change, as Markdown; ``report`` is the object that the command writes."""
     failed = [row["name"] for row in report["changes"] if not row["holds"]]
-    return _filled_in("changes", report=report, failed=failed)
+    return fill("changes", report=report, failed=failed)
 
 
 def hospitals_block(folder: Path) -> str:
@@ -216,35 +213,6 @@ def _moved(value: float | None, start: float | None) -> str:
         return f"{value:.3f}"
     words = f"{value:.3f} ({value - start:+.3f})".replace("-", "−")
     return f"**{words}**" if abs(round(value - start, 4)) >= _MOVED else words
-
-
-def _counted(share: Mapping[str, Any]) -> str:
-    if not share["of"]:
-        return "–"
-    return f"{share['count']} of {share['of']} ({100 * share['low']:.0f} to {100 * share['high']:.0f}%)"
-
-
-def _values(numbers: Iterable[int]) -> str:
-    return " or ".join(f"{number:,}" for number in sorted({*numbers}))
-
-
-def _templates() -> Environment:
-    environment = markdown_environment(FileSystemLoader(ROOT / "scripts" / "templates"))
-    environment.filters.update(
-        area=lambda figure: in_words(*_bounds(figure), is_share=False),
-        share=lambda figure: in_words(*_bounds(figure)),
-        counted=_counted,
-        values=_values,
-    )
-    return environment
-
-
-def _bounds(figure: Estimate | Mapping[str, float | None]) -> tuple[float, float, float]:
-    return figure.floats if isinstance(figure, Estimate) else spread(figure)
-
-
-def _filled_in(template: str, **values: object) -> str:
-    return render(template, _templates(), **values)
 
 
 _REPORTED: Mapping[Path, tuple[Path, Callable[[Mapping[str, Any]], str]]] = {
