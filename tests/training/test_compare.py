@@ -166,7 +166,7 @@ def test_every_figure_follows_from_the_predictions(compared, options):
 
 def test_every_figure_of_the_shipped_comparison_follows_from_its_predictions():
     assert check_figures(SHIPPED, FOUR_DIGITS) > 20
-    assert set(json.loads((SHIPPED / "comparison.json").read_text(encoding="utf-8"))["networks"]) == set(NETWORKS)
+    assert set(json.loads((SHIPPED / "comparison.json").read_text(encoding="utf-8"))["networks"]) <= set(NETWORKS)
 
 
 def test_figures_of_a_bundle_are_those_of_its_card(compared, options, tiny_bundle):

@@ -207,7 +207,7 @@ def test_a_map_that_is_right_by_its_making_beats_what_knows_nothing(glass):
 
 
 def test_a_map_that_only_repeats_the_picture_is_found_out_by_random_weights(glass):
-    """The glass network's map is the grey of the picture, and so it is with any other weights."""
+    """The glass network's map is the gray of the picture, and so it is with any other weights."""
     report, _ = glass
     assert report["methods"][MAP]["randomized_correlation"]["value"] > 0.7
 
