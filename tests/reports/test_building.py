@@ -11,7 +11,7 @@ from braintumor.evaluation import AreaAgreement
 from braintumor.reports.building import Judged, measures_of, model_of, report_of, study_report
 from braintumor.reports.model import Estimate, ReportModel
 from braintumor.reports.sentences import headline
-from braintumor.scans import NotJudgedError, Patient, Series, Unjudged, Weighting, phantom
+from braintumor.scans import NotJudgedError, Patient, ScanError, Series, Unjudged, Weighting, phantom
 from tests.conftest import SHIPPED
 from tests.reports.made_predictions import prediction
 
@@ -67,10 +67,14 @@ def test_what_is_not_judged_has_neither_sizes_nor_an_outline():
 def test_a_study_is_answered_by_its_leading_series_and_says_what_the_others_do():
     localizer = NotJudgedError(Series("1.2.3", "1.2.3.9", number=9, unjudged=Unjudged.LOCALIZER, slices=3), "scan")
     unfit = judged(Weighting.T2, 3, decision="refer", finding=None, reasons=(Reason(ReasonCode.BLANK),))
-    report = study_report([judged(Weighting.FLAIR, 2), unfit, judged()], not_judged=[localizer])
+    report = study_report(
+        [judged(Weighting.FLAIR, 2), unfit, judged()],
+        failed=[localizer, ScanError("It is cut short.", "Export it again.", "Study 1, series 7")],
+    )
     assert report.study.sequence == "T1 after contrast, axial"
     assert [line.split(" (")[0] for line in report.other_series] == ["Series 2"]
-    assert [line.split(" (")[0] for line in report.not_assessed] == ["Series 3", "Series 9"]
+    assert [line.split(" (")[0] for line in report.not_assessed[:2]] == ["Series 3", "Series 9"]
+    assert report.not_assessed[2] == "Study 1, series 7: It is cut short."
     assert not report.finding.is_contradicted
 
 
