@@ -56,6 +56,7 @@ def report_of(
     slices, height, width = prediction.shape
     spacing, number = prediction.spacing, prediction.slice_number
     mask = prediction.mask() if prediction.finding else None
+    finding = _finding(prediction)
     return Report(
         study=ReportStudy(
             scan=prediction.source,
@@ -66,10 +67,11 @@ def report_of(
             day=day,
             sequence=series_words(prediction.series) if prediction.series else "",
         ),
-        finding=_finding(prediction),
+        finding=finding,
         model=judged.model,
         patient=patient or Patient(),
-        measures=None if mask is None else measures_of(mask, spacing, judged.agreement),
+        # Sizes of what may be no tumor would pass for those of one.
+        measures=measures_of(mask, spacing, judged.agreement) if mask is not None and finding.shows_tumor else None,
         key_image=key_image(
             judged.picture,
             None if mask is None else mask[number],

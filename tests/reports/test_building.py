@@ -64,6 +64,25 @@ def test_what_is_not_judged_has_neither_sizes_nor_an_outline():
     assert not report.key_image.is_outlined
 
 
+@pytest.mark.parametrize(
+    ("options", "has_sizes"),
+    [
+        ({"decision": Outcome.TUMOR}, True),
+        ({"decision": Outcome.REFER, "reasons": (Reason(ReasonCode.KIND_UNCERTAIN, 0.4, high=0.6),)}, True),
+        ({"decision": Outcome.NO_TUMOR, "finding": "notumor"}, False),
+    ],
+)
+def test_only_a_tumor_in_no_doubt_has_sizes(options, has_sizes):
+    assert (report_of(judged(**options)).measures is not None) is has_sizes
+
+
+def test_where_a_tumor_is_unsure_its_outline_is_shown_without_sizes():
+    item = judged(decision=Outcome.REFER, reasons=(Reason(ReasonCode.TUMOR_UNCERTAIN, 0.875, 0.3, 0.9),))
+    report = report_of(replace(item, prediction=replace(item.prediction, sure_from=0.9)))
+    assert report.key_image.is_outlined
+    assert report.measures is None
+
+
 def test_a_study_is_answered_by_its_leading_series_and_says_what_the_others_do():
     localizer = NotJudgedError(Series("1.2.3", "1.2.3.9", number=9, unjudged=Unjudged.LOCALIZER, slices=3), "scan")
     unfit = judged(Weighting.T2, 3, decision="refer", finding=None, reasons=(Reason(ReasonCode.BLANK),))
