@@ -6,10 +6,10 @@ Only what a caller needs is loaded here: the processes that answer load the rest
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import chain, islice
 from pathlib import Path
@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 from braintumor.errors import InputError
 from braintumor.processes import context, default_processes, started_apart
-from braintumor.scans import DEFAULT_LIMITS, Limits, PixelBudget, ScanError, Series, Unit
+from braintumor.scans import DEFAULT_LIMITS, Limits, PixelBudget, Scan, ScanError, Series, Unit, in_window
 from braintumor.scans import outcome as read_outcome
 
 if TYPE_CHECKING:
     from braintumor.decision import Reason
-    from braintumor.inference import Prediction, Predictors
+    from braintumor.inference import Prediction, Predictor, Predictors
     from braintumor.segmentation import Measurements
 
 _UNITS_A_TASK = 8
@@ -42,7 +42,8 @@ class Finding:
     ``measurements`` are None where they were not asked for, ``mask``, the tumor's mask as the bytes of a file, and
     ``mask_ending``, the ending of its name, where no mask was; and all three where the network does not locate.
     ``segmentation`` is a DICOM series' mask as the bytes of a DICOM Segmentation, None of an empty one and of one that
-    cannot be written, of which ``no_segmentation`` says why in a sentence.
+    cannot be written, of which ``no_segmentation`` says why in a sentence. ``report`` holds the files of its report
+    by the endings of their names, empty where none was asked for.
     """
 
     source: str
@@ -63,6 +64,7 @@ class Finding:
     mask_ending: str | None = None
     segmentation: bytes | None = None
     no_segmentation: str | None = None
+    report: "Mapping[str, bytes]" = field(default_factory=dict)
 
 
 Outcome = Finding | ScanError
@@ -72,12 +74,13 @@ Outcome = Finding | ScanError
 class Batch:
     """How to answer: with the model in the folder ``bundle``, or one of a series' modality beside it.
 
-    ``measurements`` and ``masks`` come where they are asked for.
+    ``measurements``, ``masks`` and ``reports`` come where they are asked for.
     """
 
     bundle: Path
     measurements: bool = False
     masks: bool = False
+    reports: bool = False
     limits: Limits = DEFAULT_LIMITS
 
     @cached_property
@@ -113,7 +116,9 @@ class Batch:
             predictor = predictors.answering(scan)
         except ScanError as error:
             return error
-        return self._finding(predictor.predict([scan])[0], unit)
+        prediction = predictor.predict([scan])[0]
+        report = self._report(prediction, scan, predictor, unit) if self.reports else {}
+        return self._finding(prediction, unit, report)
 
     def _answer_here(self, tasks: Iterable[Sequence[Unit | ScanError]]) -> Iterator[Outcome]:
         from braintumor.inference import Predictors
@@ -140,7 +145,13 @@ class Batch:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _finding(self, prediction: "Prediction", unit: Unit) -> Finding:
+    def _report(self, prediction: "Prediction", scan: Scan, predictor: "Predictor", unit: Unit) -> Mapping[str, bytes]:
+        from braintumor.reports.case_files import case_files, case_of
+
+        shown = scan.pixels[prediction.slice_number]
+        return case_files(case_of(prediction, in_window(shown, shown), predictor.bundle, unit, self.limits))
+
+    def _finding(self, prediction: "Prediction", unit: Unit, report: Mapping[str, bytes]) -> Finding:
         mask, ending, segmentation, no_segmentation = None, None, None, None
         if self.masks and prediction.locates:
             from braintumor.reports import has_outline, mask_ending, mask_file
@@ -172,6 +183,7 @@ class Batch:
             mask_ending=ending,
             segmentation=segmentation,
             no_segmentation=no_segmentation,
+            report=report,
         )
 
 

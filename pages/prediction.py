@@ -7,6 +7,7 @@ from braintumor.bundles import BundleError
 from braintumor.dashboard import answers, gate, server
 from braintumor.dashboard.desk import Case, Desk, Intake, desk_of
 from braintumor.dashboard.plain_text import plain
+from braintumor.dashboard.report_downloads import show_report_downloads, show_study_report
 from braintumor.dashboard.studies import show_studies
 from braintumor.dashboard.viewer import show_answer, show_scan
 from braintumor.dashboard.worklist import opened_case, show_worklist
@@ -90,6 +91,7 @@ def _show_room(desk: Desk) -> None:
             show_scan(answer)
         with said:
             show_answer(answer)
+            show_report_downloads(answer)
     else:
         with picture:
             _show_failure(case)
@@ -110,6 +112,8 @@ def _show_failure(case: Case) -> None:
 def _show_study(desk: Desk, number: int) -> None:
     outcomes = [case.outcome for case in desk.cases if case.series and case.series.study_number == number]
     show_studies([outcome for outcome in outcomes if outcome], is_whole=desk.progress is None)
+    if desk.progress is None:
+        show_study_report(outcomes)
 
 
 main()

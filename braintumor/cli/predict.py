@@ -22,6 +22,8 @@ class PredictOptions:
     """Print one JSON object a line."""
     masks: Path | None = None
     """Folder that gets each scan's tumor mask, named as the scan."""
+    report: Path | None = None
+    """Folder that gets each scan's report: a page in PDF and, of a DICOM series, objects for its archive."""
     bundle: Path | None = None
     """Folder of the model (default: the app's)."""
 
@@ -43,13 +45,14 @@ def predict(
     start_early(paths)
     from braintumor.batch import Batch
     from braintumor.cli.mask_folder import MaskFolder
+    from braintumor.cli.report_folder import write_report
     from braintumor.cli.rows import error_row, finding_row, line
     from braintumor.scans import NotJudgedError, ScanError, files_at, gather, walk
 
     configured = settings.load()
     bundle = options.bundle or configured.models_dir / configured.model
     masks = MaskFolder(options.masks, walk(paths)) if options.masks else None
-    batch = Batch(bundle, measurements=options.json, masks=masks is not None)
+    batch = Batch(bundle, measurements=options.json, masks=masks is not None, reports=options.report is not None)
     status = OK
     counts: Counter[str] = Counter()
     for outcome in batch.answer(gather(files_at(paths), batch.limits)):
@@ -60,6 +63,7 @@ def predict(
         else:
             row = finding_row(outcome)
             row |= {} if masks is None else masks.write(outcome)
+            row |= {} if options.report is None else {"report": write_report(options.report, outcome)}
         counts[row["decision"] or row["status"]] += 1
         sys.stdout.write((json.dumps(row) if options.json else line(row)) + "\n")
         _show_progress(counts)

@@ -6,10 +6,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from braintumor.accounts import Role
 from braintumor.dashboard import gate
 from braintumor.dashboard.answers import Answer, Outcome
 from braintumor.dashboard.plain_text import plain
+from braintumor.dashboard.report_downloads import SEE_NAMES
 from braintumor.decision import Agreement, SeriesAnswer, StudyAnswer, answer_study
 from braintumor.decision import Outcome as Decided
 from braintumor.reports import DECISION_WORDS, guarded
@@ -21,8 +21,6 @@ _ICONS = {
     Decided.NO_TUMOR: ":material/check_circle:",
     Decided.REFER: ":material/person_search:",
 }
-_SEE_NAMES = frozenset({Role.ADMINISTRATOR, Role.CLINICIAN})
-"""Roles that may see who a patient is; a researcher and a guest may not."""
 _NOTES = {
     SeriesNote.GAPS: "{missing} slices missing",
     SeriesNote.DUPLICATES: "{repeated} repeated images left out",
@@ -68,7 +66,7 @@ def _show_study(lines: Sequence[Line], *, is_whole: bool) -> None:
     with st.container(border=True):
         st.header(f"Study {number}", anchor=False)
         patient = next((answer.unit.patient for answer in answered if answer.unit), None)
-        if patient and gate.current().role in _SEE_NAMES:
+        if patient and gate.current().role in SEE_NAMES:
             st.caption(plain(_patient_words(patient)))
         if is_whole:
             _show_study_answer(answered, [line for line in lines if _has_failed(line)])

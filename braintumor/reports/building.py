@@ -16,7 +16,7 @@ from braintumor.inference import Prediction
 from braintumor.reports.key_image import key_image
 from braintumor.reports.model import Estimate, Report, ReportFinding, ReportMeasures, ReportModel, ReportStudy
 from braintumor.reports.sentences import headline
-from braintumor.scans import WEIGHTING_WORDS, NotJudgedError, Patient, Series, Weighting
+from braintumor.scans import WEIGHTING_WORDS, NotJudgedError, Patient, ScanError, Series, Weighting
 from braintumor.segmentation import bidirectional_diameters, measure
 
 
@@ -56,6 +56,7 @@ def report_of(
     slices, height, width = prediction.shape
     spacing, number = prediction.spacing, prediction.slice_number
     mask = prediction.mask() if prediction.finding else None
+    finding = _finding(prediction)
     return Report(
         study=ReportStudy(
             scan=prediction.source,
@@ -66,10 +67,11 @@ def report_of(
             day=day,
             sequence=series_words(prediction.series) if prediction.series else "",
         ),
-        finding=_finding(prediction),
+        finding=finding,
         model=judged.model,
         patient=patient or Patient(),
-        measures=None if mask is None else measures_of(mask, spacing, judged.agreement),
+        # Sizes of what may be no tumor would pass for those of one.
+        measures=measures_of(mask, spacing, judged.agreement) if mask is not None and finding.shows_tumor else None,
         key_image=key_image(
             judged.picture,
             None if mask is None else mask[number],
@@ -86,12 +88,12 @@ def study_report(
     patient: Patient | None = None,
     day: date | None = None,
     accession: str = "",
-    not_judged: Sequence[NotJudgedError] = (),
+    failed: Sequence[ScanError] = (),
 ) -> Report:
     """Make one report of a DICOM study: that of the series that answers for it, see ``answer_study``.
 
-    What other series say stands beside it; where they contradict it the answer is withheld. Raises ``ValueError``
-    without a series.
+    What other series say stands beside it; where they contradict it the answer is withheld. ``failed`` are those that
+    were not judged or could not be read. Raises ``ValueError`` without an answered series.
     """
     if not judged:
         raise ValueError("a study without an answered series has no report")
@@ -101,7 +103,10 @@ def study_report(
     report = report_of(judged[lead], patient, day, accession)
     others = [item.prediction for number, item in enumerate(judged) if number != lead]
     lines = [(item.finding is None, f"{_named(item.series)}: {headline(_finding(item))}.") for item in others]
-    unread = [f"{_named(error.series)}: {error.reason}" for error in not_judged]
+    unread = [
+        f"{_named(error.series) if isinstance(error, NotJudgedError) else error.source}: {error.reason}"
+        for error in failed
+    ]
     is_doubted = given is not None and given.decision != report.finding.decision
     return replace(
         report,

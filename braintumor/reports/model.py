@@ -50,6 +50,11 @@ class ReportFinding:
     is_tumor_sure: bool = False
     is_contradicted: bool = False
 
+    @property
+    def shows_tumor(self) -> bool:
+        """Whether a tumor is in no doubt, though its type may be; only then does an outline have sizes."""
+        return self.decision == Outcome.TUMOR or (self.decision == Outcome.REFER and self.is_tumor_sure)
+
 
 @dataclass(frozen=True)
 class ReportMeasures:

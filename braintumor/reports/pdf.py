@@ -186,11 +186,11 @@ class _Document(FPDF):
         self.image(image.jpeg(), _LEFT + (_IMAGE - width * scale) / 2, top, width * scale, height * scale)
         place = "" if image.slices == 1 else f"Slice {image.slice_number + 1} of {image.slices}. "
         outline = "Blue: the model's outline." if image.is_outlined else "No outline on this slice."
-        if image.is_outlined and report.finding.decision == Outcome.REFER and not report.finding.is_tumor_sure:
+        if image.is_outlined and not report.finding.shows_tumor:
             outline = "Blue: where the model was unsure."
         bar = "" if image.bar_mm else " Size of pixels not stated: no scale."
         made = " Synthetic picture, no patient." if report.is_synthetic else ""
-        self._text(f"{place}{outline}{bar}{made}", _LEFT, top + height * scale + 1.5, _IMAGE, size=8, color=_GRAY)
+        self._text(f"{place}{outline}{bar}{made}", _LEFT, top + height * scale + 1.5, _IMAGE, 8, color=_GRAY, most=2)
 
     def _facts(self, texts: _Texts, top: float) -> None:
         report, finding = texts.report, texts.report.finding

@@ -57,12 +57,12 @@ def precautions(report: Report) -> tuple[str, ...]:
     finding = report.finding
     known = listed([_title(name) + "s" for name in TUMOR_CLASSES])
     said = [f"The model learned {known}. It does not look for metastases, stroke, bleeding or other disease."]
-    if report.study.slices == 1:
-        said.append("One slice was judged. A tumor elsewhere in the head is not seen.")
+    if report.study.slices == 1 and finding.finding is not None:
+        said.append("Only one slice was judged, not the rest of the head.")
     if finding.finding not in (None, NO_TUMOR):
         said.append("Images suggest a type; only tissue and molecular tests establish it (WHO 2021).")
     if report.measures is not None and report.measures.lesions:
-        said.append("All sizes are those of the model's outline. Check the outline first.")
+        said.append("Sizes are those of the outline: check it first.")
     return tuple(said)
 
 

@@ -16,6 +16,7 @@ from tests.bundles.made_card import changed, put_card
 from tests.conftest import SHIPPED, png_bytes
 
 PAGES = Path(__file__).parents[2] / "pages"
+REPORTS = ["Report (PDF)", "Report (FHIR)"]
 CERTAIN = {"slope": 1e-4, "shift": 6.0, "temperature": 1.0}
 TRUSTING = {"tumor_low": 0.5, "tumor_high": 0.5, "kind_confidence": 0.0, "distance_limit": None}
 
@@ -167,7 +168,7 @@ def test_what_is_no_scan_shows_no_numbers_no_outline_and_no_heatmap(estranged, s
     assert "No answer is given for this picture" in _texts(page)
     assert _captions(page) == ["Not assessed"]
     assert not [*page.metric, *page.slider, *page.select_slider, *page.get("plotly_chart")]
-    assert _downloads(page) == ["Answers (CSV)"]
+    assert _downloads(page) == ["Answers (CSV)", *REPORTS]
 
 
 def test_a_tumor_is_outlined_and_measured_beside_the_heatmap_of_its_kind(seeing):
@@ -179,7 +180,7 @@ def test_a_tumor_is_outlined_and_measured_beside_the_heatmap_of_its_kind(seeing)
     assert "It explains the kind and is no outline of a tumor." in explained
     assert "of the head** · Largest diameter: **" in _texts(page)
     assert "the area that a reader outlined was" in _texts(page)
-    assert _downloads(page) == ["Answers (CSV)", "Masks (ZIP)", "Download mask (PNG)"]
+    assert _downloads(page) == ["Answers (CSV)", "Masks (ZIP)", "Download mask (PNG)", *REPORTS]
     _toggle(page, "Outline").set_value(False).run()
     assert _captions(page)[0] == "The scan without the outline."
 
@@ -200,7 +201,7 @@ def test_without_a_tumor_the_map_itself_is_shown(blind):
     assert [group.key for group in page.button_group] == ["of_mark"]
     assert [toggle.label for toggle in page.toggle] == ["Plain pictures"]
     assert [slider.label for slider in page.slider] == ["Heatmap opacity"]
-    assert _downloads(page) == ["Answers (CSV)", "Masks (ZIP)"]
+    assert _downloads(page) == ["Answers (CSV)", "Masks (ZIP)", *REPORTS]
 
 
 def test_a_volume_is_looked_through_slice_by_slice(seeing, scored):
@@ -307,7 +308,7 @@ def test_clearing_takes_what_is_listed_off_the_desk(seeing):
 
 def test_what_is_no_scan_has_no_mask_to_take_away(estranged):
     page = _upload(estranged, ("one.png", png_bytes(phantom())), ("two.png", png_bytes(phantom(seed=2))))
-    assert _downloads(page) == ["Answers (CSV)"]
+    assert _downloads(page) == ["Answers (CSV)", *REPORTS]
     assert page.dataframe[0].value["p_tumor"].isna().all()
 
 

@@ -11,7 +11,7 @@ from braintumor.evaluation import AreaAgreement
 from braintumor.reports.building import Judged, measures_of, model_of, report_of, study_report
 from braintumor.reports.model import Estimate, ReportModel
 from braintumor.reports.sentences import headline
-from braintumor.scans import NotJudgedError, Patient, Series, Unjudged, Weighting, phantom
+from braintumor.scans import NotJudgedError, Patient, ScanError, Series, Unjudged, Weighting, phantom
 from tests.conftest import SHIPPED
 from tests.reports.made_predictions import prediction
 
@@ -64,13 +64,36 @@ def test_what_is_not_judged_has_neither_sizes_nor_an_outline():
     assert not report.key_image.is_outlined
 
 
+@pytest.mark.parametrize(
+    ("options", "has_sizes"),
+    [
+        ({"decision": Outcome.TUMOR}, True),
+        ({"decision": Outcome.REFER, "reasons": (Reason(ReasonCode.KIND_UNCERTAIN, 0.4, high=0.6),)}, True),
+        ({"decision": Outcome.NO_TUMOR, "finding": "notumor"}, False),
+    ],
+)
+def test_only_a_tumor_in_no_doubt_has_sizes(options, has_sizes):
+    assert (report_of(judged(**options)).measures is not None) is has_sizes
+
+
+def test_where_a_tumor_is_unsure_its_outline_is_shown_without_sizes():
+    item = judged(decision=Outcome.REFER, reasons=(Reason(ReasonCode.TUMOR_UNCERTAIN, 0.875, 0.3, 0.9),))
+    report = report_of(replace(item, prediction=replace(item.prediction, sure_from=0.9)))
+    assert report.key_image.is_outlined
+    assert report.measures is None
+
+
 def test_a_study_is_answered_by_its_leading_series_and_says_what_the_others_do():
     localizer = NotJudgedError(Series("1.2.3", "1.2.3.9", number=9, unjudged=Unjudged.LOCALIZER, slices=3), "scan")
     unfit = judged(Weighting.T2, 3, decision="refer", finding=None, reasons=(Reason(ReasonCode.BLANK),))
-    report = study_report([judged(Weighting.FLAIR, 2), unfit, judged()], not_judged=[localizer])
+    report = study_report(
+        [judged(Weighting.FLAIR, 2), unfit, judged()],
+        failed=[localizer, ScanError("It is cut short.", "Export it again.", "Study 1, series 7")],
+    )
     assert report.study.sequence == "T1 after contrast, axial"
     assert [line.split(" (")[0] for line in report.other_series] == ["Series 2"]
-    assert [line.split(" (")[0] for line in report.not_assessed] == ["Series 3", "Series 9"]
+    assert [line.split(" (")[0] for line in report.not_assessed[:2]] == ["Series 3", "Series 9"]
+    assert report.not_assessed[2] == "Study 1, series 7: It is cut short."
     assert not report.finding.is_contradicted
 
 
