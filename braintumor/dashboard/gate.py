@@ -33,6 +33,12 @@ _WIDTH = 480
 _Kind = Literal["error", "info", "success"]
 
 
+_LEGIBLE = """<style>
+[data-testid="stButtonGroup"] button[data-selected="true"] { color: inherit !important; }
+</style>"""
+"""Streamlit writes the chosen one of a row of buttons in the primary color, whose contrast there is 3.3 and not 4.5."""
+
+
 @dataclass(frozen=True)
 class Session:
     """Who uses the app in this run; ``account`` is None for a guest, of whom nothing may be stored."""
@@ -55,6 +61,7 @@ def require_login() -> Session:
 
     The login page answers at the address of every page, so that a deep link is still there after the login.
     """
+    st.html(_LEGIBLE)
     with unless_busy():
         session = _enter()
     server.admit()
