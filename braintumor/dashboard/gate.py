@@ -239,6 +239,10 @@ def _nothing() -> None:
 
 def _show_gate(session: Session | None, authenticator: _Authenticator | None) -> None:
     st.header(":material/neurology: Brain tumor MRI", anchor=False)
+    st.markdown(
+        "Shows whether and where a network sees a tumor on MRI of the head, and how sure it is. Research and decision "
+        "support: **not a medical device, never a diagnosis.**"
+    )
     if session is not None:
         st.subheader("Choose your own password")
         st.write("You logged in with a temporary password. Replace it to go on.")
