@@ -10,7 +10,7 @@ from braintumor.dashboard.plain_text import plain
 from braintumor.dashboard.report_downloads import show_report_downloads, show_study_report
 from braintumor.dashboard.studies import show_studies
 from braintumor.dashboard.viewer import show_answer, show_scan
-from braintumor.dashboard.worklist import opened_case, show_worklist
+from braintumor.dashboard.worklist import open_beside, opened_case, show_worklist
 from braintumor.errors import InputError
 
 _INTAKE, _INTAKES, _IS_NEW = "_intake", "_intakes", "_intake_is_new"
@@ -88,7 +88,7 @@ def _show_room(desk: Desk) -> None:
         picture.caption("The first answer appears here.")
     elif answer is not None:
         with picture.container(key=f"card-{answer.key}"):
-            show_scan(answer)
+            show_scan(answer, on_step=open_beside)
         with said:
             show_answer(answer)
             show_report_downloads(answer)

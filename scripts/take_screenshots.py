@@ -19,7 +19,7 @@ from braintumor.database import open_database
 from scripts.app_process import ROOT, launch_browser, running_app
 
 FOLDER = ROOT / "docs" / "screenshots"
-DESKTOP = (1280, 900)
+DESKTOP = (1280, 800)
 PHONE = (390, 844)
 _MOST_BYTES = 300_000
 _PATIENCE = 60_000
@@ -93,11 +93,11 @@ def _go_to(page: Page, title: str) -> None:
 
 
 def _answer_sample(page: Page) -> None:
-    """Ask for the synthetic sample and wait for its answer."""
+    """Ask for the synthetic sample and wait until the viewer shows it and its answer stands beside it."""
     page.get_by_text("No scan at hand? Try a synthetic sample").click(timeout=_PATIENCE)
-    card = page.get_by_test_id("stMainBlockContainer")
-    expect(card.get_by_role("img", name="Heatmap over the scan")).to_be_visible(timeout=_PATIENCE)
-    expect(card.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=_PATIENCE)
+    viewer = page.frame_locator("iframe[title$='scan_view.viewer']")
+    expect(viewer.locator("#viewer")).to_be_visible(timeout=_PATIENCE)
+    expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=_PATIENCE)
 
 
 def _save(page: Page, name: str) -> None:

@@ -35,6 +35,12 @@ _WIDTH = 480
 _Kind = Literal["error", "info", "success"]
 
 
+_LEGIBLE = """<style>
+[data-testid="stButtonGroup"] button[data-selected="true"] { color: inherit !important; }
+</style>"""
+"""Streamlit writes the chosen one of a row of buttons in the primary color, whose contrast there is 3.3 and not 4.5."""
+
+
 @dataclass(frozen=True)
 class Session:
     """Who uses the app in this run; ``account`` is None for a guest, of whom nothing may be stored."""
@@ -57,6 +63,7 @@ def require_login() -> Session:
 
     The login page answers at the address of every page, so that a deep link is still there after the login.
     """
+    st.html(_LEGIBLE)
     with unless_busy():
         session = _enter()
     server.admit()
@@ -249,6 +256,10 @@ def _nothing() -> None:
 
 def _show_gate(session: Session | None, authenticator: _Authenticator | None) -> None:
     st.header(":material/neurology: Brain tumor MRI", anchor=False)
+    st.markdown(
+        "Shows whether and where a network sees a tumor on MRI of the head, and how sure it is. Research and decision "
+        "support: **not a medical device, never a diagnosis.**"
+    )
     if session is not None:
         st.subheader("Choose your own password")
         st.write("You logged in with a temporary password. Replace it to go on.")

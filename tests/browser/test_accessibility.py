@@ -20,7 +20,7 @@ def inside(browser, demo_app):
     steps.open_page(page, demo_app)
     first = looked_at(page)
     steps.create_first_administrator(page, *ADMINISTRATOR)
-    steps.wait_until_settled(page)
+    steps.wait_until_run(page)
     yield page, demo_app, first
     page.context.close()
 
@@ -31,7 +31,8 @@ def looked_at(page):
     for size, scheme in LOOKS:
         page.set_viewport_size(SIZES[size])
         page.emulate_media(color_scheme=scheme)
-        page.wait_for_timeout(300)
+        # Colors fade into each other, and what is looked at in between has a contrast of its own.
+        page.wait_for_timeout(600)
         found += [f"{size}, {scheme}: {line}" for line in accessibility.findings(page)]
     page.set_viewport_size(SIZES["desktop"])
     return found

@@ -41,6 +41,15 @@ def opened_case(desk: Desk) -> Case | None:
     return case
 
 
+def open_beside(by: int) -> None:
+    """Open the case so many places on in the list as it was shown last, and run the page anew."""
+    _, _, keys = st.session_state.get(_LIST, (0.0, None, []))
+    key = step(keys, st.session_state.get(_OPENED), by)
+    if key is not None and key != st.session_state.get(_OPENED):
+        st.session_state[_OPENED] = key
+        st.rerun()
+
+
 def show_worklist(desk: Desk) -> None:
     """Show the worklist; while a job runs it looks for news by itself."""
     is_running = desk.progress is not None

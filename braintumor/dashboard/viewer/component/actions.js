@@ -46,7 +46,7 @@ export function actions(scene, state, tell) {
     add(["End"], "Last slice", () => go(last));
     add(["s"], "Most suspicious slice", () => go(scene.own), { label: "Suspicious" });
   }
-  const toolKeys = { cross: "c", window: "w", zoom: "z", pan: "p", ruler: "l" };
+  const toolKeys = { cross: "c", window: "w", zoom: "z", pan: "d", ruler: "l" };
   for (const [tool, label] of Object.entries(TOOLS)) {
     const does = {
       cross: "Drag to look: the other planes follow", window: "Drag for window (sideways) and level (up and down)",
@@ -82,7 +82,7 @@ export function actions(scene, state, tell) {
   }, { label: "Reset" });
   if (scene.steps) {
     add(["n"], "Next case", () => tell({ step: 1 }));
-    add(["b"], "Case before", () => tell({ step: -1 }));
+    add(["p"], "Previous case", () => tell({ step: -1 }));
   }
   return { list, overlays, windows: WINDOWS };
 }
