@@ -10,7 +10,7 @@ from PIL import Image
 from braintumor import __version__, settings
 from braintumor.accounts import Accounts
 from braintumor.cli import main
-from braintumor.database import connect
+from braintumor.database import open_database
 from braintumor.decision import Outcome
 from braintumor.scans import phantom
 from braintumor.taxonomy import CLASSES
@@ -253,7 +253,7 @@ def test_recover_prints_a_password_that_opens_the_account_once(tmp_path, capsys,
     monkeypatch.setenv("BRAINTUMOR_DATA_DIR", str(tmp_path))
     settings.load.cache_clear()
     try:
-        accounts = Accounts(connect(settings.load().database), settings.load(), rounds=4)
+        accounts = Accounts(open_database(settings.load()), settings.load(), rounds=4)
         accounts.create_first_administrator("ada", "Ada", "correct horse battery staple")
         assert main(["account", "recover", "ada"]) == 0
         temporary = capsys.readouterr().out.strip()
@@ -281,3 +281,24 @@ def test_predict_names_what_a_folder_holds_beside_scans(folder, capsys):
     (folder / "series" / "IM0001").write_bytes(bytes(128) + b"DICM" + bytes(64))
     assert main(["predict", str(folder / "inner"), str(folder / "series"), "--json"]) == 1
     assert [row["status"] for row in _rows(capsys)] == ["ok", "error"]
+
+
+def test_audit_verify_says_whether_the_trail_is_whole(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("BRAINTUMOR_DATA_DIR", str(tmp_path))
+    settings.load.cache_clear()
+    try:
+        engine = open_database(settings.load())
+        Accounts(engine, settings.load(), rounds=4).create_first_administrator(
+            "ada", "Ada", "correct horse battery staple"
+        )
+        assert main(["audit", "verify"]) == 0
+        seal = capsys.readouterr().out.split()[-1]
+        assert main(["audit", "verify", "--seal", seal]) == 0
+        assert main(["audit", "verify", "--seal", "0" * 64]) == 1
+        with engine.begin() as connection:
+            connection.exec_driver_sql("DROP TRIGGER audit_refuses_update")
+            connection.exec_driver_sql("UPDATE audit SET action = 'tested'")
+        assert main(["audit", "verify"]) == 1
+        assert "line 1" in capsys.readouterr().out
+    finally:
+        settings.load.cache_clear()

@@ -1,6 +1,6 @@
 """One account as the rest of the app sees it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from braintumor.accounts.tables import AccountRow, Role, State
@@ -8,7 +8,11 @@ from braintumor.accounts.tables import AccountRow, Role, State
 
 @dataclass(frozen=True)
 class Account:
-    """Everything about an account but its password; ``failed_login_attempts`` are those since the last login."""
+    """Everything about an account but its password; ``failed_login_attempts`` are those since the last login.
+
+    ``address`` is where on the network whoever acts as this account is, None for the server itself; anything else than
+    an address counts as none.
+    """
 
     id: int
     username: str
@@ -19,6 +23,7 @@ class Account:
     must_change_password: bool
     failed_login_attempts: int
     created_at: datetime
+    address: object = field(default=None, compare=False)
 
     @classmethod
     def of(cls, person: AccountRow) -> "Account":

@@ -1,26 +1,25 @@
 """Accounts and their sessions: who may log in, and what an administrator may do about it."""
 
-import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from braintumor.accounts import attempts, names, passwords
+from braintumor.accounts import attempts, names, passwords, rules
 from braintumor.accounts.account import Account
 from braintumor.accounts.errors import AccountError, WaitError, WrongPasswordError
 from braintumor.accounts.tables import AccountRow, NameRow, Role, SessionRow, State
-from braintumor.database import unless_busy, writing
-from braintumor.database.audit import AuditEntry, newest, row, utc_now
+from braintumor.database import AuditEntry, Verification, Wanted, audit, unless_busy, writing
+from braintumor.database.audit import utc_now
 from braintumor.settings import Settings
 
 _MOST_PENDING = 500
 _MOST_LINES = 10_000
-_LARGEST_ID = 2**31 - 1
 SELF_CHOSEN = (Role.CLINICIAN, Role.RESEARCHER)
 """Roles in which anybody may register."""
 
@@ -66,7 +65,7 @@ class Accounts:
                 raise AccountError("There is an administrator already; log in, or register an account.")
             if self._fits_setup_code(setup_code):
                 return self._add(db, person, "first administrator created")
-            db.add(row(self._clock(), "setup refused"))
+            self._note(db, "setup refused")
         # Outside of the transaction, or the line would go with it.
         raise AccountError("The setup code is wrong; ask whoever runs this server for it.")
 
@@ -79,7 +78,7 @@ class Accounts:
         role: object = Role.CLINICIAN,
     ) -> Account:
         """Add an account, active at once or after approval as the settings say; its role is one of ``SELF_CHOSEN``."""
-        role = _role(role)
+        role = rules.known_role(role)
         if role not in SELF_CHOSEN:
             raise AccountError("Nobody can register in this role; choose another one.")
         state = State.ACTIVE if self._settings.registration == "open" else State.PENDING
@@ -110,16 +109,16 @@ class Accounts:
             # Again, since other tries may have been counted meanwhile.
             counts = self._heard(db, name, found, address)
             if found is not None and fits and found.password_hash == stored:
-                account = _admitted(found)
+                account = replace(rules.admitted(found), address=address)
                 found.failed_login_attempts = 0
                 attempts.remember(db, name, found.id, address, now)
                 return account
             begins = attempts.count_failure(db, counts, now)
             if found is not None:
                 found.failed_login_attempts += 1
-                db.add(row(now, "login failed", None, found.id))
+                self._note(db, "login failed", None, found, address)
                 if begins:
-                    db.add(row(now, "logins slowed down", None, found.id))
+                    self._note(db, "logins slowed down", None, found, address)
         raise WrongPasswordError
 
     def start_session(self, account: Account) -> str:
@@ -133,37 +132,41 @@ class Accounts:
                 raise AccountError("This account is not active; ask an administrator.")
             db.add(
                 SessionRow(
-                    token_hash=_token_hash(token),
+                    token_hash=rules.token_hash(token),
                     account_id=person.id,
                     created_at=now,
                     expires_at=now + timedelta(hours=self._settings.session_hours),
                 )
             )
-            db.add(row(now, "logged in", person.id, person.id))
+            self._note(db, "logged in", account, person)
         return token
 
-    def verify_session(self, token: object) -> Account | None:
-        """Give the account behind a token, or None once it is expired, revoked, or its account not active."""
+    def verify_session(self, token: object, address: object = None) -> Account | None:
+        """Give the account behind a token, or None once it is expired, revoked, or its account not active.
+
+        What the account then does, the audit trail says came from ``address``.
+        """
         with self._reading() as db:
             person = db.scalar(
                 select(AccountRow)
                 .join(SessionRow, SessionRow.account_id == AccountRow.id)
                 .where(
-                    SessionRow.token_hash == _token_hash(token),
+                    SessionRow.token_hash == rules.token_hash(token),
                     SessionRow.revoked_at.is_(None),
                     SessionRow.expires_at > self._clock(),
                 )
             )
-            account = None if person is None else Account.of(person)
+            account = None if person is None else replace(Account.of(person), address=address)
             return account if account is not None and account.is_active else None
 
-    def end_session(self, token: object) -> None:
+    def end_session(self, token: object, address: object = None) -> None:
         """Revoke one session for good; a token that is none is ignored."""
         with self._writing() as db:
-            found = db.get(SessionRow, _token_hash(token))
+            found = db.get(SessionRow, rules.token_hash(token))
             if found is not None and found.revoked_at is None:
                 found.revoked_at = self._clock()
-                db.add(row(self._clock(), "logged out", found.account_id, found.account_id))
+                account = Account.of(rules.existing(db, found.account_id))
+                self._note(db, "logged out", replace(account, address=address), account)
 
     def change_password(
         self, actor: Account, current: object, new: object, keep_token: object = "", address: object = None
@@ -181,60 +184,85 @@ class Accounts:
             raise AccountError("The new password is the current one; choose a different one.")
         new_hash = passwords.hash_password(new_password, self._rounds)
         with self._writing() as db:
-            person = _existing(db, actor.id)
+            person = rules.existing(db, actor.id)
             person.password_hash = new_hash
             person.must_change_password = False
             self._revoke_all(db, person, keep=keep_token)
-            db.add(row(self._clock(), "changed own password", actor.id, actor.id))
+            self._note(db, "changed own password", actor, person)
 
     def everybody(self, actor: Account) -> list[Account]:
         """List all accounts by username, for an administrator."""
         with self._reading() as db:
-            _require_administrator(db, actor)
+            rules.require_administrator(db, actor)
             return [Account.of(found) for found in db.scalars(select(AccountRow).order_by(AccountRow.username))]
 
-    def audit_trail(self, actor: Account, limit: object = 500) -> list[AuditEntry]:
-        """Give the newest lines of the audit trail, 1 to 10,000, for an administrator."""
+    def audit_trail(self, actor: Account, limit: object = 500, wanted: Wanted | None = None) -> list[AuditEntry]:
+        """Give the newest lines of the audit trail that are wanted, 1 to 10,000, for an administrator."""
         if type(limit) is not int or not 0 < limit <= _MOST_LINES:
             raise AccountError(f"The audit trail is shown in 1 to {_MOST_LINES} lines; choose a number of them.")
         with self._reading() as db:
-            _require_administrator(db, actor)
-            return newest(db, limit)
+            rules.require_administrator(db, actor)
+            return audit.entries(db, wanted or Wanted(), limit)
+
+    def export_audit_trail(self, actor: Account, limit: object = 500, wanted: Wanted | None = None) -> list[AuditEntry]:
+        """Give what ``audit_trail`` gives, to be taken away, and add that this was done."""
+        lines = self.audit_trail(actor, limit, wanted)
+        with self._writing() as db:
+            rules.require_administrator(db, actor)
+            audit.append(
+                db,
+                self._clock(),
+                "audit trail exported",
+                actor.id,
+                address=actor.address,
+                details={"lines": len(lines)},
+            )
+        return lines
+
+    def verify_audit_trail(self) -> Verification:
+        """Check that no line of the audit trail was changed, left out or put in."""
+        with self._reading() as db:
+            return audit.verify(db)
+
+    def holds_seal(self, seal: str) -> bool:
+        """Tell whether a line has this seal, noted earlier; where it is gone, the newest lines were cut off."""
+        with self._reading() as db:
+            return audit.holds(db, seal)
 
     def approve(self, actor: Account, account_id: object) -> Account:
         """Let a pending or disabled account log in."""
         with self._writing() as db:
-            _require_administrator(db, actor)
-            person = _existing(db, account_id)
+            rules.require_administrator(db, actor)
+            person = rules.existing(db, account_id)
             if person.state is not State.ACTIVE:
                 action = "account approved" if person.state is State.PENDING else "account enabled"
                 person.state = State.ACTIVE
-                db.add(row(self._clock(), action, actor.id, person.id))
+                self._note(db, action, actor, person)
             return Account.of(person)
 
     def disable(self, actor: Account, account_id: object) -> Account:
         """Bar an account and revoke its sessions at once; refused for the last active administrator."""
         with self._writing() as db:
-            _require_administrator(db, actor)
-            person = _existing(db, account_id)
-            _spare_last_administrator(db, person)
+            rules.require_administrator(db, actor)
+            person = rules.existing(db, account_id)
+            rules.spare_last_administrator(db, person)
             person.state = State.DISABLED
             self._revoke_all(db, person)
-            db.add(row(self._clock(), "account disabled", actor.id, person.id))
+            self._note(db, "account disabled", actor, person)
             return Account.of(person)
 
     def delete(self, actor: Account, account_id: object) -> None:
         """Remove an account with its sessions; refused for the last active administrator."""
         with self._writing() as db:
-            _require_administrator(db, actor)
-            person = _existing(db, account_id)
-            _spare_last_administrator(db, person)
+            rules.require_administrator(db, actor)
+            person = rules.existing(db, account_id)
+            rules.spare_last_administrator(db, person)
             self._remove(db, actor, person, "account deleted")
 
     def refuse_waiting(self, actor: Account) -> int:
         """Remove every account that waits for approval and give their number."""
         with self._writing() as db:
-            _require_administrator(db, actor)
+            rules.require_administrator(db, actor)
             waiting = list(db.scalars(select(AccountRow).where(AccountRow.state == State.PENDING)))
             for person in waiting:
                 self._remove(db, actor, person, "registration refused")
@@ -242,14 +270,14 @@ class Accounts:
 
     def set_role(self, actor: Account, account_id: object, role: object) -> Account:
         """Give an account another role; refused for an unknown role, or where that leaves no active administrator."""
-        role = _role(role)
+        role = rules.known_role(role)
         with self._writing() as db:
-            _require_administrator(db, actor)
-            person = _existing(db, account_id)
+            rules.require_administrator(db, actor)
+            person = rules.existing(db, account_id)
             if person.role is not role:
-                _spare_last_administrator(db, person)
+                rules.spare_last_administrator(db, person)
                 person.role = role
-                db.add(row(self._clock(), f"role set to {role.value}", actor.id, person.id))
+                self._note(db, f"role set to {role.value}", actor, person)
             return Account.of(person)
 
     def reset_password(self, actor: Account, account_id: object) -> str:
@@ -260,8 +288,8 @@ class Accounts:
         temporary = passwords.temporary_password()
         temporary_hash = passwords.hash_password(temporary, self._rounds)
         with self._writing() as db:
-            _require_administrator(db, actor)
-            self._reset(db, _existing(db, account_id), temporary_hash, actor.id)
+            rules.require_administrator(db, actor)
+            self._reset(db, rules.existing(db, account_id), temporary_hash, actor)
         return temporary
 
     def recover(self, username: object) -> str:
@@ -280,17 +308,35 @@ class Accounts:
             self._reset(db, person, temporary_hash, None)
         return temporary
 
-    def _reset(self, db: Session, person: AccountRow, password_hash: str, actor_id: int | None) -> None:
+    def _reset(self, db: Session, person: AccountRow, password_hash: str, actor: Account | None) -> None:
         person.password_hash = password_hash
         person.must_change_password = True
         person.failed_login_attempts = 0
         attempts.forget(db, person.username)
         self._revoke_all(db, person)
-        db.add(row(self._clock(), "password reset", actor_id, person.id))
+        self._note(db, "password reset", actor, person)
+
+    def _note(
+        self,
+        db: Session,
+        action: str,
+        actor: Account | AccountRow | None = None,
+        person: Account | AccountRow | None = None,
+        address: object = None,
+    ) -> None:
+        """Add to the audit trail what an actor, from where they are, did to a person."""
+        audit.append(
+            db,
+            self._clock(),
+            action,
+            None if actor is None else actor.id,
+            None if person is None else ("account", person.id),
+            address=actor.address if isinstance(actor, Account) else address,
+        )
 
     def _fits_setup_code(self, code: object) -> bool:
         wanted = self._settings.setup_code
-        return not wanted or hmac.compare_digest(_bytes(code), _bytes(wanted))
+        return not wanted or hmac.compare_digest(rules.as_bytes(code), rules.as_bytes(wanted))
 
     @contextmanager
     def _reading(self) -> Iterator[Session]:
@@ -331,7 +377,7 @@ class Accounts:
         )
 
     def _add(self, db: Session, person: AccountRow, action: str) -> Account:
-        _claim_names(db)
+        rules.claim_names(db)
         skeleton = names.skeleton(person.username)
         taken = db.scalar(select(AccountRow.id).where(AccountRow.username == person.username))
         if taken is not None or db.get(NameRow, skeleton) is not None:
@@ -339,13 +385,13 @@ class Accounts:
         db.add(person)
         db.flush()
         db.add(NameRow(skeleton=skeleton, account_id=person.id))
-        db.add(row(self._clock(), action, person.id, person.id))
+        self._note(db, action, person, person)
         return Account.of(person)
 
     def _remove(self, db: Session, actor: Account, person: AccountRow, action: str) -> None:
         db.execute(delete(SessionRow).where(SessionRow.account_id == person.id))
         db.delete(person)
-        db.add(row(self._clock(), action, actor.id, person.id))
+        self._note(db, action, actor, person)
 
     def _revoke_all(self, db: Session, person: AccountRow, keep: object = "") -> None:
         db.execute(
@@ -353,68 +399,7 @@ class Accounts:
             .where(
                 SessionRow.account_id == person.id,
                 SessionRow.revoked_at.is_(None),
-                SessionRow.token_hash != _token_hash(keep),
+                SessionRow.token_hash != rules.token_hash(keep),
             )
             .values(revoked_at=self._clock())
         )
-
-
-def _admitted(person: AccountRow) -> Account:
-    account = Account.of(person)
-    if account.state is State.PENDING:
-        raise AccountError("Your account is waiting for approval; ask an administrator to approve it.")
-    if account.state is State.DISABLED:
-        raise AccountError("Your account is disabled; ask an administrator to enable it.")
-    return account
-
-
-def _existing(db: Session, account_id: object) -> AccountRow:
-    """Give a row to be changed, with a known role and state; ``account_id`` may be anything."""
-    sound = type(account_id) is int and 0 < account_id <= _LARGEST_ID
-    person = db.get(AccountRow, account_id) if sound else None
-    if person is None:
-        raise AccountError("This account no longer exists; reload the page.")
-    account = Account.of(person)
-    person.role, person.state = account.role, account.state
-    return person
-
-
-def _claim_names(db: Session) -> None:
-    """Enter the names of accounts that were made before look-alikes were refused; of several the oldest's counts."""
-    missing = select(AccountRow).outerjoin(NameRow).where(NameRow.account_id.is_(None)).order_by(AccountRow.id)
-    for person in db.scalars(missing):
-        skeleton = names.skeleton(person.username)
-        if db.get(NameRow, skeleton) is None:
-            db.add(NameRow(skeleton=skeleton, account_id=person.id))
-
-
-def _require_administrator(db: Session, actor: Account) -> None:
-    person = db.get(AccountRow, actor.id)
-    account = None if person is None else Account.of(person)
-    if account is None or not account.is_active or not account.is_administrator:
-        raise AccountError("Only an administrator may do this; ask one.")
-
-
-def _spare_last_administrator(db: Session, person: AccountRow) -> None:
-    others = select(func.count()).where(
-        AccountRow.role == Role.ADMINISTRATOR, AccountRow.state == State.ACTIVE, AccountRow.id != person.id
-    )
-    if person.role is Role.ADMINISTRATOR and person.state is State.ACTIVE and not db.scalar(others):
-        raise AccountError("This is the last administrator; make somebody else an administrator first.")
-
-
-def _role(value: object) -> Role:
-    """Parse what a browser sent as a role."""
-    role = next((role for role in Role if role == value), None)
-    if role is None:
-        raise AccountError("There is no such role; choose one of the list.")
-    return role
-
-
-def _token_hash(token: object) -> str:
-    return hashlib.sha256(_bytes(token)).hexdigest()
-
-
-def _bytes(value: object) -> bytes:
-    """Give text as bytes; what is no text is that of nobody."""
-    return value.encode("utf-8", errors="surrogatepass") if isinstance(value, str) else b""

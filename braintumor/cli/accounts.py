@@ -15,9 +15,9 @@ account = group("account", "Look after accounts on the server.")
 def recover(username: Annotated[str, Parameter(help="Name of the account.")], /) -> int:
     """Print a temporary password and end the lock after wrong ones."""
     from braintumor.accounts import Accounts
-    from braintumor.database import connect
+    from braintumor.database import open_database
 
     configured = settings.load()
-    temporary = Accounts(connect(configured.database), configured).recover(username)
+    temporary = Accounts(open_database(configured), configured).recover(username)
     sys.stdout.write(f"{temporary}\n")
     return OK

@@ -21,7 +21,7 @@ class MaskFolder:
 
     def __init__(self, folder: Path, sources: Iterable[Path] = ()) -> None:
         self._folder = folder
-        # Names that differ in case alone are one file on some systems.
+        # Names that differ only in case are one file on some systems.
         self._sources = {str(source.resolve()).lower() for source in sources}
         self._taken: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)

@@ -34,12 +34,12 @@ class OneOf(TypeDecorator[StrEnum]):
     impl = Enum
     cache_ok = True
 
-    def __init__(self, kind: type[StrEnum]) -> None:
+    def __init__(self, kind: type[StrEnum], constraint: str = "") -> None:
         super().__init__(
             kind,
             native_enum=False,
             length=16,
-            name=f"known_{kind.__name__.lower()}",
+            name=constraint or f"known_{kind.__name__.lower()}",
             # Without these two any text would be stored as it came, from here and from elsewhere.
             validate_strings=True,
             create_constraint=True,

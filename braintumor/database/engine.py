@@ -15,16 +15,25 @@ from sqlalchemy.pool import StaticPool
 
 from braintumor.database import migrate
 from braintumor.database.errors import BusyError
+from braintumor.database.secret_file import secret
+from braintumor.settings import Settings
 
 _LOG = logging.getLogger(__name__)
 _WRITER_LOCK = 0x62726169
 _SECONDS_TO_WAIT = 10
 
 
-def connect(url: str) -> Engine:
-    """Open the database at ``url`` and bring its tables up to date.
+def open_database(settings: Settings) -> Engine:
+    """Open the database that the settings name, like ``connect``."""
+    loss = "the audit trail so far can then no longer be verified"
+    key = settings.site_key or secret(settings.data_dir / "site.key", loss)
+    return connect(settings.database, key.encode("utf-8"))
 
-    A SQLite file and the folder it lies in are made for their owner alone. Raises ``BusyError`` for a database that
+
+def connect(url: str, site_key: bytes) -> Engine:
+    """Open the database at ``url`` and bring its tables up to date; ``site_key`` seals its audit trail.
+
+    A SQLite file and the folder it lies in are made only for their owner. Raises ``BusyError`` for a database that
     cannot be reached, ``RefusedError`` like ``migrate.upgrade``, and SQLAlchemy's ``ArgumentError`` for what is no
     address of one.
     """
@@ -41,6 +50,7 @@ def connect(url: str) -> Engine:
     if address.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin)
+    engine = engine.execution_options(site_key=site_key)
     with unless_busy():
         migrate.upgrade(writing(engine))
     return engine

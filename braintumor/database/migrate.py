@@ -46,4 +46,5 @@ def _config(connection: Connection) -> Config:
     config.set_main_option("version_locations", str(_FOLDER / "versions").replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
+    config.attributes["site_key"] = connection.get_execution_options()["site_key"]
     return config

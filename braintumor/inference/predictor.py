@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from braintumor.bundles import Bundle, load_bundle
-from braintumor.decision import Picture, ReferralRule, decide
+from braintumor.decision import Picture, ReferralRule, decide, small_square
 from braintumor.inference.graph import Graph, GraphOutput
 from braintumor.inference.prediction import Prediction, SliceAnswer
 from braintumor.scans import Box, Prepared, Restored, Scan, prepare_within, restore, small_head
@@ -33,6 +33,7 @@ class _Row:
     probabilities: NDArray[np.float64]
     distance: float
     marked: bool
+    copied: bool
     cam: NDArray[np.float32] | None
     tumor_map: NDArray[np.float32] | None
     prepared: Prepared
@@ -151,6 +152,10 @@ class Predictor:
         distances = self._typicality.distance(features)
         marks = self.bundle.marks
         marked = [False] * len(prepared) if marks is None else marks.marked(features)
+        copies = self.bundle.copies
+        copied = [False] * len(prepared)
+        if copies is not None:
+            copied = copies.is_copy(np.stack([small_square(item.image) for item in prepared])).tolist()
         seconds = (time.perf_counter() - started) / len(prepared)
         maps = [found for output in outputs for found in _each(output.tumor_map, len(output.logits))]
         cams = [found for output in outputs for found in _each(output.cam, len(output.logits))]
@@ -159,6 +164,7 @@ class Predictor:
                 probabilities[row],
                 float(distances[row]),
                 bool(marked[row]),
+                bool(copied[row]),
                 cams[row],
                 maps[row],
                 prepared[row],
@@ -209,6 +215,7 @@ class Predictor:
             rests_on=judged.rests_on,
             slice_limits=(self.bundle.threshold, self.bundle.doubt_from) if judged.whole else None,
             series=scan.series,
+            trained_on=tuple(number for number, row in enumerate(rows) if row.copied),
         )
 
     def _named(self, chances: NDArray[np.float64]) -> dict[str, float]:

@@ -1,5 +1,23 @@
 """What the app keeps of scans: encrypted in the vault, listed in the database."""
 
 from braintumor.records.desk_store import DeskEntry, DeskStore
+from braintumor.records.errors import PatientError
+from braintumor.records.groups import Group, Groups
+from braintumor.records.patients import Patient, Patients
+from braintumor.records.studies import NewFinding, NewSeries, Studies, Study
+from braintumor.records.tables import VerdictKind
 
-__all__ = ["DeskEntry", "DeskStore"]
+__all__ = [
+    "DeskEntry",
+    "DeskStore",
+    "Group",
+    "Groups",
+    "NewFinding",
+    "NewSeries",
+    "Patient",
+    "PatientError",
+    "Patients",
+    "Studies",
+    "Study",
+    "VerdictKind",
+]

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from braintumor import settings
 from braintumor.accounts import Accounts
 from braintumor.accounts.tables import SessionRow
-from braintumor.database import connect
+from braintumor.database import open_database
 from braintumor.database.audit import utc_now
 from braintumor.settings import ROOT
 
@@ -30,7 +30,7 @@ def environment(tmp_path, monkeypatch):
 
 @pytest.fixture
 def engine(environment):
-    engine = connect(settings.load().database)
+    engine = open_database(settings.load())
     yield engine
     engine.dispose()
 

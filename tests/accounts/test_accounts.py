@@ -16,6 +16,7 @@ from braintumor.database.audit import AuditRow
 from braintumor.settings import Settings
 from tests.accounts import app_users
 from tests.accounts.app_users import PASSWORD
+from tests.database.servers import SITE_KEY
 
 OTHER = "Tr0ub4dor & three friends"
 WRONG = "not the password at all"
@@ -40,8 +41,8 @@ def clock():
 
 
 @pytest.fixture
-def engine(tmp_path):
-    engine = connect(f"sqlite:///{tmp_path / 'app.sqlite3'}")
+def engine(database_url):
+    engine = connect(database_url, SITE_KEY)
     yield engine
     engine.dispose()
 
@@ -63,7 +64,8 @@ FIXTURES = ada, bob, clock, empty, engine, accounts
 
 def lines(engine):
     with Session(engine) as db:
-        return [(row.action, row.actor_id, row.subject_account_id) for row in db.scalars(select(AuditRow))]
+        rows = db.scalars(select(AuditRow).order_by(AuditRow.id))
+        return [(row.action, row.actor_id, row.subject_id) for row in rows]
 
 
 class TestFirstAdministrator:

@@ -9,6 +9,7 @@ from braintumor.accounts import AccountError, Accounts, State
 from braintumor.database import connect
 from braintumor.settings import Settings
 from tests.accounts.app_users import PASSWORD
+from tests.database.servers import SITE_KEY
 
 NEW = "violet harbor trumpet"
 
@@ -37,7 +38,7 @@ WHATEVER = settings(
 
 @pytest.fixture(scope="module")
 def engine():
-    engine = connect("sqlite://")
+    engine = connect("sqlite://", SITE_KEY)
     yield engine
     engine.dispose()
 
@@ -174,7 +175,7 @@ def test_recover(engine, accounts, value):
 @WHATEVER
 @given(st.tuples(VALUES, VALUES, VALUES, VALUES, VALUES))
 def test_first_administrator(values):
-    engine = connect("sqlite://")
+    engine = connect("sqlite://", SITE_KEY)
     accounts = Accounts(engine, Settings(setup_code="open sesame"), rounds=4)
     with pytest.raises(AccountError):
         accounts.create_first_administrator(*values)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
+SITE_KEY = b"the key of a made site, for tests only"
 OWNER = "postgres"
 """The server refuses to run as root; the package makes this user for it."""
 

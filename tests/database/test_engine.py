@@ -12,11 +12,12 @@ from sqlalchemy.schema import CreateTable
 
 from braintumor.accounts import Accounts
 from braintumor.accounts.tables import SessionRow
-from braintumor.database import Base, BusyError, connect, writing
+from braintumor.database import Base, BusyError, audit, connect, writing
 from braintumor.database import engine as database
 from braintumor.database.audit import AuditRow
 from braintumor.settings import Settings
 from tests.accounts.app_users import PASSWORD
+from tests.database.servers import SITE_KEY
 
 ADA, TOKEN = "the administrator", "the token"
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -24,14 +25,14 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 @pytest.fixture
 def engine(tmp_path):
-    engine = connect(f"sqlite:///{tmp_path / 'data' / 'app.sqlite3'}")
+    engine = connect(f"sqlite:///{tmp_path / 'data' / 'app.sqlite3'}", SITE_KEY)
     yield engine
     engine.dispose()
 
 
 def write(engine, time=NOON):
     with Session(writing(engine)) as db, db.begin():
-        db.add(AuditRow(time=time, action="tested"))
+        audit.append(db, time, "tested")
 
 
 def times(engine):
@@ -60,27 +61,27 @@ def test_folder_and_files_are_for_their_owner_alone(engine, tmp_path):
 def test_an_open_file_is_closed_to_others(tmp_path):
     file = tmp_path / "app.sqlite3"
     file.touch(0o644)
-    connect(f"sqlite:///{file}").dispose()
+    connect(f"sqlite:///{file}", SITE_KEY).dispose()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_connecting_again_keeps_what_is_there(engine, tmp_path):
     write(engine)
-    again = connect(f"sqlite:///{tmp_path / 'data' / 'app.sqlite3'}")
+    again = connect(f"sqlite:///{tmp_path / 'data' / 'app.sqlite3'}", SITE_KEY)
     assert times(again) == [NOON]
     again.dispose()
 
 
 def test_a_column_of_an_older_version_is_no_hindrance(engine):
     with writing(engine).begin() as connection:
-        connection.exec_driver_sql("ALTER TABLE audit ADD COLUMN subject_hash VARCHAR(64)")
+        connection.exec_driver_sql("ALTER TABLE sessions ADD COLUMN subject_hash VARCHAR(64)")
     write(engine)
     assert times(engine) == [NOON]
 
 
 def test_first_starts_at_the_same_time(tmp_path):
     with ThreadPoolExecutor(6) as pool:
-        engines = list(pool.map(connect, [f"sqlite:///{tmp_path / 'app.sqlite3'}"] * 6))
+        engines = list(pool.map(connect, [f"sqlite:///{tmp_path / 'app.sqlite3'}"] * 6, [SITE_KEY] * 6))
     assert all(inspect(engine).has_table("accounts") for engine in engines)
     for engine in engines:
         engine.dispose()
@@ -124,11 +125,11 @@ def test_only_one_writer_at_a_time(engine):
     with writing(engine).begin(), engine.connect() as other:
         other.exec_driver_sql("PRAGMA busy_timeout = 0")
         with pytest.raises(OperationalError, match="locked"):
-            other.exec_driver_sql("INSERT INTO audit (time, action) VALUES ('2026-01-01', 'tested')")
+            other.exec_driver_sql("DELETE FROM sessions")
 
 
 def test_memory_database_is_shared_by_all_connections():
-    engine = connect("sqlite://")
+    engine = connect("sqlite://", SITE_KEY)
     write(engine)
     assert times(engine) == [NOON]
 
@@ -223,4 +224,4 @@ class TestBusy:
 
     def test_opening_says_so(self, locked, tmp_path):
         with pytest.raises(BusyError):
-            connect(f"sqlite:///{tmp_path / 'data' / 'app.sqlite3'}")
+            connect(f"sqlite:///{tmp_path / 'data' / 'app.sqlite3'}", SITE_KEY)

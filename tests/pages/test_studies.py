@@ -61,7 +61,7 @@ def _files(packing):
 
 
 def _texts(page):
-    kinds = (page.markdown, page.caption, page.error, page.subheader, page.info, page.warning)
+    kinds = (page.markdown, page.caption, page.error, page.header, page.info, page.warning)
     return " ".join(element.value for kind in kinds for element in kind)
 
 
@@ -72,7 +72,7 @@ def test_each_series_of_a_study_has_a_line_with_its_answer_or_why_it_has_none(pa
     assert list(table["Sequence"]) == ["localizer", "T1 after contrast", "FLAIR", "SR"]
     assert [answer.startswith("Not judged") for answer in table["Answer"]] == [True, False, False, True]
     assert list(table["Spacing (mm)"]) == ["", "5 × 1 × 1", "5 × 1 × 1", ""]
-    assert "Study 1" in [element.value for element in page.subheader]
+    assert "Study 1" in [element.value for element in page.header]
     listed = list(page.dataframe[0].value["scan"])
     assert "Study 1, series 2, T1 after contrast" in listed
     assert ("slice.png" in listed) == (packing != "files")

@@ -14,7 +14,7 @@ from braintumor.dashboard import server
 from braintumor.dashboard.answers import limits
 from braintumor.dashboard.desk.desk import Bounds, Desk
 from braintumor.dashboard.desk.shelves import MemoryShelf, StoredShelf, read_name
-from braintumor.database import connect
+from braintumor.database import open_database
 from braintumor.records import DeskStore
 from braintumor.records.vault import VaultError, open_vault
 from braintumor.scans import ScanError
@@ -66,7 +66,9 @@ def _guests() -> Desk:
     state: Any = st.session_state
     if _GUESTS not in state:
         configured = settings.load()
-        desk = Desk(MemoryShelf(), Bounds(limits().max_files, configured.max_session_mb * 2**20, shares_pixels=True))
+        bounds = Bounds(limits().max_files, configured.max_session_mb * 2**20, shares_pixels=True)
+        # A guest's work ends when the guest leaves; that of an account goes on.
+        desk = Desk(MemoryShelf(), bounds, server.presence())
         server.at_end(desk.close, desk.held)
         state[_GUESTS] = desk
     desk = state[_GUESTS]
@@ -89,7 +91,7 @@ def _accounts(account_id: int) -> Desk:
 
 @cache
 def _store(configured: settings.Settings) -> DeskStore:
-    return DeskStore(connect(configured.database), open_vault(configured, "desk"), configured.desk_days)
+    return DeskStore(open_database(configured), open_vault(configured, "desk"), configured.desk_days)
 
 
 class _Forgetting:

@@ -8,6 +8,6 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=Base.metadata,
     render_as_batch=True,
-    compare_type=True,
+    site_key=context.config.attributes["site_key"],
 )
 context.run_migrations()

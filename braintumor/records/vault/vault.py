@@ -115,6 +115,10 @@ class Vault:
         with os.scandir(self._folder) as entries:
             yield from (entry.name for entry in entries if _NAME.fullmatch(entry.name))
 
+    def derived_key(self, purpose: str) -> bytes:
+        """Give a key of 32 bytes for another purpose, which lasts as long as the vault; the server's key wraps it."""
+        return hmac.digest(self._naming_key, purpose.encode("ascii"), "sha256")
+
     def rewrap(self) -> int:
         """Wrap the key of every file by the newest of the server's keys, and give how many were not yet.
 

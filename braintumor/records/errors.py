@@ -1,0 +1,12 @@
+"""The errors that the functions of patients raise towards a page."""
+
+from braintumor.database import RefusedError
+
+
+class PatientError(RefusedError):
+    """A request about patients was refused."""
+
+
+def no_such_patient() -> PatientError:
+    """Make the error for a patient who does not exist or whom the account may not see; it does not say which."""
+    return PatientError("There is no such patient among those of your groups; search again.")
