@@ -84,15 +84,17 @@ def _show_study_answer(answered: Sequence[Answer], failed: Sequence[Line]) -> No
         return
     color: Any = {Decided.TUMOR: "orange", Decided.NO_TUMOR: "blue"}.get(given.decision, "violet")
     st.badge(DECISION_WORDS[given.decision], icon=_ICONS[given.decision], color=color)
-    said = [f"**{study_sentence(given, answered)}**", agreement_words(given, answered), lack_words(failed)]
+    said = [f"**{study_sentence(given, answered)}**", agreement_words(given, answered), lack_words(failed, answered)]
     st.markdown(" ".join(part for part in said if part))
 
 
-def lack_words(failed: Sequence[Line]) -> str:
-    """Say which series of a study its answer is given without; empty where all could be read."""
-    if not failed:
+def lack_words(failed: Sequence[Line], answered: Sequence[Answer] = ()) -> str:
+    """Say which series of a study, and how many images of others, its answer is given without; empty without any."""
+    lacking = [_named(line) for line in failed]
+    lacking += [f"{facts(line).unread} images of {_named(line)}" for line in answered if facts(line).unread]
+    if not lacking:
         return ""
-    return f":material/warning: This answer is given without {_listed(failed)}, which could not be read."
+    return f":material/warning: This answer is given without {', '.join(lacking)}, which could not be read."
 
 
 def _of_series(answer: Answer) -> SeriesAnswer:

@@ -1,8 +1,9 @@
 """Scans to predictions through the exported graph."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.special import expit, logit
 
 from braintumor.bundles import Bundle, load_bundle
 from braintumor.decision import Picture, ReferralRule, decide, small_square
-from braintumor.inference.graph import Graph
+from braintumor.inference.graph import Graph, GraphOutput
 from braintumor.inference.prediction import Prediction, SliceAnswer
 from braintumor.scans import Box, Prepared, Restored, Scan, prepare_within, restore, small_head
 from braintumor.segmentation import Evidence, evidence, head_share, on_grid
@@ -95,6 +96,11 @@ def stack_evidence(
     )
 
 
+def _each(found: NDArray[np.float32] | None, count: int) -> Sequence[NDArray[np.float32] | None]:
+    """Give what a pass found of each of its slices; None for each where it finds no such thing."""
+    return [None] * count if found is None else list(found)
+
+
 class Predictor:
     """The only door from the app to a network: one loaded bundle for all users, safe to share between threads."""
 
@@ -120,29 +126,39 @@ class Predictor:
         restored = [restore(scan.pixels) for scan in scans]
         boxes = [small_head(found.layers()) for found in restored]
         slices = [(number, layer) for number, scan in enumerate(scans) for layer in range(scan.shape[0])]
-        rows: list[list[_Row]] = [[] for _ in scans]
-        for start in range(0, len(slices), _BATCH):
-            chosen = slices[start : start + _BATCH]
-            found = self._run([(restored[number].layer(layer), boxes[number]) for number, layer in chosen])
-            for (number, _), row in zip(chosen, found, strict=True):
-                rows[number].append(row)
-        return [self._answer(*of_scan) for of_scan in zip(scans, restored, rows, strict=True)]
+        rows = iter(self._run((restored[number].layer(layer), boxes[number]) for number, layer in slices))
+        return [
+            self._answer(scan, found, list(islice(rows, scan.shape[0])))
+            for scan, found in zip(scans, restored, strict=True)
+        ]
 
-    def _run(self, slices: Sequence[tuple[NDArray[np.float32], Box | None]]) -> list["_Row"]:
+    def _run(self, slices: Iterable[tuple[NDArray[np.float32], Box | None]]) -> list["_Row"]:
+        """Send slices through the network, a few at a time, and read what it says of all of them at once.
+
+        Distances between its passes take ten times as long: their threads and the network's stand in each other's way.
+        """
         started = time.perf_counter()
-        prepared = [prepare_within(pixels, box, self.bundle.size) for pixels, box in slices]
-        output = self._graph.run(np.stack([item.image for item in prepared]))
-        probabilities = self._calibration.apply(output.logits)
-        distances = self._typicality.distance(output.features)
+        prepared: list[Prepared] = []
+        outputs: list[GraphOutput] = []
+        waiting = iter(slices)
+        while chosen := list(islice(waiting, _BATCH)):
+            ready = [prepare_within(pixels, box, self.bundle.size) for pixels, box in chosen]
+            outputs.append(self._graph.run(np.stack([item.image for item in ready])))
+            prepared += ready
+        if not prepared:
+            return []
+        features = np.concatenate([output.features for output in outputs])
+        probabilities = self._calibration.apply(np.concatenate([output.logits for output in outputs]))
+        distances = self._typicality.distance(features)
         marks = self.bundle.marks
-        marked = [False] * len(slices) if marks is None else marks.marked(output.features)
+        marked = [False] * len(prepared) if marks is None else marks.marked(features)
         copies = self.bundle.copies
-        copied = [False] * len(slices)
+        copied = [False] * len(prepared)
         if copies is not None:
             copied = copies.is_copy(np.stack([small_square(item.image) for item in prepared])).tolist()
-        seconds = (time.perf_counter() - started) / len(slices)
-        maps = [None] * len(slices) if output.tumor_map is None else list(output.tumor_map)
-        cams = [None] * len(slices) if output.cam is None else list(output.cam)
+        seconds = (time.perf_counter() - started) / len(prepared)
+        maps = [found for output in outputs for found in _each(output.tumor_map, len(output.logits))]
+        cams = [found for output in outputs for found in _each(output.cam, len(output.logits))]
         return [
             _Row(
                 probabilities[row],
@@ -154,7 +170,7 @@ class Predictor:
                 prepared[row],
                 seconds,
             )
-            for row in range(len(slices))
+            for row in range(len(prepared))
         ]
 
     def _answer(self, scan: Scan, restored: Restored, rows: Sequence["_Row"]) -> Prediction:

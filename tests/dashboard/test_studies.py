@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -76,4 +77,7 @@ def test_a_series_that_cannot_be_read_has_a_line_and_the_answer_is_given_without
     assert "It is damaged." in row["Answer"]
     assert "7" in row["Notes"]
     assert "series 5" in lack_words([failed])
-    assert lack_words([]) == ""
+    answered = _answers((Weighting.T1, CLEAR), (Weighting.T2, CLEAR))
+    assert lack_words([], answered) == ""
+    answered[1].prediction.series = replace(answered[1].prediction.series, unread=3)
+    assert "3 images of series 2" in lack_words([], answered)
