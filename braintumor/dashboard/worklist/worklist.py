@@ -200,7 +200,7 @@ def _show_actions(desk: Desk, cases: Sequence[Case], which: str) -> None:
             )
         marks = partial(_mark, keys)
         st.button("Mark as read", on_click=partial(marks, True), key="mark_read")
-        st.button("Mark as new", on_click=partial(marks, False), shortcut="M", key="mark_new")
+        st.button("Mark as new", on_click=partial(marks, False), key="mark_new")
         with st.popover("Clear", icon=":material/delete:"):
             st.write(f"This removes the {len(keys)} scans {which} and their answers from the server for good.")
             st.button(f"Clear {len(keys)} scans", on_click=partial(_clear, keys), type="primary", key="clear")
