@@ -185,6 +185,7 @@ def test_the_list_is_filtered_and_a_click_opens_a_case(enter):
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")
     expect(page.get_by_text("1 listed")).to_be_visible(timeout=30_000)
+    steps.wait_until_settled(page)
     box = page.get_by_test_id("stDataFrame").first.bounding_box()
     page.mouse.click(box["x"] + 150, box["y"] + 60)
     expect(page.get_by_text("broken.png: This file is not a picture")).to_be_visible(timeout=30_000)
