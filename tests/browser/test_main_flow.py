@@ -150,6 +150,7 @@ def test_a_study_is_answered_series_by_series(packing, browser, demo_app, tmp_pa
     steps.open_page(page, f"{demo_app}/prediction")
     page.get_by_role("button", name="Try it as a guest").click()
     expect(page.get_by_role("heading", name="Prediction", level=1)).to_be_visible(timeout=30_000)
+    steps.wait_until_settled(page)
     page.locator("input[type=file]").set_input_files(files)
     expect(page.get_by_text("1 of 2")).to_be_visible(timeout=30_000)
     steps.wait_until_settled(page)
