@@ -87,7 +87,9 @@ def choose_by_keys(page, files):
 
 
 def expect_finished(page):
-    expect(page.get_by_role("button", name="Stop")).to_have_count(0, timeout=120_000)
+    # Drawn below the button that stops the job: where the list is, the button is if it is at all.
+    expect(page.get_by_test_id("stDataFrame").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0, timeout=180_000)
 
 
 def clear(page):
