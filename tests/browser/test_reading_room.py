@@ -113,6 +113,10 @@ def test_a_job_survives_another_page_and_a_reload_and_computes_nothing_twice(ent
     steps.open_from_menu(page, "Prediction")
     page.reload()
     steps.wait_until_settled(page)
+    for _ in range(180):
+        if len(kept(server[1])) >= SCANS:
+            break
+        page.wait_for_timeout(1000)
     expect_finished(page)
     expect(page.get_by_text(f"of {SCANS}", exact=False).first).to_be_visible()
     after = kept(server[1])
