@@ -120,7 +120,7 @@ def _ask(cases: Sequence[Case]) -> tuple[Filters, Order]:
 def _held_still(shown: list[Case], cases: Sequence[Case], is_running: bool, asked: object) -> list[Case]:
     """Give what is shown; while a job runs in the order in which it was shown some seconds ago."""
     before = st.session_state.get(_LIST)
-    if is_running and before and before[1] == asked and time.monotonic() - before[0] < _SORT_SECONDS:
+    if is_running and before and before[2] and before[1] == asked and time.monotonic() - before[0] < _SORT_SECONDS:
         by_key = {case.key: case for case in cases}
         return [by_key[key] for key in before[2] if key in by_key]
     st.session_state[_LIST] = time.monotonic(), asked, [case.key for case in shown]
@@ -209,7 +209,7 @@ def _show_actions(desk: Desk, cases: Sequence[Case], which: str) -> None:
             )
         marks = partial(_mark, keys)
         st.button("Mark as read", on_click=partial(marks, True), key="mark_read")
-        st.button("Mark as new", on_click=partial(marks, False), shortcut="M", key="mark_new")
+        st.button("Mark as new", on_click=partial(marks, False), key="mark_new")
         with st.popover("Clear", icon=":material/delete:"):
             st.write(f"This removes the {len(keys)} scans {which} and their answers from the server for good.")
             st.button(f"Clear {len(keys)} scans", on_click=partial(_clear, keys), type="primary", key="clear")

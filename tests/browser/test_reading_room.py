@@ -1,0 +1,197 @@
+"""The reading room in a browser: jobs that outlive pages, desks that outlive logins, and a case read by keys alone."""
+
+import io
+import sqlite3
+import zipfile
+from contextlib import closing, suppress
+
+import pytest
+from playwright.sync_api import TimeoutError, expect
+
+from braintumor.scans import phantom
+from scripts.websocket_client import PASSWORD, first_administrator
+from tests.browser import steps
+from tests.conftest import png_bytes
+
+pytestmark = pytest.mark.browser
+
+ADA = ("ada", "Ada", PASSWORD)
+SCANS = 200
+
+
+@pytest.fixture(scope="module")
+def server(browser, offline, tmp_path_factory):
+    """One server for all of these tests, with its administrator; gives its address and its data folder."""
+    data = tmp_path_factory.mktemp("reading-room")
+    with offline(BRAINTUMOR_DEMO="1", BRAINTUMOR_DATA_DIR=str(data)) as url:
+        first_administrator(url).close()
+        yield url, data
+
+
+@pytest.fixture
+def enter(browser, server):
+    """Opens the page Prediction for somebody; every browser is closed afterwards."""
+    contexts = []
+
+    def open_for(person=None):
+        context = browser.new_context(viewport={"width": 1280, "height": 800})
+        contexts.append(context)
+        page = context.new_page()
+        steps.open_page(page, f"{server[0]}/prediction")
+        if person is None:
+            page.get_by_role("button", name="Try it as a guest").click()
+        else:
+            steps.log_in(page, person[0], person[2])
+            steps.expect_logged_in(page, person[1])
+        expect(page.get_by_role("heading", name="Prediction", level=1)).to_be_visible(timeout=30_000)
+        steps.wait_until_settled(page)
+        return page
+
+    yield open_for
+    for context in contexts:
+        context.close()
+
+
+def heads(count, first=0):
+    return [
+        {"name": f"head{seed}.png", "mimeType": "image/png", "buffer": png_bytes(phantom(48, seed=seed))}
+        for seed in range(first, first + count)
+    ]
+
+
+def archive(count, first=0):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as opened:
+        for head in heads(count, first):
+            opened.writestr(head["name"], head["buffer"])
+    return {"name": "heads.zip", "mimeType": "application/zip", "buffer": file.getvalue()}
+
+
+def drop(page, *files):
+    if not page.locator("input[type=file]").count():
+        page.get_by_text("Add scans").click()
+    page.locator("input[type=file]").set_input_files(list(files))
+
+
+def choose_by_keys(page, files):
+    """Go to the button of the uploader by Tab and open it by Enter; a run of the page may take the focus away."""
+    for _ in range(120):
+        if page.evaluate("document.activeElement.innerText").strip().endswith("Upload"):
+            with suppress(TimeoutError), page.expect_file_chooser(timeout=5_000) as chooser:
+                page.keyboard.press("Enter")
+            if chooser.is_done():
+                chooser.value.set_files(files)
+                return
+        page.keyboard.press("Tab")
+    raise AssertionError("the uploader was not reached")
+
+
+def expect_finished(page):
+    # Drawn below the button that stops the job: where the list is, the button is if it is at all.
+    expect(page.get_by_test_id("stDataFrame").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0, timeout=180_000)
+
+
+def clear(page):
+    page.get_by_role("button", name="Clear", exact=True).click()
+    page.get_by_role("button", name="Clear ").last.click()
+    expect(page.get_by_test_id("stDataFrame")).to_have_count(0, timeout=30_000)
+
+
+def kept(data):
+    with closing(sqlite3.connect(data / "braintumor.sqlite3")) as db:
+        return db.execute("SELECT id, key FROM desk WHERE kind = 'case' ORDER BY id").fetchall()
+
+
+def test_a_job_survives_another_page_and_a_reload_and_computes_nothing_twice(enter, server):
+    page = enter(ADA)
+    drop(page, archive(SCANS))
+    expect(page.get_by_text(f"of {SCANS}: heads.zip/")).to_be_visible(timeout=60_000)
+    steps.open_from_menu(page, "About")
+    before = kept(server[1])
+    assert len(before) < SCANS
+    steps.open_from_menu(page, "Prediction")
+    page.reload()
+    steps.wait_until_settled(page)
+    for _ in range(180):
+        if len(kept(server[1])) >= SCANS:
+            break
+        page.wait_for_timeout(1000)
+    expect_finished(page)
+    expect(page.get_by_text(f"of {SCANS}", exact=False).first).to_be_visible()
+    after = kept(server[1])
+    # An answer that is stored anew has another number.
+    assert after[: len(before)] == before
+    assert len(after) == len({key for _, key in after}) == SCANS
+    steps.log_out(page)
+    expect(page.get_by_test_id("stDataFrame")).to_have_count(0)
+    again = enter(ADA)
+    expect(again.get_by_test_id("stDataFrame").first).to_be_visible(timeout=30_000)
+    expect_finished(again)
+    assert kept(server[1]) == after
+    clear(again)
+    assert kept(server[1]) == []
+
+
+def test_two_users_work_at_once_and_see_nothing_of_each_other(enter, server):
+    ada = enter(ADA)
+    drop(ada, archive(60, 1000))
+    expect(ada.get_by_text("of 60: heads.zip/")).to_be_visible(timeout=60_000)
+    guest = enter()
+    assert guest.get_by_test_id("stDataFrame").count() == 0
+    drop(guest, *heads(1, 2000))
+    # Answered while the job of the other still runs.
+    expect(guest.get_by_role("heading", name="head2000.png")).to_be_visible(timeout=30_000)
+    assert len(kept(server[1])) < 60
+    expect(guest.get_by_text("head10", exact=False)).to_have_count(0)
+    expect_finished(ada)
+    expect(ada.get_by_text("head2000.png")).to_have_count(0)
+    clear(ada)
+
+
+def test_a_guest_leaves_nothing_behind(enter, server):
+    secret = b"CANARY" * 20
+    names = {path for path in server[1].rglob("*") if "vault" in path.parts and path.is_file()}
+    page = enter()
+    file = heads(1, 3000)[0]
+    drop(page, {**file, "name": "Canary Jane.png", "buffer": file["buffer"] + secret})
+    expect(page.get_by_role("heading", name="Canary Jane.png")).to_be_visible(timeout=30_000)
+    page.context.close()
+    for path in server[1].rglob("*"):
+        if path.is_file():
+            written = path.read_bytes()
+            assert b"CANARY" not in written
+            assert b"Canary" not in written
+            assert file["buffer"][100:140] not in written
+    assert {path for path in server[1].rglob("*") if "vault" in path.parts and path.is_file()} <= names
+
+
+def test_from_a_study_to_a_read_case_by_keys_alone(enter):
+    page = enter()
+    choose_by_keys(page, heads(3, 4000))
+    expect(page.get_by_text("1 of 3")).to_be_visible(timeout=30_000)
+    expect_finished(page)
+    first = page.get_by_role("heading", name="head40").inner_text()
+    page.keyboard.press("n")
+    expect(page.get_by_text("2 of 3")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("heading", name=first)).to_have_count(0)
+    page.keyboard.press("p")
+    expect(page.get_by_text("1 of 3")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("heading", name=first)).to_be_visible(timeout=30_000)
+
+
+def test_the_list_is_filtered_and_a_click_opens_a_case(enter):
+    page = enter()
+    drop(page, *heads(3, 5000), {"name": "broken.png", "mimeType": "image/png", "buffer": b"\x00no picture"})
+    expect_finished(page)
+    expect(page.get_by_text("1 of 4")).to_be_visible(timeout=30_000)
+    page.get_by_role("button", name="Filter").click()
+    page.get_by_role("combobox", name="Answer").click()
+    page.get_by_role("option", name="Not readable").click()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("1 listed")).to_be_visible(timeout=30_000)
+    steps.wait_until_settled(page)
+    box = page.get_by_test_id("stDataFrame").first.bounding_box()
+    page.mouse.click(box["x"] + 150, box["y"] + 60)
+    expect(page.get_by_text("broken.png: This file is not a picture")).to_be_visible(timeout=30_000)
