@@ -30,6 +30,7 @@ def main() -> None:
         patients.show_new(groups)
     if chosen is not None:
         if is_reader:
+            patients.show_filing(account, chosen)
             patients.show_identity(chosen, found)
         patients.show_history(account, chosen)
 
