@@ -23,8 +23,10 @@ def scan_file(
 
     small = pixels.astype(np.int16) if np.abs(pixels).max(initial=0) <= np.iinfo(np.int16).max else pixels
     values = small if np.array_equal(small, pixels) else pixels
-    image = nib.Nifti1Image(values, None if affine is None else np.asarray(affine, np.float64))
+    placed = None if affine is None else np.asarray(affine, np.float64)
+    image = nib.Nifti1Image(values, placed)  # type: ignore[no-untyped-call]
     if affine is None:
-        image.header.set_zooms(spacing or (1.0, 1.0, 1.0))
-    image.header.set_xyzt_units("mm" if affine is not None or spacing is not None else "unknown")
+        image.header.set_zooms(spacing or (1.0, 1.0, 1.0))  # type: ignore[no-untyped-call]
+    unit = "mm" if affine is not None or spacing is not None else "unknown"
+    image.header.set_xyzt_units(unit)  # type: ignore[no-untyped-call]
     return gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)

@@ -196,7 +196,7 @@ def test_a_study_is_filed_from_the_desk(clinic, bob):
     desk.take([("Canary^Jane.png", png_bytes(phantom(64, seed=4)))])
     desk.start(Predictors(SHIPPED, threads=1))
     desk.wait()
-    patients, studies, _, _, patient = clinic
+    _, studies, _, _, patient = clinic
     app = choose(opened(), patient)
     (case,) = desk.cases
     app.selectbox(key=f"file_study_{patient.id}").set_value(case.key).run()
