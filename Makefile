@@ -10,8 +10,12 @@ PORT ?= 8501
 app: .venv/app
 	$(BIN)/streamlit run Home.py --server.address $(ADDRESS) --server.port $(PORT)
 
+# A worker to a core, so more threads would only wait for one another.
+test: export TF_NUM_INTRAOP_THREADS = 1
+test: export TF_NUM_INTEROP_THREADS = 1
+test: export OMP_NUM_THREADS = 1
 test: .venv/test
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --durations 10
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 10
 
 lint: .venv/test
 	$(BIN)/ruff check .

@@ -99,3 +99,12 @@ def members(label: str) -> tuple[bool, ...]:
     if label not in LABELS:
         raise ValueError(f"label is {label!r}; it must be one of {', '.join(LABELS)}")
     return tuple(name == label or (label == ANY_TUMOR and name in TUMOR_CLASSES) for name in CLASSES)
+
+
+SNOMED_CT: dict[str, tuple[str, str]] = {
+    ANY_TUMOR: ("108369006", "Neoplasm"),
+    "meningioma": ("302820008", "Intracranial meningioma"),
+}
+"""Codes and meanings in SNOMED CT of what could be verified: the first in DICOM PS3.16 (CID 3815), the second in SNOMED
+International's release notes. Public lists give several codes for glioma and pituitary tumor, so these have none here;
+nor is there a code of ICD-O, since its morphology states a behavior that no picture shows."""

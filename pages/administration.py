@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from braintumor.accounts import Account, Role, State
-from braintumor.dashboard import audit_trail, choices, gate, patients
+from braintumor.dashboard import audit_trail, choices, desk, gate, patients
 from braintumor.database import RefusedError
 from braintumor.reports import guarded
 
@@ -45,6 +45,12 @@ def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
         return None
 
 
+def delete(actor: Account, account_id: int) -> None:
+    """Delete an account, and what it has on its desk with it."""
+    with desk.forgetting(account_id):
+        gate.accounts().delete(actor, account_id)
+
+
 def label(account: Account) -> str:
     return f"{account.display_name} ({account.username})"
 
@@ -52,7 +58,7 @@ def label(account: Account) -> str:
 def show_pending(people: list[Account]) -> None:
     accounts = gate.accounts()
     waiting = [person for person in people if person.state is State.PENDING]
-    st.subheader(f"Waiting for approval: {len(waiting)}")
+    st.header(f"Waiting for approval: {len(waiting)}")
     if len(waiting) > 1:
         st.button("Refuse all", icon=":material/close:", on_click=attempt, args=(accounts.refuse_waiting,))
     for person in waiting:
@@ -71,12 +77,12 @@ def show_pending(people: list[Account]) -> None:
                 key=f"refuse_{person.id}",
                 icon=":material/close:",
                 on_click=attempt,
-                args=(accounts.delete, person.id),
+                args=(delete, person.id),
             )
 
 
 def show_table(people: list[Account]) -> None:
-    st.subheader("Accounts")
+    st.header("Accounts")
     st.dataframe(
         [
             {
@@ -100,7 +106,7 @@ def show_table(people: list[Account]) -> None:
 
 def manage(people: list[Account]) -> None:
     accounts = gate.accounts()
-    st.subheader("Manage an account")
+    st.header("Manage an account")
     by_id = {person.id: person for person in people}
     chosen = choices.selectbox(
         "Account",
@@ -185,7 +191,7 @@ def confirm_delete(person: Account) -> None:
         key="delete_confirmed",
         width="stretch",
         on_click=attempt,
-        args=(gate.accounts().delete, person.id),
+        args=(delete, person.id),
     ):
         st.rerun()
 

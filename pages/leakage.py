@@ -138,7 +138,7 @@ def _show_sizes(audit: Audit) -> None:
         table = sizes_table(audit, "copies_of_a_picture")
         elements.chart(charts.size_bars(table, "Copies of a picture", "copies", "pictures"), "copies")
         alone = int(table["number"].iloc[0])
-        st.caption(f"{alone:,} of {int(table['number'].sum()):,} pictures are there once only.")
+        st.caption(f"{alone:,} of {int(table['number'].sum()):,} pictures are there only once.")
     with right:
         table = sizes_table(audit, "images_of_a_group")
         elements.chart(charts.size_bars(table, "Size of the groups", "images", "groups"), "groups")

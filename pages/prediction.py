@@ -16,6 +16,7 @@ _INTAKE, _INTAKES, _IS_NEW = "_intake", "_intakes", "_intake_is_new"
 _COMPACT = """<style>
 .stMainBlockContainer { padding: 3rem 1.5rem 1rem; }
 .stMainBlockContainer h1 { font-size: 1.5rem; padding: 0; }
+@media (max-width: 640px) { .stMainBlockContainer { padding-top: 4.5rem; } }
 </style>"""
 """So that at 1280 × 800 the picture, its controls and its answer are on the screen together."""
 _PATIENCE_SECONDS = 1.5
@@ -26,9 +27,8 @@ def main() -> None:
     session = gate.current()
     st.html(_COMPACT)
     st.title("Prediction")
-    st.markdown("**Research and decision support, never a diagnosis.**")
-    if session.is_guest:
-        st.info("You are trying this as a guest: nothing you upload is stored.", icon=":material/lock_open:")
+    guest = " You are trying this as a guest: nothing you upload is stored." if session.is_guest else ""
+    st.markdown(f"**Research and decision support, never a diagnosis.**{guest}")
     try:
         predictors = answers.predictors()
         desk = desk_of(session.account)
@@ -98,7 +98,7 @@ def _show_room(desk: Desk) -> None:
 
 
 def _show_failure(case: Case) -> None:
-    st.subheader(plain(case.name), anchor=False)
+    st.header(plain(case.name), anchor=False)
     if case.error is None:
         st.caption("This scan waits for its answer.")
     else:

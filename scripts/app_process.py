@@ -61,7 +61,7 @@ def running_app(environment: Mapping[str, str]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class ServerProcess:
-    """What the kernel says of a server's process (Linux alone)."""
+    """What the kernel says of a server's process (Linux only)."""
 
     pid: int
 
@@ -82,7 +82,7 @@ class ServerProcess:
 
 
 def server_process(url: str) -> ServerProcess:
-    """Find the server that listens at ``url`` (Linux alone); raises ``AppProcessError`` where there is none."""
+    """Find the server that listens at ``url`` (Linux only); raises ``AppProcessError`` where there is none."""
     port = url.rsplit(":", 1)[1]
     for process in Path("/proc").glob("[0-9]*"):
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from grimp import ImportGraph
 from importlinter import Contract, ContractCheck, fields, output
 
-_ROW = re.compile(r"^\| `(\w+)` \| (.+) \|$", re.MULTILINE)
+_ROW = re.compile(r"^\| `(\w+)` \|(?:.*\|)? ([^|]+) \|$", re.MULTILINE)
 _PACKAGE = "braintumor"
 
 

@@ -93,13 +93,11 @@ def _go_to(page: Page, title: str) -> None:
 
 
 def _answer_sample(page: Page) -> None:
-    """Ask for the synthetic sample and bring its answer into view with the toggle that asked for it."""
-    toggle = page.get_by_text("No scan at hand? Try a synthetic sample")
-    toggle.click(timeout=_PATIENCE)
-    card = page.locator("[class*='st-key-card-sample']")
+    """Ask for the synthetic sample and wait for its answer."""
+    page.get_by_text("No scan at hand? Try a synthetic sample").click(timeout=_PATIENCE)
+    card = page.get_by_test_id("stMainBlockContainer")
     expect(card.get_by_role("img", name="Heatmap over the scan")).to_be_visible(timeout=_PATIENCE)
     expect(card.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=_PATIENCE)
-    page.get_by_role("heading", name="Answer").evaluate("heading => heading.scrollIntoView({block: 'start'})")
 
 
 def _save(page: Page, name: str) -> None:

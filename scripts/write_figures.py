@@ -18,7 +18,7 @@ from braintumor.datasets.catalogue import short_name
 from braintumor.model_cards import HEADLINES, SPLITS, bounds, hospitals_markdown, model_card
 from braintumor.model_cards.headlines import OUTLINE
 from braintumor.model_cards.markdown import markdown_environment, render
-from braintumor.reports import in_words
+from braintumor.reports import codes, in_words
 from braintumor.reports.numbers import spread
 from braintumor.settings import DEFAULT_MODEL
 from scripts.changes_plot import changes_plot
@@ -27,6 +27,7 @@ from scripts.network_figures import networks_block
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 MODEL_CARD = ROOT / "docs" / "model-card.md"
+DICOM = ROOT / "docs" / "dicom.md"
 HOSPITALS = ROOT / "docs" / "hospitals.md"
 NETWORKS = ROOT / "docs" / "networks.md"
 BUNDLE = ROOT / "models" / DEFAULT_MODEL
@@ -90,11 +91,27 @@ def main() -> None:
 def documents() -> dict[Path, str]:
     """Give what belongs between the marks of each document that has them and whose source is at hand."""
     found = {README: block(BUNDLE), MODEL_CARD: card_block(BUNDLE), HOSPITALS: hospitals_block(BUNDLE)}
+    found[DICOM] = codes_block()
     for document, (report, write) in _REPORTED.items():
         if report.is_file():
             found[document] = write(json.loads(report.read_text(encoding="utf-8")))
     comparison = read_comparison(COMPARISON)
     return found if comparison is None else {**found, NETWORKS: networks_block(comparison)}
+
+
+def codes_block() -> str:
+    """Write our own codes of a report, which a PACS can route by, as a Markdown table."""
+    groups = (
+        (codes.ANSWER, [*codes.ANSWERS.values(), codes.NOT_JUDGED]),
+        (codes.REASON, [*codes.REASONS.values(), codes.CONTRADICTION]),
+        (codes.TUMOR_TYPE, codes.TYPES.values()),
+        (codes.VERDICT, codes.VERDICTS.values()),
+    )
+    rows = [
+        f"| `{name.value}` {name.meaning} | `{code.value}` | {code.meaning} |" for name, all in groups for code in all
+    ]
+    number = f"| `{codes.P_TUMOR.value}` {codes.P_TUMOR.meaning} | a number | percent |"
+    return "\n".join(["| Concept | Code | Meaning |", "| --- | --- | --- |", *rows, number])
 
 
 def filled(text: str, figures: str) -> str:

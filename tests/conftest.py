@@ -2,7 +2,7 @@ import fcntl
 import io
 import os
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache, partial, partialmethod
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,14 @@ from tests.database import servers
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = ROOT / "models" / settings.DEFAULT_MODEL
+SLOW = ("training", "networks", "browser", "test_explanation.py", "golden")
+"""What of the tests takes minutes, the slowest first."""
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with what takes longest, so that no worker is left with it when the others are done."""
+    place = {name: number for number, name in enumerate(SLOW)}
+    items.sort(key=lambda item: place.get(item.path.relative_to(ROOT / "tests").parts[0], len(SLOW)))
 
 
 def png_bytes(pixels):
@@ -118,11 +126,19 @@ def tiny_run(pictures, folder, **changes):
 
 
 def shorten_epochs(patch):
-    """Let an epoch of a run have five batches, not a hundred."""
+    """Let an epoch of a run have two batches, not a hundred, and trace no graph for them."""
     from braintumor.training import run
     from braintumor.training.fit_options import FitOptions
 
-    patch.setattr(run, "FitOptions", partial(FitOptions, epoch_images=160))
+    patch.setattr(run, "FitOptions", partial(FitOptions, epoch_images=64))
+    trace_nothing(patch)
+
+
+def trace_nothing(patch):
+    """Let Keras train step by step: of a few batches, tracing a graph takes longer than all steps."""
+    import keras
+
+    patch.setattr(keras.Model, "compile", partialmethod(keras.Model.compile, run_eagerly=True))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ COMPUTING = FRAMEWORKS | {"numpy", "pandas", "scipy"}
 # One part that the table lists behind another may import it, not the other way round.
 TABLE = """
 | `scans` | nothing |
-| `datasets` | `scans` |
+| `datasets` | sets of `pages` | `scans` |
 | `pages` | `datasets` |
 """
 

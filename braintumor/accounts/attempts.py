@@ -1,7 +1,7 @@
 """How guessing at passwords is slowed down: wrong passwords are counted, and each further one costs a longer wait.
 
 They are counted by username and address together. From addresses where nobody has logged in to the account before,
-they are counted by username alone as well, so that many addresses do not help; the holder, at an address of theirs, is
+they are counted by username as well, so that many addresses do not help; the holder, at an address of theirs, is
 not touched by that count. Names that do not exist are counted alike, so a wait tells nothing about them.
 """
 
@@ -113,7 +113,7 @@ def _make_room(db: Session, now: datetime) -> None:
 
 
 def _network(address: object) -> str:
-    """Give what stands for one user of the network: an IPv4 address or an IPv6 /64; "" for what is no address.
+    """Give what stands for one user of the network: an IPv4 address or an IPv6 /64; "" for what is not an address.
 
     Streamlit gives None for a connection from the server itself.
     """

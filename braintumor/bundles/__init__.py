@@ -10,6 +10,7 @@ from braintumor.bundles.figures import (
 from braintumor.bundles.schema import Card
 from braintumor.bundles.store import (
     CARD_FILE,
+    COPIES_FILE,
     FOREIGN_FILE,
     GRAPH_FILE,
     HEATMAP_FIGURES_FILE,
@@ -32,6 +33,7 @@ from braintumor.bundles.store import (
 
 __all__ = [
     "CARD_FILE",
+    "COPIES_FILE",
     "FOREIGN_FILE",
     "GRAPH_FILE",
     "HEATMAPS_FILE",

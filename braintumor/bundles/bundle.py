@@ -6,6 +6,7 @@ from pathlib import Path
 
 from braintumor.bundles.schema import Card
 from braintumor.bundles.store import (
+    COPIES_FILE,
     GRAPH_FILE,
     MARKS_FILE,
     TYPICALITY_FILE,
@@ -14,7 +15,7 @@ from braintumor.bundles.store import (
     read_card,
     sha256_of,
 )
-from braintumor.decision import Calibration, MarkDetector, ReferralRule, Typicality, VolumeRule
+from braintumor.decision import Calibration, CopyDetector, MarkDetector, ReferralRule, Typicality, VolumeRule
 from braintumor.heatmaps import CellGrid
 from braintumor.scans import PREPROCESSING
 from braintumor.taxonomy import CLASSES
@@ -91,6 +92,16 @@ class Bundle:
             return MarkDetector.load(self.folder / MARKS_FILE)
         except ValueError as error:
             raise BundleError(f"{MARKS_FILE} of {self.folder.name} is of another version; fit it again.") from error
+
+    @cached_property
+    def copies(self) -> CopyDetector | None:
+        """What knows the pictures that were learned from again; None where the bundle was not taught it."""
+        if self.card.copies is None:
+            return None
+        try:
+            return CopyDetector.load(self.folder / COPIES_FILE)
+        except ValueError as error:
+            raise BundleError(f"{COPIES_FILE} of {self.folder.name} is of another version; fit it again.") from error
 
     @cached_property
     def typicality(self) -> Typicality:

@@ -383,6 +383,20 @@ class MarkFigures(Record):
     found: Proportion
 
 
+class CopyFigures(Record):
+    """How well copies of training pictures are known again.
+
+    ``signatures`` is their number, ``known_again`` the share of changed training pictures that match by change,
+    ``matches`` that of left-out pictures by split and dataset. ``rebuilt`` is the correlation of a picture with what
+    the best linear map makes of its signature, once the usual head is taken from both.
+    """
+
+    signatures: int
+    known_again: dict[str, Proportion]
+    matches: dict[str, Proportion]
+    rebuilt: float
+
+
 class MethodFigures(Record):
     """How faithful the heatmaps of a method are, and the seconds that one takes."""
 

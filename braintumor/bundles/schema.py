@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import Field, JsonValue, model_validator
 
-from braintumor.bundles.figures import Counts, HospitalStacks, MarkFigures, Metrics, Record
+from braintumor.bundles.figures import CopyFigures, Counts, HospitalStacks, MarkFigures, Metrics, Record
 from braintumor.decision import Calibration, ReferralRule, VolumeRule
 
 SCHEMA: Literal[2] = 2
@@ -207,6 +207,7 @@ class Card(Record):
     metrics: Metrics
     stacks: dict[str, dict[str, HospitalStacks]] = Field(default_factory=dict)
     marks: MarkFigures | None = None
+    copies: CopyFigures | None = None
     sha256: dict[str, str] = Field(default_factory=dict)
 
     @property

@@ -20,6 +20,7 @@ SEGMENTATION_FILE = "segmentation.csv"
 MAP_BINS_FILE = "map_bins.csv"
 FOREIGN_FILE = "foreign.csv"
 MARKS_FILE = "marks.npz"
+COPIES_FILE = "copies.npz"
 STACKS_FILE = "stacks.csv"
 HEATMAPS_FILE = "heatmaps.csv"
 HEATMAP_FIGURES_FILE = "heatmaps.json"
@@ -38,6 +39,7 @@ def files_of(card: Card) -> tuple[str, ...]:
         MAP_BINS_FILE: card.map is not None,
         FOREIGN_FILE: card.metrics.foreign is not None,
         MARKS_FILE: card.marks is not None,
+        COPIES_FILE: card.copies is not None,
         STACKS_FILE: card.volume_rule is not None,
     }
     return (*_ALWAYS, *(name for name, there in depends.items() if there))

@@ -21,7 +21,7 @@ class MaskFolder:
 
     def __init__(self, folder: Path, sources: Iterable[Path] = ()) -> None:
         self._folder = folder
-        # Names that differ in case alone are one file on some systems.
+        # Names that differ only in case are one file on some systems.
         self._sources = {str(source.resolve()).lower() for source in sources}
         self._taken: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,10 @@ class MaskFolder:
         for ending, data in content.items():
             paths[ending].write_bytes(data)
         segmentation = paths.get(_SEGMENTATION)
-        return {"mask": str(paths[finding.mask_ending]), "segmentation": segmentation and str(segmentation)}
+        return {
+            "mask": str(paths[finding.mask_ending]),
+            "segmentation": None if segmentation is None else str(segmentation),
+        }
 
     def _free_name(self, finding: "Finding", content: Mapping[str, bytes]) -> str:
         source = Path(finding.source).name

@@ -107,6 +107,18 @@ def marks(
 
 
 @app.command
+def copies(
+    options: Options[BundleOptions], *, seed: Annotated[int, Parameter(help="Seed of the changes of pictures.")] = 0
+) -> int:
+    """Teach a model to know the pictures it learned from, and copies of them, and write that to its folder."""
+    from braintumor.bundles import load_bundle
+    from braintumor.training.copies import teach_copies
+
+    print_json(teach_copies(load_bundle(options.bundle), options.data, seed=seed).model_dump())
+    return OK
+
+
+@app.command
 def convert_card(folder: Annotated[Path, Parameter(help="Folder of the model.")], /) -> int:
     """Give a model of version 5.2 or earlier a card of today's shape."""
     from braintumor.evaluation.card_conversion import convert_card as convert

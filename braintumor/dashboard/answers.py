@@ -34,7 +34,7 @@ class Answer:
     answers, at most 640 pixels a side. ``slices`` has those of a volume by their numbers, in order, at most 320 pixels
     a side: that slice, and of the others one in so many where there is no room for all, or none; all share
     one window, that of the slice that answers. ``affine`` is the scan's. ``unit`` is what it was read from; that of a
-    DICOM series names the patient, for those alone who may see it.
+    DICOM series names the patient, only for those who may see it.
     """
 
     key: str

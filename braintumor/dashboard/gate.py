@@ -68,7 +68,7 @@ def current() -> Session:
     """Give the session of this run, checked afresh; every page and fragment calls it before anything else.
 
     It is a gate of its own: until ``Home.py`` has run once in a server, Streamlit answers a page's address by
-    running that page alone.
+    running only that page.
     """
     known = TOKEN in st.session_state
     with unless_busy():

@@ -66,7 +66,7 @@ def _show_study(lines: Sequence[Line], *, is_whole: bool) -> None:
     answered = [line for line in lines if isinstance(line, Answer)]
     number = facts(lines[0]).study_number
     with st.container(border=True):
-        st.subheader(f"Study {number}", anchor=False)
+        st.header(f"Study {number}", anchor=False)
         patient = next((answer.unit.patient for answer in answered if answer.unit), None)
         if patient and gate.current().role in _SEE_NAMES:
             st.caption(plain(_patient_words(patient)))

@@ -33,7 +33,7 @@ def open_database(settings: Settings) -> Engine:
 def connect(url: str, site_key: bytes) -> Engine:
     """Open the database at ``url`` and bring its tables up to date; ``site_key`` seals its audit trail.
 
-    A SQLite file and the folder it lies in are made for their owner alone. Raises ``BusyError`` for a database that
+    A SQLite file and the folder it lies in are made only for their owner. Raises ``BusyError`` for a database that
     cannot be reached, ``RefusedError`` like ``migrate.upgrade``, and SQLAlchemy's ``ArgumentError`` for what is no
     address of one.
     """

@@ -133,7 +133,7 @@ def _from_folders(root: Path, listed: Collection[str] = ()) -> pd.DataFrame:
         )
     found = pd.DataFrame(converted + rows).fillna("")
     if kept:
-        # Labels, patients and outlines stand in MATLAB and JSON files alone, and are not read a second time.
+        # Labels, patients and outlines stand only in MATLAB and JSON files, and are not read a second time.
         write_index(found, root / INDEX_FILE)
     return found
 

@@ -8,6 +8,7 @@ from braintumor.decision.calibration import (
     fit_temperature,
     tumor_score,
 )
+from braintumor.decision.copies import CopyDetector, small_square
 from braintumor.decision.decision import Decision, Outcome, Picture, Reason, ReasonCode, decide
 from braintumor.decision.marks import MarkDetector
 from braintumor.decision.operating_point import (
@@ -31,6 +32,7 @@ __all__ = [
     "PRIORITY",
     "Agreement",
     "Calibration",
+    "CopyDetector",
     "Decision",
     "MarkDetector",
     "Outcome",
@@ -52,6 +54,7 @@ __all__ = [
     "fit_temperature",
     "left_out_p_tumor",
     "predictive_limits",
+    "small_square",
     "tumor_score",
     "wrong_answers",
 ]

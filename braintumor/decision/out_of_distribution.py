@@ -106,7 +106,7 @@ class Typicality:
         return np.where(usable, np.maximum(distance / self.far, np.logaddexp(0, odds) / np.log(2)), np.inf)
 
     def foreign_odds(self, features: npt.ArrayLike) -> Floats:
-        """Give the log-odds that features (n, d) are no scan's, (n,), above the most that scans may have."""
+        """Give the log-odds that features (n, d) are not a scan's, (n,), above the most that scans may have."""
         return np.asarray(self._standardized(np.asarray(features, dtype=np.float64)) @ self.weights + self.intercept)
 
     def from_scans(self, features: npt.ArrayLike) -> Floats:

@@ -30,7 +30,7 @@ _KINDS = len(TUMOR_CLASSES)
 
 
 def figures(predictions: pd.DataFrame, *, threshold: float, seed: int = 0, resamples: int = 1000) -> SplitFigures:
-    """Compute what is published of one split from its predictions alone.
+    """Compute what is published of one split from its predictions only.
 
     ``predictions`` has ``COLUMNS`` and may have ``referred`` (bool); ``threshold`` in [0, 1] is on P(tumor), which is
     1 - p_notumor. An estimate has a 95 % percentile interval over ``resamples`` draws of whole groups (Efron and

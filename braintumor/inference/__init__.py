@@ -1,7 +1,14 @@
 """Scans to Predictions: the only door from the app to a network."""
 
 from braintumor.inference.graph import Graph, GraphOutput
-from braintumor.inference.prediction import ORIENTATION_ASSUMED, SIZE_UNKNOWN, SLICES_UNEVEN, Prediction, SliceAnswer
+from braintumor.inference.prediction import (
+    ORIENTATION_ASSUMED,
+    SIZE_UNKNOWN,
+    SLICES_UNEVEN,
+    TRAINED_ON,
+    Prediction,
+    SliceAnswer,
+)
 from braintumor.inference.predictor import FEWEST_SLICES, Predictor, stack_evidence
 from braintumor.inference.predictors import Predictors
 
@@ -10,6 +17,7 @@ __all__ = [
     "ORIENTATION_ASSUMED",
     "SIZE_UNKNOWN",
     "SLICES_UNEVEN",
+    "TRAINED_ON",
     "Graph",
     "GraphOutput",
     "Prediction",

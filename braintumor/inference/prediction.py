@@ -15,6 +15,7 @@ ORIENTATION_ASSUMED, SIZE_UNKNOWN = "orientation_assumed", "size_unknown"
 SLICES_UNEVEN = "slices_uneven"
 _NO_VOLUME = frozenset({SeriesNote.GAPS, SeriesNote.UNEVEN, SeriesNote.UNREAD})
 """Notes of series that leave open how much lies between the slices."""
+TRAINED_ON = "trained_on"
 _HALF = 0.5
 
 
@@ -54,6 +55,7 @@ class Prediction:
     lie in space and the usual orientation is assumed. Of a volume that is judged as a whole ``rests_on`` are the slices
     that the answer rests on, by number, and ``slice_limits`` threshold and doubt for single slices; the others are then
     the volume's. ``series`` holds the facts of a DICOM series.
+    ``trained_on`` are the slices that the model learned from, or copies of such, by number.
     """
 
     source: str
@@ -80,6 +82,7 @@ class Prediction:
     rests_on: tuple[int, ...] = ()
     slice_limits: tuple[float, float] | None = None
     series: Series | None = None
+    trained_on: tuple[int, ...] = ()
 
     @property
     def nbytes(self) -> int:
@@ -104,6 +107,7 @@ class Prediction:
             ORIENTATION_ASSUMED: not self.oriented,
             SIZE_UNKNOWN: self.placement is not None and self.spacing is None,
             SLICES_UNEVEN: self._lacks_slices,
+            TRAINED_ON: bool(self.trained_on),
         }
         return (*(note for note, applies in left_open.items() if applies), *dict.fromkeys(self.undone))
 
@@ -188,5 +192,5 @@ class Prediction:
 
 
 def _unit(name: str) -> int:
-    """Number of the classifier's unit of a class; one that tells no kinds has one for tumor alone."""
+    """Number of the classifier's unit of a class; one that tells no kinds has one only for tumor."""
     return 0 if name == ANY_TUMOR else CLASSES.index(name)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from braintumor.bundles import Bundle, load_bundle
-from braintumor.decision import Picture, ReferralRule, decide
+from braintumor.decision import Picture, ReferralRule, decide, small_square
 from braintumor.inference.graph import Graph
 from braintumor.inference.prediction import Prediction, SliceAnswer
 from braintumor.scans import Box, Prepared, Restored, Scan, prepare_within, restore, small_head
@@ -32,6 +32,7 @@ class _Row:
     probabilities: NDArray[np.float64]
     distance: float
     marked: bool
+    copied: bool
     cam: NDArray[np.float32] | None
     tumor_map: NDArray[np.float32] | None
     prepared: Prepared
@@ -135,6 +136,10 @@ class Predictor:
         distances = self._typicality.distance(output.features)
         marks = self.bundle.marks
         marked = [False] * len(slices) if marks is None else marks.marked(output.features)
+        copies = self.bundle.copies
+        copied = [False] * len(slices)
+        if copies is not None:
+            copied = copies.is_copy(np.stack([small_square(item.image) for item in prepared])).tolist()
         seconds = (time.perf_counter() - started) / len(slices)
         maps = [None] * len(slices) if output.tumor_map is None else list(output.tumor_map)
         cams = [None] * len(slices) if output.cam is None else list(output.cam)
@@ -143,6 +148,7 @@ class Predictor:
                 probabilities[row],
                 float(distances[row]),
                 bool(marked[row]),
+                bool(copied[row]),
                 cams[row],
                 maps[row],
                 prepared[row],
@@ -193,6 +199,7 @@ class Predictor:
             rests_on=judged.rests_on,
             slice_limits=(self.bundle.threshold, self.bundle.doubt_from) if judged.whole else None,
             series=scan.series,
+            trained_on=tuple(number for number, row in enumerate(rows) if row.copied),
         )
 
     def _named(self, chances: NDArray[np.float64]) -> dict[str, float]:

@@ -268,7 +268,7 @@ def registered(name: str) -> Network:
 def build(
     name: str, *, size: int | None = None, weights: Path | str | None = None, task: str = FOUR_CLASS
 ) -> keras.Model:
-    """Build a network: input (n, size, size, 1) grey from 0 to 255, output {"logits": (n, 4)}.
+    """Build a network: input (n, size, size, 1) gray from 0 to 255, output {"logits": (n, 4)}.
 
     Logits are in the order of ``CLASSES``. A network that locates tumors adds "map", logits (n, height, width, 1).
     ``weights`` is a file of ImageNet weights to start from, or "imagenet" to fetch them. With the task "binary" the

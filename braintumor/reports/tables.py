@@ -56,7 +56,7 @@ def answers_table(outcomes: Iterable[Answered | ScanError]) -> "pd.DataFrame":
 def manifest_csv(answers: Iterable[tuple[Answered, str]]) -> bytes:
     """Write a table of scans and the files of their masks ("" for none) as CSV, with ``MANIFEST_COLUMNS``."""
     rows = [{**_answered(*answered), "sha256": answered[0].sha256, "mask_file": name} for answered, name in answers]
-    return _csv(_framed(rows, MANIFEST_COLUMNS))
+    return csv_of(_framed(rows, MANIFEST_COLUMNS))
 
 
 def guarded(text: str) -> str:
@@ -77,7 +77,7 @@ def _disarmed(found: re.Match[str]) -> str:
 
 def answers_csv(outcomes: Iterable[Answered | ScanError]) -> bytes:
     """Write the table as UTF-8 CSV that spreadsheets read as such."""
-    return _csv(answers_table(outcomes))
+    return csv_of(answers_table(outcomes))
 
 
 def _framed(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> "pd.DataFrame":
@@ -90,10 +90,12 @@ def _framed(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> "pd
     return table.astype({"lesions": "Int64", **dict.fromkeys(MEASURES[1:], "float64")})
 
 
-def _csv(table: "pd.DataFrame") -> bytes:
+def csv_of(table: "pd.DataFrame") -> bytes:
+    """Write a table as UTF-8 CSV that spreadsheets read as such."""
     # The mark at the start makes spreadsheets read the file as UTF-8.
     text: str = table.to_csv(index=False, float_format="%.4f")
-    return ("\ufeff" + text).encode()
+    # Half of a character, as a damaged name may hold, is none in UTF-8.
+    return ("\ufeff" + text).encode("utf-8", "replace")
 
 
 def _answered(prediction: Prediction, measured: Measurements | None) -> dict[str, object]:

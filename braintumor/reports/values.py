@@ -41,7 +41,7 @@ def person(name: str) -> str:
 
 
 def stored_day(text: str) -> str:
-    """Write a day in the form of DICOM, 19700131, as 1970-01-31; what is no such day stays as it is."""
+    """Write a day in the form of DICOM, 19700131, as 1970-01-31; what is not such a day stays as it is."""
     found = parsed_day(text)
     return found.isoformat() if found else text
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from braintumor.decision import Outcome, Reason, ReasonCode
-from braintumor.inference import ORIENTATION_ASSUMED, SIZE_UNKNOWN, SLICES_UNEVEN
+from braintumor.inference import ORIENTATION_ASSUMED, SIZE_UNKNOWN, SLICES_UNEVEN, TRAINED_ON
 from braintumor.scans import BACKGROUND, FRAME, INVERTED, OUTLIERS
 from braintumor.taxonomy import FINDING_TITLES, NO_TUMOR, TUMOR_CLASSES
 
@@ -33,6 +33,7 @@ REFERRAL_WORDS: Mapping[str, str] = {
 NOTE_WORDS = {
     ORIENTATION_ASSUMED: "The file does not say how its axes lie in the patient; the usual orientation is assumed, so "
     "left and right, up and down may be wrong.",
+    TRAINED_ON: "This picture, or a copy of it, was in the training set: the answer proves nothing.",
     SIZE_UNKNOWN: "The file does not say how large its voxels are, so nothing is given in millimeters or milliliters.",
     SLICES_UNEVEN: "Slices of this series are missing or unevenly spaced, so no volume is given.",
     INVERTED: "The picture looks like a negative and was inverted before it was judged.",

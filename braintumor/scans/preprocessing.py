@@ -42,7 +42,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class CoarseHead:
-    """Where a head lies: ``region``, bool, of every ``step``-th pixel, and ``level``, the grey value above which.
+    """Where a head lies: ``region``, bool, of every ``step``-th pixel, and ``level``, the gray value above which.
 
     ``bright``, of the same shape, marks all above that level: ``region`` is the largest part of it.
     """
@@ -56,9 +56,9 @@ class CoarseHead:
 def prepare(pixels: NDArray[np.float32], size: int) -> Prepared:
     """Crop a slice to the head, make it square, scale its intensity and resize it.
 
-    ``pixels`` is (height, width) in any grey range. The head is the largest connected region brighter than 12 % of
+    ``pixels`` is (height, width) in any gray range. The head is the largest connected region brighter than 12 % of
     the way from the 0.5th to the 99.5th percentile; where the box around it covers less than 5 % of the picture all
-    of it is kept. Grey values from the 0.5th to the 99.5th percentile inside the square map to 0 to 255; a flat slice
+    of it is kept. Gray values from the 0.5th to the 99.5th percentile inside the square map to 0 to 255; a flat slice
     maps to 0.
     """
     pixels = _tame(pixels)
@@ -149,7 +149,7 @@ def fill_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def in_window(values: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Scale grey values so that the 0.5th to the 99.5th percentile of ``reference`` (height, width) map to 0 to 255.
+    """Scale gray values so that the 0.5th to the 99.5th percentile of ``reference`` (height, width) map to 0 to 255.
 
     Gives uint8 of the shape of ``values``; what lies outside is cut off, and a flat reference gives 0.
     """
@@ -192,7 +192,7 @@ def place_on_scan(values: NDArray[np.float32], prepared: Prepared, shape: tuple[
 
 
 def _tame(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Leave ordinary grey values as they are; scale such as would overflow, and lift such as lie below 0.
+    """Leave ordinary gray values as they are; scale such as would overflow, and lift such as lie below 0.
 
     What a crop adds beyond the slice's edges is 0, which has to be the darkest value for it to be black.
     """

@@ -98,7 +98,7 @@ def head_mask(pixels: NDArray[np.float32]) -> Bools:
         np.minimum((np.arange(size) + found.step // 2) // found.step, cells - 1)
         for size, cells in zip(pixels.shape, found.region.shape, strict=True)
     )
-    # Holes are filled in the head alone: in a bright frame around the picture all of it is a hole.
+    # Holes are filled only in the head: in a bright frame around the picture all of it is a hole.
     return fill_holes(largest_region(inside[np.ix_(*nearest)] | (pixels > found.level)))
 
 

@@ -55,7 +55,7 @@ _CLINICAL = tuple(name for name, dataset in CATALOGUE.items() if dataset.clinica
 
 
 class Key(NamedTuple):
-    """What tells one training from the others of a comparison; splits without folds have fold 0 alone."""
+    """What tells one training from the others of a comparison; splits without folds have only fold 0."""
 
     network: str
     split: str

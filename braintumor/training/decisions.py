@@ -1,4 +1,4 @@
-"""From a network's raw outputs to answers: everything that is chosen, and chosen on validation groups alone."""
+"""From a network's raw outputs to answers: everything that is chosen, and chosen only on validation groups."""
 
 import math
 from dataclasses import dataclass, replace
@@ -122,7 +122,7 @@ def operating_point(validation: pd.DataFrame, sensitivity: float = SENSITIVITY) 
 def without_tumor(data: ExperimentData) -> ExperimentData:
     """Give the outlined slices whose tumor's half can be replaced by the mirrored other half, with it replaced.
 
-    The rows keep their dataset and group and are labelled "notumor"; ``outline`` holds the number of the row they were
+    The rows keep their dataset and group and are labeled "notumor"; ``outline`` holds the number of the row they were
     made from, since they have none of their own.
     """
     pictures, rows = [], []

@@ -30,7 +30,7 @@ _BY_FOLDS = ("validation", "test", "external")
 
 @dataclass(frozen=True)
 class Measured:
-    """Tables without any image: ``predictions`` (a row an image), ``foreign`` (a row a picture that is no brain MRI:
+    """Tables without any image: ``predictions`` (a row an image), ``foreign`` (a row a picture that is not a brain MRI:
     kind, distance, referred), and for a network that locates tumors ``segmentation`` (a row an outlined image) and
     ``map_bins`` (cells of maps by probability, split and dataset).
     """
@@ -67,9 +67,9 @@ def measure_splits(graph: Graph, data: ExperimentData, decisions: Decisions) -> 
 
 
 def measure_foreign(graph: Graph, data: ExperimentData, decisions: Decisions) -> pd.DataFrame:
-    """Tell which pictures that are no brain MRI would be referred as such: kind, distance, referred.
+    """Tell which pictures that are not brain MRI would be referred as such: kind, distance, referred.
 
-    All are grey; that the app refers a picture in color besides is left out.
+    All are gray; that the app refers a picture in color besides is left out.
     """
     foreign = _foreign(data.pictures.shape[1])
     distance = decisions.typicality.distance(run_graph(graph, foreign).features)
@@ -79,7 +79,7 @@ def measure_foreign(graph: Graph, data: ExperimentData, decisions: Decisions) ->
 
 
 def card_metrics(measured: Measured, decisions: Decisions, *, tells_kinds: bool = True) -> Metrics:
-    """Compute the figures of each split, and of pictures that are no brain MRI against the distinct test scans."""
+    """Compute the figures of each split, and of pictures that are not brain MRI against the distinct test scans."""
     decides_by = DecidesBy(decisions.threshold, decisions.referral, tells_kinds)
     tables = measured.predictions, measured.foreign, measured.segmentation, measured.map_bins
     return measured_metrics(*tables, decides_by)

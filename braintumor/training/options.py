@@ -145,7 +145,7 @@ class RunOptions(HospitalOptions, TrainingOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class RefitOptions(HospitalOptions, DataOptions):
-    """What a bundle's answers are decided anew on."""
+    """What a bundle's answers are decided again on."""
 
     data: Path
     """Folder of the data that the model was trained on, with further hospitals beside it."""
@@ -161,10 +161,10 @@ class RefitOptions(HospitalOptions, DataOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class CompareOptions(TrainingOptions):
-    """What a comparison was asked for; without networks the table is written anew."""
+    """What a comparison was asked for; without networks the table is written again."""
 
     networks: tuple[str, ...] = ()
-    """Networks to train (default: none; the results of finished trainings are written anew)."""
+    """Networks to train (default: none; the results of finished trainings are written again)."""
     run_folds: tuple[int, ...] = (0,)
     """Numbers of the folds to train, from 0; give no number to train none."""
     weights: tuple[str, ...] = ()

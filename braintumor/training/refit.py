@@ -1,4 +1,4 @@
-"""``python -m braintumor refit``: decide anew, on hospitals that a bundle's network never saw, what it answers when."""
+"""``braintumor refit``: choose a bundle's thresholds again, on hospitals that its network never saw."""
 
 from braintumor.bundles import Bundle, Card
 from braintumor.datasets import at_home

@@ -77,7 +77,7 @@ def refit_bundle(
     sensitivity: float = SENSITIVITY,
     stacks: StackSource | None = None,
 ) -> bundles.Card:
-    """Write a bundle's network once more with all that is decided after training decided anew; gives its card.
+    """Write a bundle's network once more with all that is decided after training decided again; gives its card.
 
     ``facts`` change the card; what was measured of its heatmaps stays. The rest is as for ``write_bundle``.
     """

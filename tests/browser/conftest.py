@@ -38,7 +38,7 @@ def demo_app(browser, offline):
 
 @pytest.fixture(scope="session")
 def trusting_app(browser, offline, tmp_path_factory):
-    """A server for guests whose model judges volumes that were drawn, which the shipped one refuses as no brain MRI."""
+    """A server for guests whose model judges drawn volumes, which the shipped one refuses as not a brain MRI."""
     folder = tmp_path_factory.mktemp("models") / SHIPPED.name
     folder.mkdir()
     for file in SHIPPED.iterdir():

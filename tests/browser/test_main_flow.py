@@ -1,5 +1,4 @@
 import csv
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,6 @@ from playwright.sync_api import expect
 from braintumor.scans import phantom
 from tests.browser import steps
 from tests.conftest import png_bytes
-from tests.scans.dicom_files import slices
 
 pytestmark = pytest.mark.browser
 
@@ -123,26 +121,3 @@ def test_back_after_a_logout_elsewhere_shows_nothing_of_the_scan(browser, app):
     page.go_back()
     steps.expect_logged_out(page)
     expect(page.locator(steps.VIEWER)).to_have_count(0)
-
-
-@pytest.mark.parametrize("packing", ["files beside a picture", "a ZIP"])
-def test_a_study_is_answered_series_by_series(packing, browser, demo_app, tmp_path):
-    for number, data in enumerate(slices(6, pixels=phantom(96, seed=4).astype("uint16"))):
-        (tmp_path / f"IM{number}").write_bytes(data)
-    (tmp_path / "slice.png").write_bytes(png_bytes(phantom(96, seed=4)))
-    files = sorted(tmp_path.iterdir())
-    if packing == "a ZIP":
-        with zipfile.ZipFile(tmp_path / "study.zip", "w") as archive:
-            for file in files:
-                archive.write(file, f"study/{file.name}")
-        files = [tmp_path / "study.zip"]
-    page = browser.new_context().new_page()
-    broken = steps.watch(page)
-    steps.open_page(page, f"{demo_app}/prediction")
-    page.get_by_role("button", name="Try it as a guest").click()
-    expect(page.get_by_role("heading", name="Prediction", level=1)).to_be_visible(timeout=30_000)
-    page.locator("input[type=file]").set_input_files(files)
-    expect(page.get_by_role("heading", name="Study 1", exact=True)).to_be_visible(timeout=30_000)
-    expect(page.get_by_role("heading", name="Study 1, series 2, T1")).to_be_visible(timeout=30_000)
-    expect(page.get_by_role("heading", name="slice.png")).to_be_visible()
-    assert broken == []

@@ -76,6 +76,18 @@ def slice_shown(frame):
     return int(frame.get_by_role("slider", name="Slice").input_value())
 
 
+def test_picture_slices_and_answer_are_on_a_small_screen_together(opened, viewer):
+    page, _ = opened
+    said = page.get_by_text("The model leans towards", exact=False).or_(page.get_by_text("The model sees"))
+    shown = [page.locator(steps.VIEWER), viewer.get_by_role("slider", name="Slice"), viewer.get_by_role("status"), said]
+    for place in shown:
+        box = place.first.bounding_box()
+        assert box["y"] >= 0
+        assert box["y"] + box["height"] <= 800
+        assert box["x"] + box["width"] <= 1280
+    assert viewer.locator("#planes canvas").first.bounding_box()["height"] > 150
+
+
 @pytest.mark.parametrize(
     ("keys", "arrives"),
     [

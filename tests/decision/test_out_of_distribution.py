@@ -137,7 +137,7 @@ def test_each_source_counts_alike_however_many_scans_it_gave(fitted):
     rows, few = scans(400, 6), scans(20, 8) + 5
     once = fitted.told_from(OTHERS, np.concatenate([rows, few]), ["a"] * 400 + ["b"] * 20)
     often = fitted.told_from(OTHERS, np.concatenate([rows, *[few] * 5]), ["a"] * 400 + ["b"] * 100)
-    # The number of rows scales the penalty alone.
+    # The number of rows scales only the penalty.
     np.testing.assert_allclose(often.foreign_odds(rows), once.foreign_odds(rows), atol=0.25)
 
 

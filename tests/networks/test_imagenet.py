@@ -22,14 +22,14 @@ def published(request, tmp_path_factory):
     return request.param, base, path
 
 
-def test_weights_of_a_file_compute_on_grey_what_they_do_on_color(published):
+def test_weights_of_a_file_compute_on_gray_what_they_do_on_color(published):
     name, base, path = published
     model = build(name, size=32, weights=path)
-    grey = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 1)).astype(np.float32)
-    color = np.repeat(grey, 3, axis=-1) - np.array([103.939, 116.779, 123.68], np.float32)
+    gray = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 1)).astype(np.float32)
+    color = np.repeat(gray, 3, axis=-1) - np.array([103.939, 116.779, 123.68], np.float32)
     last = "block5_conv3" if name == "vgg16" else "conv5_block3_out"
     wanted = keras.Model(base.input, base.get_layer(last).output)(color)
-    found = keras.Model(model.input, model.get_layer("features").output)(grey)
+    found = keras.Model(model.input, model.get_layer("features").output)(gray)
     np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3 * float(np.abs(wanted).max()))
 
 

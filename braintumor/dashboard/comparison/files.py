@@ -82,14 +82,14 @@ class Comparison:
 
     @property
     def tells_kinds(self) -> bool:
-        """Whether networks were taught the kinds of tumor, and not tumor or not alone."""
+        """Whether networks were taught the kinds of tumor, and not only tumor or not."""
         return self.report.protocol.task != BINARY
 
     @cached_property
     def figures(self) -> dict[str, Figure]:
         """Figures by which networks are compared, by their keys for ``spread``; page and document show all.
 
-        They are of four classes but for sensitivity, specificity and those of tumor or not.
+        They are of four classes except sensitivity, specificity and those of tumor or not.
         """
         own = {}
         for name in self.report.clinical:

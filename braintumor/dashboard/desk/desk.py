@@ -102,7 +102,9 @@ class Desk:
     on when nobody looks, and computes nothing twice: a case is known by its content and the model that answered.
     """
 
-    def __init__(self, shelf: Shelf, bounds: Bounds) -> None:
+    def __init__(self, shelf: Shelf, bounds: Bounds, may_work: Callable[[], bool] = lambda: True) -> None:
+        """Lay out what is on a shelf; while ``may_work`` says no, the job ends and waits for the next ``start``."""
+        self._may_work = may_work
         self._shelf = shelf
         self._bounds = bounds
         self._lock = threading.RLock()
@@ -388,8 +390,9 @@ class Desk:
         return MOST_SLICES_KEPT - sum(len(answer.slices) for answer in answers if answer)
 
     def _report(self, progress: Progress) -> None:
+        may_work = self._may_work()
         with self._lock:
-            if self._state.is_stopped:
+            if self._state.is_stopped or not may_work:
                 self._state.is_unsorted |= progress.total is None
                 raise _StoppedError
             self._state.progress = progress

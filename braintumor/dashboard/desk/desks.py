@@ -66,7 +66,9 @@ def _guests() -> Desk:
     state: Any = st.session_state
     if _GUESTS not in state:
         configured = settings.load()
-        desk = Desk(MemoryShelf(), Bounds(limits().max_files, configured.max_session_mb * 2**20, shares_pixels=True))
+        bounds = Bounds(limits().max_files, configured.max_session_mb * 2**20, shares_pixels=True)
+        # A guest's work ends when the guest leaves; that of an account goes on.
+        desk = Desk(MemoryShelf(), bounds, server.presence())
         server.at_end(desk.close, desk.held)
         state[_GUESTS] = desk
     desk = state[_GUESTS]

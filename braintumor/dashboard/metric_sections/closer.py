@@ -35,7 +35,7 @@ def show(tables: BundleTables) -> None:
     if tables.card.kinds:
         _errors(report)
     else:
-        st.caption("This model tells tumor or not alone, so there are no classes that it could mix up.")
+        st.caption("This model tells only tumor or not, so there are no classes that it could mix up.")
     _ranking(chosen)
     point = tables.card.operating_point
     _threshold_picker(chosen, point.threshold, _origin(point))

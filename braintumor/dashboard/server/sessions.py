@@ -34,6 +34,16 @@ def at_end(close: Callable[[], object], size: Callable[[], int]) -> None:
             _belongings[session_id] = _Belongings(close, size)
 
 
+def presence() -> Callable[[], bool]:
+    """Give what tells whether the browser of this run's session is connected; may be asked from any thread."""
+    session_id = _current()
+    if session_id is None or not exists():
+        return lambda: True
+    runtime = get_instance()
+    # A run without a server, as in tests, has no connection to lose.
+    return lambda: not isinstance(runtime, Runtime) or runtime.is_active_session(session_id)
+
+
 def held_bytes() -> dict[str, int]:
     """Give how many bytes of uploads sessions hold by ``at_end``."""
     with _lock:

@@ -12,8 +12,8 @@ from braintumor.dashboard import charts, gate
 from braintumor.dashboard.answers import Answer, bundle_of, limits
 from braintumor.dashboard.plain_text import plain
 from braintumor.dashboard.viewer.words import answer_sentence, caution_words, error_words, level_words, measured_words
-from braintumor.inference import Prediction
-from braintumor.reports import DECISION_WORDS, mask_file, mask_name, reason_words, stated
+from braintumor.inference import TRAINED_ON, Prediction
+from braintumor.reports import DECISION_WORDS, NOTE_WORDS, mask_file, mask_name, reason_words, stated
 from braintumor.segmentation import Measurements
 from braintumor.taxonomy import TITLES
 
@@ -51,6 +51,8 @@ def _show_words(prediction: Prediction) -> None:
     icon, color = BADGES[prediction.decision]
     st.badge(DECISION_WORDS[prediction.decision], icon=icon, color=color)
     st.markdown(f"**{answer_sentence(prediction)}** {caution_words(prediction)}".strip())
+    if prediction.trained_on:
+        st.warning(NOTE_WORDS[TRAINED_ON])
     if prediction.reasons:
         st.markdown(
             "\n".join(f"- {plain(reason)}" for reason in reason_words(prediction.reasons, prediction.probabilities))

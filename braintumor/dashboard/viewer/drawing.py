@@ -20,7 +20,7 @@ _SHOWN_SIDE = 640
 _LINE = (86, 180, 233)
 """Sky blue: no gray, no color of Inferno, and blue to all but the rarest color vision."""
 _CASING = (0, 0, 0)
-"""Around the line, so that it stands out by brightness alone as well."""
+"""Around the line, so that it stands out by brightness as well."""
 _THICKNESS = 2
 _FILL = 0.12
 

@@ -113,7 +113,7 @@ def _show_heatmap(answer: Answer, finding: str) -> None:
 def _show_tumor_map(answer: Answer, number: int) -> None:
     tumor_map = answer.prediction.slices[number].tumor_map
     if tumor_map is None:
-        st.caption(f"There is a heatmap of slice {answer.prediction.slice_number + 1} alone.")
+        st.caption(f"There is a heatmap only of slice {answer.prediction.slice_number + 1}.")
         return
     place = st.container()
     opacity = _heatmap_opacity(answer)

@@ -93,7 +93,7 @@ def outline_words(prediction: Prediction, number: int, drawn: bool) -> str:
 
 
 def shown_words(prediction: Prediction, number: int) -> str:
-    """Say what the model makes of one slice alone; what it makes of the scan stands in the answer."""
+    """Say what the model makes of one slice; what it makes of the scan stands in the answer."""
     if prediction.finding is None:
         return ""
     found = prediction.slices[number]

@@ -172,7 +172,7 @@ def _facts(parsed: Parsed) -> dict[str, str]:
 
 
 def _check_whole(parsed: Parsed, facts: Mapping[str, str], stored_kind: str, pixels: int) -> None:
-    """Refuse what is no DICOM object after all, or ends before what it announces."""
+    """Refuse what is not a DICOM object after all, or ends before what it announces."""
     dataset = parsed.dataset
     kind = facts.get("SOPClassUID", "") or stored_kind
     if not kind and not facts["Modality"]:

@@ -6,11 +6,12 @@ import pytest
 from braintumor.dashboard import server
 from braintumor.dashboard.answers import MOST_SLICES_KEPT, answer_scan
 from braintumor.dashboard.desk import desk as desks
-from braintumor.dashboard.desk.desk import Bounds, Progress
+from braintumor.dashboard.desk.desk import Bounds, Desk, Progress
+from braintumor.dashboard.desk.shelves import MemoryShelf
 from braintumor.inference import Predictor
 from braintumor.scans import Limits, ScanError
 from braintumor.scans.limits import SMALLEST_SLICE
-from tests.dashboard.desk.desks import finish, guest, head, heads, names, predictors, scored, zipped
+from tests.dashboard.desk.desks import ROOMY, finish, guest, head, heads, names, predictors, scored, zipped
 
 FIXTURES = predictors, scored
 
@@ -181,6 +182,17 @@ def test_scans_added_while_a_job_runs_are_answered_by_it(predictors, scored, mon
     desk.take(heads(1, 2))
     finish(desk, predictors)
     assert scored == ["1.png", "2.png", "3.png"]
+
+
+def test_work_of_a_user_who_has_left_waits_for_the_return(predictors, scored):
+    present = [True, True, True, False]
+    desk = Desk(MemoryShelf(), ROOMY, lambda: present.pop(0) if present else True)
+    desk.take(heads(1, 2))
+    finish(desk, predictors)
+    assert scored == ["1.png"]
+    assert not desk.is_stopped
+    finish(desk, predictors)
+    assert scored == ["1.png", "2.png"]
 
 
 def test_two_desks_take_turns(predictors, scored):

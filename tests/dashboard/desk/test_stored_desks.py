@@ -8,14 +8,15 @@ import pytest
 from sqlalchemy import update
 
 from braintumor import settings
+from braintumor.accounts.tables import AccountRow, State
 from braintumor.dashboard.desk import desk_of, desks, forgetting, sweep
 from braintumor.inference import Predictors
-from braintumor.records.tables import AccountRow, DeskRow, State
+from braintumor.records.tables import DeskRow
 from braintumor.scans import DEFAULT_LIMITS, PixelBudget
+from tests.accounts import app_users
 from tests.bundles.made_card import changed, put_card
 from tests.conftest import SHIPPED
 from tests.dashboard.desk.desks import finish, head, heads, names, predictors, scored, zipped
-from tests.records import app_users
 from tests.scans.dicom_files import slices
 
 FIXTURES = predictors, scored

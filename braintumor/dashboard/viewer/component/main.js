@@ -5,7 +5,7 @@ import { paint, voxelAt } from "./paint.js";
 import { Panel } from "./panel.js";
 import { Scene } from "./scene.js";
 
-const PHONE = 420; // Pixels of width up to which the viewer takes more height, since its tools take more rows.
+const PHONE = 640; // Pixels of the page's width up to which the viewer takes more height: its tools take more rows.
 const PHONE_HEIGHT = 640;
 const planes = document.getElementById("planes");
 let shown = null; // {key, scene, state, acts, panel, canvases}
@@ -23,7 +23,7 @@ function tell(wish) {
 window.addEventListener("message", ({ source, data }) => {
   if (source !== window.parent || data.type !== "streamlit:render") return;
   const { args } = data;
-  send("setFrameHeight", { height: window.innerWidth < PHONE ? Math.max(args.height, PHONE_HEIGHT) : args.height });
+  send("setFrameHeight", { height: window.parent.innerWidth < PHONE ? Math.max(args.height, PHONE_HEIGHT) : args.height });
   if (shown?.key === args.layout.key) return;
   show(args);
 });
