@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from braintumor.accounts import Role
+from braintumor.accounts import Account, Role
 from braintumor.dashboard import gate, patients
 from braintumor.records.vault import VaultError
 
@@ -16,20 +16,23 @@ def main() -> None:
         return
     try:
         with gate.unless_busy():
-            groups = patients.groups().own(account)
+            show(account)
     except VaultError as error:
         st.error(str(error))
-        return
+
+
+def show(account: Account) -> None:
+    groups = patients.groups().own(account)
     if not groups:
         st.info("You are in no group yet. An administrator adds you to one on the page Administration.")
         return
-    with gate.unless_busy():
-        chosen, found = patients.choose(account)
+    chosen, found = patients.choose(account)
     is_reader = account.role is not Role.RESEARCHER
     if is_reader:
         patients.show_new(groups)
     if chosen is not None:
         if is_reader:
+            patients.show_filing(account, chosen)
             patients.show_identity(chosen, found)
         patients.show_history(account, chosen)
 

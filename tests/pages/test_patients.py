@@ -1,16 +1,23 @@
+import gzip
+
 import pytest
 from sqlalchemy.orm import Session
 from streamlit.testing.v1 import AppTest
 
 from braintumor import settings
 from braintumor.accounts import Role
+from braintumor.bundles import load_bundle
+from braintumor.dashboard.desk import desk_of
 from braintumor.dashboard.patients import store
 from braintumor.database import Wanted, audit
+from braintumor.inference import Predictors
 from braintumor.records import Groups, Patients, Studies
 from braintumor.records.vault import open_vault
+from braintumor.scans import phantom
 from braintumor.settings import ROOT
 from tests.accounts import app_users
 from tests.accounts.app_users import PASSWORD, end_sessions, is_outside, log_in, press, said, start
+from tests.conftest import SHIPPED, png_bytes
 from tests.records.clinic import BORN, NAME, NUMBER, SERIES
 
 environment, engine, accounts, ada, bob = app_users.FIXTURES
@@ -182,3 +189,27 @@ def test_an_administrator_makes_groups_and_says_who_is_in_them(engine, ada, bob)
     app.button(key=f"members_save_{group.id}").click().run()
     assert not app.exception
     assert store.groups().own(bob) == {group.id: "Neurology"}
+
+
+def test_a_study_is_filed_from_the_desk(clinic, bob):
+    desk = desk_of(bob)
+    desk.take([("Canary^Jane.png", png_bytes(phantom(64, seed=4)))])
+    desk.start(Predictors(SHIPPED, threads=1))
+    desk.wait()
+    _, studies, _, _, patient = clinic
+    app = choose(opened(), patient)
+    (case,) = desk.cases
+    app.selectbox(key=f"file_study_{patient.id}").set_value(case.key).run()
+    app.text_input(key=f"file_date_{patient.id}").set_value("2026-03-04").run()
+    app.button(key=f"file_{patient.id}").click().run()
+    assert not app.exception
+    assert not app.error
+    filed = studies.history(bob, patient.id)[0]
+    assert str(filed.taken_on) == "2026-03-04"
+    (finding,) = filed.series[0].findings
+    card = load_bundle(SHIPPED).card
+    assert (finding.bundle_name, finding.bundle_version) == (card.name, card.version)
+    assert finding.tumor_probability == pytest.approx(case.answer.prediction.p_tumor)
+    assert b"Canary" not in gzip.decompress(studies.scan(bob, filed.series[0].id))
+    app.button(key=f"file_{patient.id}").click().run()
+    assert "already" in app.error[0].value

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from braintumor.accounts import Account, Accounts, Role, State
@@ -85,3 +85,8 @@ def clinic(database_url, tmp_path):
     clinic = made(database_url, tmp_path / "data")
     yield clinic
     clinic.engine.dispose()
+
+
+def account(db, name):
+    """Give an account by its username."""
+    return Account.of(db.scalars(select(AccountRow).where(AccountRow.username == name)).one())

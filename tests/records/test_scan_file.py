@@ -1,0 +1,40 @@
+import gzip
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from braintumor.records.scan_file import scan_file
+
+AFFINE = ((0.0, 0.0, -1.0, 10.0), (0.0, -1.0, 0.0, 20.0), (3.0, 0.0, 0.0, -5.0), (0.0, 0.0, 0.0, 1.0))
+
+
+def pixels(dtype):
+    return np.random.default_rng(3).normal(500, 300, (4, 5, 6)).astype(dtype).astype(np.float32)
+
+
+@pytest.mark.parametrize(("dtype", "stored"), [(np.int16, np.int16), (np.float32, np.float32)])
+@pytest.mark.parametrize("largest", [None, 40_000.5])
+def test_values_and_place_come_back_exactly(dtype, stored, largest):
+    scan = pixels(dtype)
+    if largest is not None:
+        scan[0, 0, 0], stored = largest, np.float32
+    image = nib.Nifti1Image.from_bytes(gzip.decompress(scan_file(scan, AFFINE)))
+    assert image.get_data_dtype() == stored
+    assert (np.asarray(image.dataobj) == scan).all()
+    assert np.allclose(image.affine, AFFINE)
+
+
+def test_without_a_place_only_the_spacing_is_said():
+    image = nib.Nifti1Image.from_bytes(gzip.decompress(scan_file(pixels(np.int16), None, (3.0, 0.5, 0.5))))
+    assert image.header.get_zooms() == (3.0, 0.5, 0.5)
+    assert (image.header["sform_code"], image.header["qform_code"]) == (0, 0)
+
+
+def test_the_header_holds_no_text_and_the_bytes_are_the_same_each_time():
+    scan = pixels(np.int16)
+    header = nib.Nifti1Image.from_bytes(gzip.decompress(scan_file(scan, AFFINE))).header
+    assert [
+        bytes(header[name].tobytes()).strip(b"\0") for name in ("descrip", "aux_file", "db_name", "intent_name")
+    ] == [b""] * 4
+    assert scan_file(scan, AFFINE) == scan_file(scan, AFFINE)
