@@ -76,7 +76,7 @@ def _train(
     model: keras.Model, train: ExperimentData, judge: Judge, folder: Path, options: FitOptions, state: RunState
 ) -> None:
     """Run the epochs that are left, and leave the average of the last one's weights in ``model``."""
-    _compile(model, options)
+    compile_for(model, options)
     backup = Backup(folder / _BACKUP, options.steps)
     # Before the batches are made, which depend on the epoch.
     backup.set_model(model)
@@ -122,7 +122,23 @@ def _blend(model: keras.Model, folder: Path, judge: Judge, first: Weights | None
     state.save(folder)
 
 
-def _compile(model: keras.Model, options: FitOptions) -> None:
+def fit_epoch(model: keras.Model, train: ExperimentData, options: FitOptions, epoch: int) -> dict[str, float]:
+    """Train a network compiled by ``compile_for`` for one epoch of a run, counted from 0, apart from the others.
+
+    Batches and learning rate are those of that epoch; what the optimizer gathered before is forgotten. It is for
+    options without ``averaging``: the weights left are those of the last step. Gives the epoch's loss and accuracy.
+    """
+    optimizer = model.optimizer
+    for variable in optimizer.variables:
+        variable.assign(keras.ops.zeros_like(variable))
+    optimizer.iterations.assign(epoch * options.steps)
+    batches = batches_of(train, options, epoch, map_side(model))
+    logs = model.fit(batches, epochs=1, shuffle=False, verbose=0).history
+    return {"loss": float(logs["loss"][0]), "accuracy": float(logs.get("logits_accuracy", logs.get("accuracy"))[0])}
+
+
+def compile_for(model: keras.Model, options: FitOptions) -> None:
+    """Give a network the optimizer, the schedule over all epochs, and the losses that the options ask for."""
     steps = options.epochs * options.steps
     warm_up = max(1, steps // 20)
     rate = keras.optimizers.schedules.CosineDecay(
@@ -136,9 +152,9 @@ def _compile(model: keras.Model, options: FitOptions) -> None:
         rate,
         weight_decay=options.weight_decay,
         global_clipnorm=1.0,
-        use_ema=True,
+        use_ema=options.averaging > 0,
         # A fixed momentum would leave a short run with the average of its first, untrained weights.
-        ema_momentum=max(0.0, 1 - 1 / (options.averaging * steps)),
+        ema_momentum=max(0.0, 1 - 1 / (options.averaging * steps)) if options.averaging else 0.0,
         ema_overwrite_frequency=None,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
