@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from braintumor import __version__, settings
 from braintumor.errors import InputError
+from braintumor.federated.arguments import add_verbs as add_federated_verbs
 from braintumor.processes import start_early
 from braintumor.taxonomy import BINARY, FOUR_CLASS
 
@@ -222,6 +223,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_roles(train)
     train.add_argument("--runs", type=Path, default=settings.ROOT / "runs", help="folder for checkpoints")
     train.set_defaults(run=_train)
+
+    federated = verbs.add_parser("federated", help="train a network at several sites whose scans stay where they are")
+    add_federated_verbs(federated, settings.ROOT, settings.load().models_dir)
 
     refit = verbs.add_parser("refit", help="decide anew, on hospitals it never saw, what a model answers when")
     refit.add_argument("--bundle", type=Path, required=True, help="folder of the model, which is written anew")

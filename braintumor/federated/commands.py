@@ -1,6 +1,7 @@
 """What ``python -m braintumor federated`` does, one function a verb."""
 
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,9 +14,8 @@ from braintumor.bundles import Card
 from braintumor.datasets import Hospitals
 from braintumor.errors import InputError
 from braintumor.federated.compare import Experiment, cases, compare
-from braintumor.federated.keys import write_keys
 from braintumor.federated.options import FederatedOptions
-from braintumor.federated.records import Comparison, Round
+from braintumor.federated.records import ROUNDS_FILE, Comparison, Round, read_rounds
 from braintumor.federated.simulation import simulate
 from braintumor.federated.site_training import Site, Trainer
 from braintumor.federated.sites import NO_SITE, Partition, divide, names_of
@@ -81,6 +81,8 @@ def run_simulation(
 
 
 def _simulate_with_bar(trainer: Trainer, sites: dict[str, Site], folder: Path) -> None:
+    # The bar says it shorter.
+    logging.getLogger("flwr").setLevel(logging.WARNING)
     with tqdm(total=trainer.options.rounds, desc="Rounds", file=sys.stderr) as bar:
 
         def on_round(one: Round) -> None:
@@ -90,14 +92,13 @@ def _simulate_with_bar(trainer: Trainer, sites: dict[str, Site], folder: Path) -
         simulate(trainer, sites, folder, on_round=on_round)
 
 
-def write_served(
-    root: Path, run: Path, options: FederatedOptions, *, name: str, version: str, models: Path, runs: Path
-) -> Card:
+def write_served(root: Path, run: Path, *, name: str, version: str, models: Path, runs: Path) -> Card:
     """Write the best round of a deployment's run as the bundle ``models/NAME``.
 
     Thresholds and calibration come from the coordinator's pictures under ``root``, which no site trained on.
+    Raises ``InputError`` where the folder ``run`` holds no run.
     """
-    options = sized(options)
+    options = FederatedOptions.of(read_rounds(run / ROUNDS_FILE).options)
     index = split_index(labelled_index(root), folds=5, fold=0, seed=options.seed)
     data: ExperimentData = prepare_pictures(root, index, options.size, runs / "pictures")
     command = f"python -m braintumor federated bundle --data DIR --run RUN --name {name}"
@@ -133,11 +134,6 @@ def run_comparison(
         ]
     )
     return compare(experiment, asked, results, command, lambda line: print(line, file=sys.stderr, flush=True))
-
-
-def make_keys(folder: Path, hosts: Sequence[str], sites: Sequence[str]) -> list[Path]:
-    """Write certificates and keys; see ``keys.write_keys``."""
-    return write_keys(folder, hosts, sites)
 
 
 def write_app(folder: Path, options: FederatedOptions, run: Path) -> Path:

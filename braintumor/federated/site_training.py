@@ -13,7 +13,7 @@ from braintumor.networks import registered
 from braintumor.taxonomy import LABELS
 from braintumor.training.callbacks import Judge
 from braintumor.training.experiment import ExperimentData
-from braintumor.training.fit import compile_for, fit_epoch
+from braintumor.training.fit import compile_apart, fit_epoch
 
 
 class Site:
@@ -54,8 +54,7 @@ class Trainer:
         self._anchors = [keras.Variable(one, trainable=False) for one in self._trained.values()] if self._pull else []
         for variable, anchor in zip(self._trained.values(), self._anchors, strict=False):
             variable.regularizer = _Proximal(anchor, self._pull)
-        compile_for(self.model, options.fitting)
-        self.model.optimizer.build(self.model.trainable_variables)
+        self._first_step = compile_apart(self.model, options.fitting)
         self._first = _values({**self._trained, **self._statistics})
 
     def start_again(self, options: FederatedOptions) -> "Trainer":
@@ -99,7 +98,7 @@ class Trainer:
         for seed in self._seeds:
             # What dropout draws follows from the round, so that a resumed run goes on as if it had not stopped.
             seed.assign(np.array([self.options.seed, turn], np.uint32))
-        figures = fit_epoch(self.model, site.train, self.options.fitting, turn)
+        figures = fit_epoch(self.model, site.train, self.options.fitting, turn, self._first_step)
         if self.options.norms == AVERAGED:
             site.judge.measure(self.model)
         return self.arrays, figures
