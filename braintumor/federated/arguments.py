@@ -107,7 +107,7 @@ def _simulate(given: argparse.Namespace) -> int:
         runs=given.runs,
         models=given.models,
     )
-    return _said(f"{card.full_name}: {card.metrics.test.four_class.accuracy.value:.1%} of the test right")
+    return _said(f"{card.full_name} is in {given.models / given.name}")
 
 
 def _compare(given: argparse.Namespace) -> int:
