@@ -109,6 +109,7 @@ def test_commands_of_the_readme_are_understood(arguments):
         "docs/networks.md",
         "docs/other-hospital.md",
         "docs/changes.md",
+        "docs/federated.md",
     ],
 )
 def test_figures_in_a_document_are_those_of_their_file(name):

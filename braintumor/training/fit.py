@@ -166,7 +166,7 @@ def schedule(options: FitOptions) -> keras.optimizers.schedules.CosineDecay:
     warm_up = max(1, steps // 20)
     return keras.optimizers.schedules.CosineDecay(
         options.learning_rate / 20,
-        steps - warm_up,
+        max(1, steps - warm_up),
         alpha=0.01,
         warmup_target=options.learning_rate,
         warmup_steps=warm_up,
