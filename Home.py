@@ -16,10 +16,14 @@ def main() -> None:
     favicon = Path(gate.__file__).with_name("favicon.png")
     st.set_page_config(page_title="Brain tumor MRI", page_icon=favicon, layout="wide")
     session = gate.require_login()
+    patients = []
+    if not session.is_guest:
+        patients.append(st.Page("pages/patients.py", title="Patients", icon=":material/patient_list:"))
     sections = {
         "": [
             st.Page("pages/home.py", title="Home", icon=":material/home:", url_path=gate.FRONT_PAGE, default=True),
             st.Page("pages/prediction.py", title="Prediction", icon=":material/neurology:"),
+            *patients,
             st.Page("pages/training_metrics.py", title="Training metrics", icon=":material/monitoring:"),
             st.Page("pages/networks.py", title="Networks", icon=":material/compare_arrows:"),
             st.Page("pages/federated.py", title="Federated training", icon=":material/hub:"),

@@ -27,7 +27,7 @@ _GIB = 2**20
 def run() -> list[Result]:
     logging.getLogger("flwr").setLevel(logging.WARNING)
     options = FederatedOptions(
-        "squeezenet", size=_SIZE, recipe="zoom_flip", rounds=3, epoch_images=320, sites=_SITES, patience=3
+        network="squeezenet", size=_SIZE, recipe="zoom_flip", rounds=3, epoch_images=320, sites=_SITES, patience=3
     )
     trainer = Trainer(options)
     sites = {f"site {number}": Site(_pictures(number), options) for number in range(_SITES)}

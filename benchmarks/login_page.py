@@ -1,4 +1,4 @@
-"""The login page on screen after a cold start of the server, against an import of TensorFlow alone."""
+"""The login page on screen after a cold start of the server, against an import of TensorFlow."""
 
 import subprocess
 import sys

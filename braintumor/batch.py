@@ -41,7 +41,8 @@ class Finding:
 
     ``measurements`` are None where they were not asked for, ``mask``, the tumor's mask as the bytes of a file, and
     ``mask_ending``, the ending of its name, where no mask was; and all three where the network does not locate.
-    ``segmentation`` is a DICOM series' mask as the bytes of a DICOM Segmentation, None of an empty one.
+    ``segmentation`` is a DICOM series' mask as the bytes of a DICOM Segmentation, None of an empty one and of one that
+    cannot be written, of which ``no_segmentation`` says why in a sentence.
     """
 
     source: str
@@ -61,6 +62,7 @@ class Finding:
     mask: bytes | None = None
     mask_ending: str | None = None
     segmentation: bytes | None = None
+    no_segmentation: str | None = None
 
 
 Outcome = Finding | ScanError
@@ -107,7 +109,11 @@ class Batch:
         scan = read_outcome(unit, self.limits, budget, predictors.modalities)
         if isinstance(scan, ScanError):
             return scan
-        return self._finding(predictors.answering(scan).predict([scan])[0], unit)
+        try:
+            predictor = predictors.answering(scan)
+        except ScanError as error:
+            return error
+        return self._finding(predictor.predict([scan])[0], unit)
 
     def _answer_here(self, tasks: Iterable[Sequence[Unit | ScanError]]) -> Iterator[Outcome]:
         from braintumor.inference import Predictors
@@ -135,7 +141,7 @@ class Batch:
             pool.shutdown(cancel_futures=True)
 
     def _finding(self, prediction: "Prediction", unit: Unit) -> Finding:
-        mask, ending, segmentation = None, None, None
+        mask, ending, segmentation, no_segmentation = None, None, None, None
         if self.masks and prediction.locates:
             from braintumor.reports import has_outline, mask_ending, mask_file
 
@@ -143,7 +149,10 @@ class Batch:
             if unit.sources and has_outline(prediction):
                 from braintumor.reports.dicom_segmentation import segmentation_file
 
-                segmentation = segmentation_file(prediction, unit.sources(self.limits))
+                try:
+                    segmentation = segmentation_file(prediction, unit.sources(self.limits))
+                except ScanError as error:
+                    no_segmentation = error.reason
         return Finding(
             source=prediction.source,
             sha256=prediction.sha256,
@@ -162,6 +171,7 @@ class Batch:
             mask=mask,
             mask_ending=ending,
             segmentation=segmentation,
+            no_segmentation=no_segmentation,
         )
 
 

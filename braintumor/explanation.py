@@ -1,9 +1,11 @@
 """Heatmaps on demand through tf-keras-vis; Grad-CAM itself leaves the inference graph with every prediction."""
 
+import atexit
 import base64
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -31,7 +33,11 @@ _MOST_CHANNELS = 24
 _SALIENCY_SAMPLES = 12
 _SALIENCY_NOISE = 0.1
 _SECONDS_ALLOWED = 120
-_FLAT = 3
+_IDLE_SECONDS = 120
+"""So long the process waits for the next map: looking at one takes less, and memory is then free again."""
+_SECONDS_TO_END = 5
+_MOST_BYTES = 2 * 2**30
+"""Memory above which the process ends after a map: measured, the shipped network takes 0.9 to 1.3 GB."""
 # Each process holds several hundred megabytes while it runs.
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -41,7 +47,7 @@ class ExplanationError(RuntimeError):
 
 
 def methods_for(bundle: Bundle) -> list[str]:
-    """Name the methods that a bundle's network can be explained by: without a last feature map, Saliency alone."""
+    """Name the methods that a bundle's network can be explained by: without a last feature map, only Saliency."""
     return list(METHODS) if bundle.feature_map else ["saliency"]
 
 
@@ -138,38 +144,99 @@ def _compute(model: Any, score: Callable[[Any], Any], seed: NDArray[np.float32],
 
 
 def _run_worker(task: dict[str, str], on_progress: Callable[[float, str], object]) -> NDArray[np.float32]:
-    on_progress(0.05, "Starting TensorFlow")
-    packed = ""
-    with subprocess.Popen(
-        [sys.executable, "-m", "braintumor.explanation"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=_environment(),
-    ) as worker:
-        assert worker.stdin is not None
-        assert worker.stdout is not None
-        timer = threading.Timer(_SECONDS_ALLOWED, worker.kill)
-        timer.start()
-        try:
-            with suppress(BrokenPipeError):
-                worker.stdin.write(json.dumps(task))
-                worker.stdin.close()
-            for line in worker.stdout:
-                step = json.loads(line) if line.startswith("{") else {}
-                packed = step.get("map", packed)
-                if "doing" in step:
-                    on_progress(step["share"], step["doing"])
-        except BaseException:
-            # Whoever waited has left the page; the work is for nobody.
-            worker.kill()
-            raise
-        finally:
-            timer.cancel()
-    if worker.returncode == 0 and packed:
-        return _unpacked(packed).astype(np.float32)
-    raise ExplanationError(_failure(worker.returncode, task["method"]))
+    process = _WORKER.running(on_progress)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    timer = threading.Timer(_SECONDS_ALLOWED, process.kill)
+    timer.start()
+    step: dict[str, Any] = {}
+    try:
+        with suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(task) + "\n")
+            process.stdin.flush()
+        for line in process.stdout:
+            step = json.loads(line) if line.startswith("{") else {}
+            if "doing" in step:
+                on_progress(step["share"], step["doing"])
+            if "map" in step or "flat" in step:
+                break
+    except BaseException:
+        # Whoever waited has left the page; the work is for nobody.
+        _WORKER.end()
+        raise
+    finally:
+        timer.cancel()
+    if "map" not in step and "flat" not in step:
+        raise ExplanationError(_failure(_WORKER.ended()))
+    if step["full"]:
+        _WORKER.end()
+    else:
+        _WORKER.rest()
+    if "flat" in step:
+        raise ExplanationError(_flat(task["method"]))
+    return _unpacked(step["map"]).astype(np.float32)
+
+
+class _Worker:
+    """The one process that explains: it starts when it is needed, and ends when nobody needs it any longer.
+
+    Only who holds ``_ONE_AT_A_TIME`` may call it. It ends with this process as well, since its input then does.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._idle: threading.Timer | None = None
+
+    def running(self, on_progress: Callable[[float, str], object]) -> subprocess.Popen[str]:
+        """Give the process, and start it first where there is none."""
+        if self._idle is not None:
+            self._idle.cancel()
+        if self._process is None or self._process.poll() is not None:
+            self.end()
+            on_progress(0.05, "Starting TensorFlow")
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "braintumor.explanation"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                env=_environment(),
+            )
+        return self._process
+
+    def rest(self) -> None:
+        """Keep the process for the next one who asks, if they do within ``_IDLE_SECONDS``."""
+        self._idle = threading.Timer(_IDLE_SECONDS, self._end_if_idle)
+        self._idle.daemon = True
+        self._idle.start()
+
+    def ended(self) -> int:
+        """Give the exit status of the process, which has closed its output."""
+        assert self._process is not None
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_SECONDS_TO_END)
+        status = self._process.poll()
+        self.end()
+        return -signal.SIGKILL if status is None else status
+
+    def end(self) -> None:
+        """End the process where there is one."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            with process, suppress(BrokenPipeError):
+                pass
+
+    def _end_if_idle(self) -> None:
+        if _ONE_AT_A_TIME.acquire(blocking=False):
+            try:
+                self.end()
+            finally:
+                _ONE_AT_A_TIME.release()
+
+
+_WORKER = _Worker()
+atexit.register(_WORKER.end)
 
 
 def _environment() -> dict[str, str]:
@@ -179,10 +246,12 @@ def _environment() -> dict[str, str]:
     return {**kept, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(Path(__file__).parent.parent)}
 
 
-def _failure(status: int, method: str) -> str:
-    if status == _FLAT:
-        return f"{METHODS[method]} gives no map for this scan; choose another method."
-    if status < 0:
+def _flat(method: str) -> str:
+    return f"{METHODS[method]} gives no map for this scan; choose another method."
+
+
+def _failure(status: int) -> str:
+    if status == -signal.SIGKILL:
         return "The heatmap took too long or too much memory and was stopped; choose another method."
     return "The heatmap could not be computed; choose another method."
 
@@ -197,7 +266,23 @@ def _unpacked(text: str) -> NDArray[Any]:
     return np.asarray(np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False))
 
 
-def _work(task: dict[str, str]) -> int:
+def _work() -> None:
+    """Explain one task a line of the input until it ends; the network of the last one is kept."""
+    network, model = "", None
+    for line in sys.stdin:
+        task = json.loads(line)
+        if task["model"] != network:
+            network, model = task["model"], _loaded(task["model"])
+        _announce(share=0.65, doing=f"Computing {METHODS[task['method']]}")
+        try:
+            heat = explain(model, _unpacked(task["image"]), task["class_name"], task["method"])
+            answer: dict[str, str | bool] = {"map": _packed(heat)}
+        except ExplanationError:
+            answer = {"flat": True}
+        _announce(share=1.0, doing="Done", full=_resident_bytes() > _MOST_BYTES, **answer)
+
+
+def _loaded(path: str) -> Any:
     _announce(share=0.2, doing="Loading TensorFlow")
     import keras
 
@@ -205,14 +290,15 @@ def _work(task: dict[str, str]) -> int:
     # The network's own layers make themselves known to Keras when they are imported.
     import braintumor.networks  # noqa: F401
 
-    model = keras.saving.load_model(task["model"], compile=False)
-    _announce(share=0.65, doing=f"Computing {METHODS[task['method']]}")
+    return keras.saving.load_model(path, compile=False)
+
+
+def _resident_bytes() -> int:
+    """Memory that this process holds now (Linux); 0 where the system does not tell."""
     try:
-        heat = explain(model, _unpacked(task["image"]), task["class_name"], task["method"])
-    except ExplanationError:
-        return _FLAT
-    _announce(share=1.0, doing="Done", map=_packed(heat))
-    return 0
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 def _announce(**step: float | str) -> None:
@@ -221,4 +307,4 @@ def _announce(**step: float | str) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(_work(json.load(sys.stdin)))
+    _work()

@@ -48,7 +48,7 @@ def start_early(paths: Iterable[Path]) -> None:
 
 @contextmanager
 def started_apart() -> Iterator[None]:
-    """Let processes that start here multiply matrices in one thread, and leave their caller's script alone.
+    """Let processes that start here multiply matrices in one thread, and do not run their caller's script.
 
     Two threads beside each other only get in their way. A new process runs what ``__main__`` was once more, which in a
     Streamlit server is a page.

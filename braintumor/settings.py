@@ -35,9 +35,13 @@ class Settings:
     """Validated settings; the environment variable of each is its name in capitals behind ``BRAINTUMOR_``.
 
     ``database_url`` also answers to ``DATABASE_URL``. Sizes are in bytes unless the name says otherwise.
-    With ``setup_code`` set, only who knows it can create the first administrator. ``max_session_mb`` and
-    ``max_server_mb`` bound the uploads that one session and all sessions hold. ``frame_ancestors`` are the other sites,
-    as origins with spaces between, that may show the app in a frame.
+    ``site_key`` seals the audit trail; without it the key lies in ``data_dir``. With ``setup_code`` set, only who knows
+    it can create the first administrator. ``max_session_mb`` and ``max_server_mb`` bound the uploads that one session
+    and all sessions hold. ``frame_ancestors`` are the other sites, as origins with spaces between, that may show the
+    app in a frame. ``vault_key`` holds the key of the vault, and
+    behind it older ones that still open files: 32 bytes in base64 each, with spaces between; without it they lie in
+    ``vault_key_file``, or where that is not set either, in ``data_dir``. What a user has on the desk stays there for
+    ``desk_days`` days; ``desk_scans`` and ``desk_mb`` bound how many scans it holds and how much of the disk.
     """
 
     data_dir: Path = _DATA
@@ -48,6 +52,7 @@ class Settings:
     demo: bool = False
     registration: str = "approval"
     cookie_key: str = ""
+    site_key: str = ""
     setup_code: str = ""
     session_hours: int = 12
     max_failed_logins: int = 5
@@ -58,6 +63,11 @@ class Settings:
     max_session_mb: int = 200
     max_server_mb: int = 400
     frame_ancestors: str = ""
+    vault_key: str = ""
+    vault_key_file: str = ""
+    desk_days: int = 7
+    desk_scans: int = 500
+    desk_mb: int = 2000
 
     def __post_init__(self) -> None:
         if self.registration not in ("approval", "open"):
@@ -66,8 +76,9 @@ class Settings:
             value = getattr(self, field.name)
             if field.type is int and value < 1:
                 raise SettingsError(f"BRAINTUMOR_{field.name.upper()} is {value}; it must be 1 or more.")
-        if self.cookie_key and len(self.cookie_key) < 32:
-            raise SettingsError("BRAINTUMOR_COOKIE_KEY is shorter than 32 characters; use a random one.")
+        for name in ("cookie_key", "site_key"):
+            if 0 < len(getattr(self, name)) < 32:
+                raise SettingsError(f"BRAINTUMOR_{name.upper()} is shorter than 32 characters; use a random one.")
         if not all(_ORIGIN.fullmatch(origin) for origin in self.frame_ancestors.split()):
             raise SettingsError("BRAINTUMOR_FRAME_ANCESTORS must be origins such as https://mri.example.org.")
 
@@ -75,6 +86,11 @@ class Settings:
     def comparison(self) -> Path:
         """Folder of the comparison of networks."""
         return self.results_dir / "comparison"
+
+    @property
+    def vault_key_path(self) -> Path:
+        """File of the vault's keys, where the setting does not hold them itself."""
+        return Path(self.vault_key_file).expanduser() if self.vault_key_file else self.data_dir / "vault.key"
 
     @property
     def database(self) -> str:

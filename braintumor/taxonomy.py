@@ -1,6 +1,7 @@
 """The four classes every model answers with, and what is said about them in plain words."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 CLASSES: tuple[str, ...] = ("glioma", "meningioma", "pituitary", "notumor")
 """Order of every probability vector; the contract between all models and the app."""
@@ -11,11 +12,22 @@ ANY_TUMOR = "tumor"
 """Label of a scan that shows a tumor of unknown kind."""
 
 LABELS: tuple[str, ...] = (*CLASSES, ANY_TUMOR)
+PROBABILITIES: tuple[str, ...] = tuple(f"p_{name}" for name in CLASSES)
+"""Columns of a table that hold each class's probability."""
 
-FOUR_CLASS = "four_class"
-BINARY = "binary"
-TASKS = (FOUR_CLASS, BINARY)
-"""What a network may be trained for: every class, or tumor or not alone."""
+Task = Literal["four_class", "binary"]
+"""What a network may be trained for: every class, or only tumor or not."""
+FOUR_CLASS: Task = "four_class"
+BINARY: Task = "binary"
+TASKS: tuple[Task, ...] = (FOUR_CLASS, BINARY)
+
+Loss = Literal["marginal", "categorical", "binary"]
+"""Cross-entropy that a network is trained with: of what a label allows, of its one class, and of tumor or not."""
+
+Modality = Literal["MR", "CT"]
+"""Modality of a scan, as DICOM codes it (PS3.3, C.7.3.1.1.1)."""
+MR: Modality = "MR"
+CT: Modality = "CT"
 
 
 @dataclass(frozen=True)
@@ -87,3 +99,12 @@ def members(label: str) -> tuple[bool, ...]:
     if label not in LABELS:
         raise ValueError(f"label is {label!r}; it must be one of {', '.join(LABELS)}")
     return tuple(name == label or (label == ANY_TUMOR and name in TUMOR_CLASSES) for name in CLASSES)
+
+
+SNOMED_CT: dict[str, tuple[str, str]] = {
+    ANY_TUMOR: ("108369006", "Neoplasm"),
+    "meningioma": ("302820008", "Intracranial meningioma"),
+}
+"""Codes and meanings in SNOMED CT of what could be verified: the first in DICOM PS3.16 (CID 3815), the second in SNOMED
+International's release notes. Public lists give several codes for glioma and pituitary tumor, so these have none here;
+nor is there a code of ICD-O, since its morphology states a behavior that no picture shows."""

@@ -42,12 +42,12 @@ def main() -> None:
 def _show_next_steps() -> None:
     st.header("After a result", anchor=False)
     st.markdown(
-        f"- **{DECISION_WORDS[Outcome.TUMOR]}**: have a radiologist read the whole examination, not this slice alone. "
+        f"- **{DECISION_WORDS[Outcome.TUMOR]}**: have a radiologist read the whole examination, not only this slice. "
         "The kind shown is a resemblance; only tissue and the full clinical picture decide.\n"
         f"- **{DECISION_WORDS[Outcome.NO_TUMOR]}**: symptoms count more than this answer. It covers one slice and "
         "three kinds of tumor.\n"
         f"- **{DECISION_WORDS[Outcome.REFER]}**: the model gives no answer. Treat the scan as not assessed. Where it "
-        "is unsure of the kind alone, take the tumor as seen and its kind as open.\n"
+        "is unsure only of the kind, take the tumor as seen and its kind as open.\n"
         "- **If you are a patient**: take your scans and questions to your doctor. Sudden severe headache, a first "
         "seizure, weakness on one side, or trouble speaking or seeing are emergencies, whatever this page says."
     )

@@ -23,7 +23,7 @@ def main() -> None:
             name, content = st.columns([1, 2])
             name.caption(label)
             content.text(value)
-        st.subheader("Change your password")
+        st.header("Change your password")
         gate.password_form()
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import streamlit as st
 
-from braintumor.dashboard import choices, gate
-from braintumor.records import Account, AccountError, AuditEntry, Role, State
+from braintumor.accounts import Account, Role, State
+from braintumor.dashboard import audit_trail, choices, desk, gate, patients
+from braintumor.database import RefusedError
 from braintumor.reports import guarded
 
-_LINES = 500
 _ERROR = "administration_error"
 _TEMPORARY = "administration_temporary"
 
@@ -24,11 +24,12 @@ def main() -> None:
         st.error(st.session_state.pop(_ERROR))
     with gate.unless_busy():
         everybody = gate.accounts().everybody(session.account)
-        trail = gate.accounts().audit_trail(session.account, _LINES)
     show_pending(everybody)
     show_table(everybody)
     manage(everybody)
-    show_trail(trail, everybody)
+    with gate.unless_busy():
+        patients.show_groups(session.account, everybody, attempt)
+    audit_trail.show(everybody, attempt)
 
 
 def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
@@ -39,9 +40,15 @@ def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
     try:
         actor = gate.actor()
         return None if actor is None else action(actor, *arguments)
-    except AccountError as error:
+    except RefusedError as error:
         st.session_state[_ERROR] = str(error)
         return None
+
+
+def delete(actor: Account, account_id: int) -> None:
+    """Delete an account, and what it has on its desk with it."""
+    with desk.forgetting(account_id):
+        gate.accounts().delete(actor, account_id)
 
 
 def label(account: Account) -> str:
@@ -51,7 +58,7 @@ def label(account: Account) -> str:
 def show_pending(people: list[Account]) -> None:
     accounts = gate.accounts()
     waiting = [person for person in people if person.state is State.PENDING]
-    st.subheader(f"Waiting for approval: {len(waiting)}")
+    st.header(f"Waiting for approval: {len(waiting)}")
     if len(waiting) > 1:
         st.button("Refuse all", icon=":material/close:", on_click=attempt, args=(accounts.refuse_waiting,))
     for person in waiting:
@@ -70,12 +77,12 @@ def show_pending(people: list[Account]) -> None:
                 key=f"refuse_{person.id}",
                 icon=":material/close:",
                 on_click=attempt,
-                args=(accounts.delete, person.id),
+                args=(delete, person.id),
             )
 
 
 def show_table(people: list[Account]) -> None:
-    st.subheader("Accounts")
+    st.header("Accounts")
     st.dataframe(
         [
             {
@@ -99,7 +106,7 @@ def show_table(people: list[Account]) -> None:
 
 def manage(people: list[Account]) -> None:
     accounts = gate.accounts()
-    st.subheader("Manage an account")
+    st.header("Manage an account")
     by_id = {person.id: person for person in people}
     chosen = choices.selectbox(
         "Account",
@@ -184,32 +191,9 @@ def confirm_delete(person: Account) -> None:
         key="delete_confirmed",
         width="stretch",
         on_click=attempt,
-        args=(gate.accounts().delete, person.id),
+        args=(delete, person.id),
     ):
         st.rerun()
-
-
-def show_trail(trail: list[AuditEntry], people: list[Account]) -> None:
-    names = {person.id: person.username for person in people}
-
-    def who(number: int | None) -> str:
-        return "" if number is None else names.get(number, f"deleted account {number}")
-
-    st.subheader("Audit trail")
-    st.caption(f"The newest {_LINES} lines, in UTC.")
-    st.dataframe(
-        [
-            {
-                "Time": entry.time,
-                "By": guarded(who(entry.actor_id)),
-                "Action": entry.action,
-                "Account": guarded(who(entry.subject_account_id)),
-            }
-            for entry in trail
-        ],
-        hide_index=True,
-        column_config={"Time": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss")},
-    )
 
 
 main()

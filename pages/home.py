@@ -38,14 +38,14 @@ def main() -> None:
 def _show_scope(origin: str) -> None:
     is_for, is_not = st.columns(2)
     with is_for, st.container(border=True, height="stretch"):
-        st.subheader("What it is", anchor=False)
+        st.header("What it is", anchor=False)
         st.markdown(
             "- A second look at single MRI slices for readers who know what they see\n"
             "- A place where researchers can check how every figure was earned\n"
             "- Open: the data, the splits, the training command and the model are all named"
         )
     with is_not, st.container(border=True, height="stretch"):
-        st.subheader("What it is not", anchor=False)
+        st.header("What it is not", anchor=False)
         st.markdown(
             "- Not a medical device and never a diagnosis\n"
             "- Not able to rule out a tumor: it knows three kinds, on single slices\n"
@@ -59,7 +59,7 @@ def _show_figures(card: Card) -> None:
         st.warning("The model's card holds no test figures.")
         return
     st.divider()
-    st.subheader("What it reaches on scans it never saw", anchor=False)
+    st.header("What it reaches on scans it never saw", anchor=False)
     st.caption(
         f"{plain(card.name)} {plain(card.version)}, {test.images:,} test images in {test.groups} groups. No copy of a "
         "test image that the audit finds was in training, nor a slice of its block of consecutive slices; patients are "

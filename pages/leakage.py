@@ -1,5 +1,6 @@
 """What the collections leak, and what that does to the figures of one and the same network."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -30,6 +31,7 @@ from braintumor.dashboard.leakage_tables import (
 )
 from braintumor.dashboard.metric_sections import elements
 from braintumor.dashboard.plain_text import plain
+from braintumor.dashboard.tabs import show_tabs
 from braintumor.datasets.catalogue import short_name
 from braintumor.evaluation.comparison_schema import LEAK_FREE
 from braintumor.reports import guarded, percent
@@ -50,16 +52,27 @@ def main() -> None:
         "the audit of the collections found, and what such copies do to the figures of a network."
     )
     configured = settings.load()
+    sections: dict[str, Callable[[], object]] = {}
     try:
-        _show_audit(read_audit(audit_file(configured.data_dir)))
+        audit = read_audit(audit_file(configured.data_dir))
+        _show_summary(audit)
+        sections = {
+            "Published splits": lambda: _show_splits(audit),
+            "Copies": lambda: _show_copies(audit),
+        }
     except AuditError as problem:
         st.error(str(problem))
+    sections["What it does to a network"] = lambda: _show_effect(configured)
+    show_tabs(sections, "leakage_tab")
+
+
+def _show_effect(configured: settings.Settings) -> None:
     st.header("The same network, with and without leakage", divider="gray")
     _show_model(configured.models_dir / configured.model)
     _show_networks(configured.comparison)
 
 
-def _show_audit(audit: Audit) -> None:
+def _show_summary(audit: Audit) -> None:
     report = audit.report
     st.caption(
         f"The audit that `{COMMAND}` wrote of a collection of this server."
@@ -79,10 +92,16 @@ def _show_audit(audit: Audit) -> None:
     with st.container(horizontal=True):
         for card in cards:
             elements.figure_card(*card)
+
+
+def _show_splits(audit: Audit) -> None:
     _show_datasets(audit)
-    _show_sizes(audit)
     _show_parts(audit)
-    _show_conflicts(conflicts)
+
+
+def _show_copies(audit: Audit) -> None:
+    _show_sizes(audit)
+    _show_conflicts(conflict_table(audit))
 
 
 def _show_datasets(audit: Audit) -> None:
@@ -119,7 +138,7 @@ def _show_sizes(audit: Audit) -> None:
         table = sizes_table(audit, "copies_of_a_picture")
         elements.chart(charts.size_bars(table, "Copies of a picture", "copies", "pictures"), "copies")
         alone = int(table["number"].iloc[0])
-        st.caption(f"{alone:,} of {int(table['number'].sum()):,} pictures are there once only.")
+        st.caption(f"{alone:,} of {int(table['number'].sum()):,} pictures are there only once.")
     with right:
         table = sizes_table(audit, "images_of_a_group")
         elements.chart(charts.size_bars(table, "Size of the groups", "images", "groups"), "groups")

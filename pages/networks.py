@@ -1,5 +1,6 @@
 """Every network side by side: what each is worth when nothing leaks, what it costs, and how much was leakage."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +18,7 @@ from braintumor.dashboard.comparison import (
     sections,
 )
 from braintumor.dashboard.comparison.closer import look_closer
+from braintumor.dashboard.tabs import show_tabs
 from braintumor.evaluation.comparison_schema import LEAK_FREE
 
 
@@ -46,16 +48,32 @@ def main() -> None:
         st.stop()
     for problem_text in comparison.problems:
         st.warning(problem_text)
-    if comparison.trained:
-        sections.protocol(comparison)
-        sections.side_by_side(comparison)
-        sections.leakage(comparison, _same_pictures(folder, stamp, LEAK_FREE, comparison.report.published))
-        sections.tables(comparison)
-        look_closer(comparison)
+    measured: dict[str, Callable[[], object]] = {
+        "Summary": lambda: _summary(comparison),
+        "Leakage": lambda: _leakage(comparison, folder, stamp),
+        "All figures": lambda: sections.tables(comparison),
+        "Look closer": lambda: look_closer(comparison),
+    }
+    beside: dict[str, Callable[[], object]] = {
+        "Reported elsewhere": lambda: _beside(comparison, folder, stamp),
+        "Files": lambda: _downloads(folder),
+    }
+    show_tabs({**(measured if comparison.trained else {}), **beside}, "networks_tab")
+
+
+def _summary(comparison: Comparison) -> None:
+    sections.protocol(comparison)
+    sections.side_by_side(comparison)
+
+
+def _leakage(comparison: Comparison, folder: Path, stamp: tuple[float, ...]) -> None:
+    sections.leakage(comparison, _same_pictures(folder, stamp, LEAK_FREE, comparison.report.published))
+
+
+def _beside(comparison: Comparison, folder: Path, stamp: tuple[float, ...]) -> None:
     leaking, clean = comparison.report.across or (None, None)
     sections.reported(comparison, _same_pictures(folder, stamp, clean, leaking))
     sections.not_trained(comparison)
-    _downloads(folder)
 
 
 def _downloads(folder: Path) -> None:

@@ -1,153 +1,115 @@
 """Prediction: scans in, answers out."""
 
-from collections.abc import Sequence
-from functools import partial
-from typing import Any
-
-import pandas as pd
 import streamlit as st
 
 from braintumor import settings
 from braintumor.bundles import BundleError
-from braintumor.dashboard import answers, choices, gate
-from braintumor.dashboard.answers import Answer, Outcome, Progress
+from braintumor.dashboard import answers, gate, server
+from braintumor.dashboard.desk import Case, Desk, Intake, desk_of
 from braintumor.dashboard.plain_text import plain
-from braintumor.dashboard.scan_viewer import show_answer
 from braintumor.dashboard.studies import show_studies
-from braintumor.reports import Answered, answers_csv, answers_table, has_mask, masks_zip
-from braintumor.scans import NotJudgedError, ScanError
+from braintumor.dashboard.viewer import show_answer, show_scan
+from braintumor.dashboard.worklist import opened_case, show_worklist
+from braintumor.errors import InputError
 
-CARDS_AT_ONCE = 5
+_INTAKE, _INTAKES, _IS_NEW = "_intake", "_intakes", "_intake_is_new"
+_COMPACT = """<style>
+.stMainBlockContainer { padding: 3rem 1.5rem 1rem; }
+.stMainBlockContainer h1 { font-size: 1.5rem; padding: 0; }
+@media (max-width: 640px) { .stMainBlockContainer { padding-top: 4.5rem; } }
+</style>"""
+"""So that at 1280 × 800 the picture, its controls and its answer are on the screen together."""
+_PATIENCE_SECONDS = 1.5
+"""So long a new upload's answers are waited for: those of a few pictures are then on the page at once."""
 
 
 def main() -> None:
     session = gate.current()
+    st.html(_COMPACT)
     st.title("Prediction")
-    st.markdown(
-        "Drop DICOM studies, volumes or slices of the head below. For each you get tumor or not, the likely kind, how "
-        "sure the model is, and where it places the tumor. **Research and decision support, never a diagnosis.**"
-    )
-    if session.is_guest:
-        st.info("You are trying this as a guest: nothing you upload is stored.", icon=":material/lock_open:")
+    guest = " You are trying this as a guest: nothing you upload is stored." if session.is_guest else ""
+    st.markdown(f"**Research and decision support, never a diagnosis.**{guest}")
     try:
-        answers.predictor()
-    except BundleError as error:
+        predictors = answers.predictors()
+        desk = desk_of(session.account)
+        _take_uploads(desk)
+    except (BundleError, InputError) as error:
         st.error(str(error))
         return
-    outcomes = _outcomes()
-    if outcomes:
-        show_studies(outcomes)
-        _show_table([outcome for outcome in outcomes if not isinstance(outcome, NotJudgedError)])
-        _show_cards(outcomes)
+    desk.start(predictors)
+    _say_what_came()
+    if st.session_state.pop(_IS_NEW, False):
+        desk.wait(_PATIENCE_SECONDS)
+    if desk.cases or desk.progress:
+        _show_room(desk)
 
 
-def _outcomes() -> list[Outcome]:
+def _take_uploads(desk: Desk) -> None:
+    """Show the uploader, and put what it holds on the desk; then it is empty again."""
     configured = settings.load()
-    uploads = st.file_uploader(
-        "Scans",
-        accept_multiple_files=True,
-        help="DICOM studies (files, a folder, or a CD's), volumes (.nii, .nii.gz, .mgz), pictures (PNG, JPEG, BMP, "
-        f"GIF, TIFF, WebP), or a ZIP of any: {configured.max_upload_mb} MB a file, {configured.max_session_mb} MB in "
-        "all. A file marked in red did not fit; remove some to make room. Remove names from pictures before you upload "
-        "them.",
-    )
-    if not uploads:
-        st.toggle("No scan at hand? Try a synthetic sample", key="sample")
-    bar, lines = st.empty(), st.empty()
-
-    def show_lines(outcomes: Sequence[Outcome]) -> None:
-        with lines.container():
-            show_studies(outcomes, is_whole=False)
-
-    outcomes = answers.answer_uploads(
-        uploads, lambda now: bar.progress(now.done / (now.total or 1), text=_progress_text(now)), show_lines
-    )
-    bar.empty()
-    lines.empty()
-    if not uploads and st.session_state.get("sample"):
-        outcomes.append(answers.sample_answer())
-    return outcomes
-
-
-def _progress_text(now: Progress) -> str:
-    if now.total is None:
-        return f"Looking at {plain(now.name)}"
-    text = f"Scan {now.done + 1} of {now.total}: {plain(now.name)}"
-    return f"{text}. Waiting for other users; scans ahead: {now.ahead}" if now.ahead else text
-
-
-def _show_table(outcomes: Sequence[Outcome]) -> None:
-    if not outcomes:
-        return
-    rows = [(item.prediction, item.measurements) if isinstance(item, Answer) else item for item in outcomes]
-    table = answers_table(rows)
-    counts = table["decision"].value_counts()
-    parts = [f"{count} × {str(name).lower()}" for name, count in counts.items()]
-    st.subheader(f"{len(rows)} scans: {', '.join(parts)}" if len(rows) > 1 else "Answer", anchor=False)
-    for row in rows:
-        if isinstance(row, ScanError):
-            st.error(f"**{plain(row.source)}**: {row.reason} {row.hint}", icon=":material/broken_image:")
-    if len(rows) > 1:
-        _show_columns(table)
-    with st.container(horizontal=True):
-        st.download_button(
-            "Download answers (CSV)",
-            answers_csv(rows),
-            "brain-tumor-answers.csv",
-            "text/csv",
-            icon=":material/download:",
-            on_click="ignore",
+    count = st.session_state.setdefault(_INTAKES, 0)
+    has_scans = bool(desk.cases or desk.progress or st.session_state.get(_IS_NEW))
+    with st.expander("Add scans", icon=":material/upload:", expanded=not has_scans):
+        uploads = st.file_uploader(
+            "Scans",
+            accept_multiple_files=True,
+            key=f"uploads-{count}",
+            help="DICOM studies (files, a folder, or a CD's), volumes (.nii, .nii.gz, .mgz), pictures (PNG, JPEG, BMP, "
+            f"GIF, TIFF, WebP), or a ZIP of any: {configured.max_upload_mb} MB a file, {configured.max_session_mb} MB "
+            "at a time. Remove names from pictures before you upload them.",
         )
-        answered = [row for row in rows if not isinstance(row, ScanError)]
-        if len(rows) > 1 and any(has_mask(prediction) for prediction, _ in answered):
-            _offer_masks(answered)
+        is_sample = st.button("No scan at hand? Try a synthetic sample", key="sample")
+    if uploads or is_sample:
+        files = [(upload.name, upload.getvalue()) for upload in uploads]
+        sample = [("Synthetic sample scan", answers.phantom_png())] if is_sample else []
+        with st.spinner("Storing …"):
+            st.session_state[_INTAKE] = desk.take([*files, *sample])
+        st.session_state[_INTAKES], st.session_state[_IS_NEW] = count + 1, True
+        server.release(upload.file_id for upload in uploads)
+        st.rerun()
 
 
-def _show_columns(table: pd.DataFrame) -> None:
-    columns: dict[str, Any] = {
-        "source": "Scan",
-        "decision": "Decision",
-        "finding": "Finding",
-        "p_tumor": st.column_config.ProgressColumn("P(tumor)", min_value=0.0, max_value=1.0, format="percent"),
-        "lesions": st.column_config.NumberColumn("Lesions"),
-        "area_mm2": st.column_config.NumberColumn("Area (mm²)", format="%.0f"),
-        "head_share": st.column_config.NumberColumn("Area (of the head)", format="percent"),
-        "largest_diameter_mm": st.column_config.NumberColumn("Diameter (mm)", format="%.0f"),
-        "largest_diameter_head": st.column_config.NumberColumn("Diameter (of the head)", format="percent"),
-        "volume_ml": st.column_config.NumberColumn("Volume (mL)", format="%.1f"),
-        "reasons": "Why referred",
-    }
-    # Pictures do not tell their spacing, and mostly there is nothing to refer.
-    told = [name for name in columns if (table[name].notna() & table[name].ne("")).any()]
-    st.dataframe(table[told], hide_index=True, column_config=columns, placeholder="–")
+def _say_what_came() -> None:
+    intake = st.session_state.get(_INTAKE, Intake())
+    if intake.known and st.session_state.get(_IS_NEW):
+        st.toast(f"{intake.known} of the files were on the desk already.")
+    for refused in intake.refused:
+        st.error(f"**{plain(refused.source)}**: {refused.reason} {refused.hint}", icon=":material/broken_image:")
 
 
-def _offer_masks(answered: Sequence[Answered]) -> None:
-    st.download_button(
-        "Download all masks (ZIP)",
-        # Only who asks for the masks waits for them.
-        partial(masks_zip, answered),
-        "brain-tumor-masks.zip",
-        "application/zip",
-        icon=":material/folder_zip:",
-        on_click="ignore",
-        help="The mask of each scan, named by its content, and a table of them.",
-    )
+def _show_room(desk: Desk) -> None:
+    case = opened_case(desk)
+    answer = desk.answer(case.key) if case else None
+    worklist, picture, said = st.columns([4, 6, 4], gap="small")
+    with worklist:
+        show_worklist(desk)
+    if case is None:
+        picture.caption("The first answer appears here.")
+    elif answer is not None:
+        with picture.container(key=f"card-{answer.key}"):
+            show_scan(answer)
+        with said:
+            show_answer(answer)
+    else:
+        with picture:
+            _show_failure(case)
+    if case is not None and case.series is not None:
+        _show_study(desk, case.series.study_number)
 
 
-def _show_cards(outcomes: Sequence[Outcome]) -> None:
-    shown = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
-    first = 0
-    if len(shown) > CARDS_AT_ONCE:
-        starts = list(range(0, len(shown), CARDS_AT_ONCE))
-        first = choices.selectbox(
-            "Scans shown",
-            starts,
-            first,
-            format_func=lambda start: f"{start + 1} to {min(start + CARDS_AT_ONCE, len(shown))} of {len(shown)}",
+def _show_failure(case: Case) -> None:
+    st.header(plain(case.name), anchor=False)
+    if case.error is None:
+        st.caption("This scan waits for its answer.")
+    else:
+        st.error(
+            f"**{plain(case.error.source)}**: {case.error.reason} {case.error.hint}", icon=":material/broken_image:"
         )
-    for answer in shown[first : first + CARDS_AT_ONCE]:
-        show_answer(answer)
+
+
+def _show_study(desk: Desk, number: int) -> None:
+    outcomes = [case.outcome for case in desk.cases if case.series and case.series.study_number == number]
+    show_studies([outcome for outcome in outcomes if outcome], is_whole=desk.progress is None)
 
 
 main()

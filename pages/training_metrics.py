@@ -1,5 +1,6 @@
 """How the model was trained and how good it is on scans it has never seen."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
@@ -25,6 +26,7 @@ from braintumor.dashboard.metric_sections import (
     referral,
     training_curves,
 )
+from braintumor.dashboard.tabs import show_tabs
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the model's files")
@@ -45,16 +47,33 @@ def main() -> None:
     headlines.show_card(tables.card)
     for problem_text in tables.problems:
         st.warning(problem_text)
-    headlines.show(tables.card)
+    sections: dict[str, Callable[[], object]] = {
+        "Summary": lambda: headlines.show(tables.card),
+        "Referral": lambda: _referral(tables),
+        "Outlines": lambda: _outlines(tables),
+        "Training": lambda: _training(tables),
+        "Look closer": lambda: closer.show(tables),
+        "Files": lambda: _downloads(folder),
+    }
+    if tables.history is None:
+        del sections["Training"]
+    show_tabs(sections, "metrics_tab")
+
+
+def _referral(tables: BundleTables) -> None:
     referral.show(tables)
     foreign.show(tables)
+
+
+def _outlines(tables: BundleTables) -> None:
     outlines.show(tables)
     mirrored.show(tables.card.metrics.mirrored_test)
     heatmaps.show(tables)
+
+
+def _training(tables: BundleTables) -> None:
     if tables.history is not None:
         training_curves.show(tables.history)
-    closer.show(tables)
-    _downloads(folder)
 
 
 def _choose_bundle() -> Path:

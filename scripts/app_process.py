@@ -61,18 +61,13 @@ def running_app(environment: Mapping[str, str]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class ServerProcess:
-    """What the kernel says of a server's process (Linux alone)."""
+    """What the kernel says of a server's process (Linux only)."""
 
     pid: int
 
     @property
     def resident_megabytes(self) -> float:
         return self._status("VmRSS")
-
-    @property
-    def peak_megabytes(self) -> float:
-        """The most that was resident since the start."""
-        return self._status("VmHWM")
 
     @property
     def cpu_seconds(self) -> float:
@@ -87,7 +82,7 @@ class ServerProcess:
 
 
 def server_process(url: str) -> ServerProcess:
-    """Find the server that listens at ``url`` (Linux alone); raises ``AppProcessError`` where there is none."""
+    """Find the server that listens at ``url`` (Linux only); raises ``AppProcessError`` where there is none."""
     port = url.rsplit(":", 1)[1]
     for process in Path("/proc").glob("[0-9]*"):
         try:

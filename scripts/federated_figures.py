@@ -5,7 +5,6 @@ from typing import Any
 
 from braintumor.federated.records import ALONE, CENTRALLY, FEDERATED, Comparison, Trained
 from braintumor.reports import in_words
-from scripts.network_figures import markdown
 
 _POINTS = 100
 
@@ -32,7 +31,7 @@ def federated_block(report: Mapping[str, Any]) -> str:
         f"{first.images:,} distinct pictures of the leak-free test, and {first.hospital_images:,} slices of "
         f"{found.hospital}, which took no part; 95% intervals from drawing whole groups. `{found.command}`"
     )
-    return "\n".join([told, "", *markdown(head, rows), "", *_goals(found)])
+    return "\n".join([told, "", *_table(head, rows), "", *_goals(found)])
 
 
 def _goals(found: Comparison) -> list[str]:
@@ -56,6 +55,10 @@ def _goals(found: Comparison) -> list[str]:
             verdict = "within" if gap <= 3 else "not within"
             said.append(f"- {one.name}: {gap:.1f} points below even sites without poison, {verdict} 3.")
     return said
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
 
 
 def _words(one: Trained, figure: str, is_share: bool) -> str:

@@ -29,14 +29,14 @@ def networks_block(comparison: Comparison) -> str:
     measured_on = sorted({row.measured_on for row in trained.values() if row.measured_on})
     costly = f"latency on {' and '.join(measured_on)}, one picture at a time; training as a mean of the leak-free folds"
     lines = [_how_compared(comparison), "", "Leak-free folds, no picture with a near-duplicate in training:", ""]
-    lines += markdown(["Network", *titles, "Against the default"], worth)
+    lines += _markdown(["Network", *titles, "Against the default"], worth)
     lines += ["", "Class by class, on the same folds:", ""]
-    lines += markdown(_class_titles(), [_of_classes(trained[name]) for name in clean])
+    lines += _markdown(_class_titles(), [_of_classes(trained[name]) for name in clean])
     lines += ["", _how_it_leaks(comparison), ""]
-    lines += markdown([*_LEAKS], leaks)
+    lines += _markdown([*_LEAKS], leaks)
     lines += _across(comparison)
     lines += ["", f"What each costs; {costly}:", ""]
-    lines += markdown([*_COSTS], [_costs(row) for row in trained.values()])
+    lines += _markdown([*_COSTS], [_costs(row) for row in trained.values()])
     missing = [f"- {row.title}: {row.not_trained}" for row in report.networks.values() if row.not_trained]
     return "\n".join([*lines, "", "Without figures:", "", *missing] if missing else lines)
 
@@ -87,7 +87,7 @@ def _across(comparison: Comparison) -> list[str]:
         ]
         for name in names
     ]
-    return ["", said, "", *markdown([*_ACROSS], cells)]
+    return ["", said, "", *_markdown([*_ACROSS], cells)]
 
 
 _COSTS = (
@@ -111,7 +111,7 @@ def _class_titles() -> list[str]:
 def _of_classes(row: NetworkRow) -> list[str]:
     classes = row.figures[LEAK_FREE].classes
     rates = (getattr(classes[name], rate) for name in CLASSES for rate in ("recall", "f1"))
-    return [_titled(row, LEAK_FREE), *(with_interval(rate, True) for rate in rates)]
+    return [_titled(row, LEAK_FREE), *(_with_interval(rate, True) for rate in rates)]
 
 
 def _how_compared(comparison: Comparison) -> str:
@@ -177,11 +177,11 @@ def _costs(row: NetworkRow) -> list[str]:
     ]
 
 
-def with_interval(figure: Mapping[str, float | None] | None, is_share: bool) -> str:
+def _with_interval(figure: Mapping[str, float | None] | None, is_share: bool) -> str:
     """Write a figure with its interval; a dash where it was not measured."""
     return "–" if figure is None else in_words(*spread(figure), is_share)
 
 
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lay out a table."""
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]

@@ -14,7 +14,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from braintumor import settings
-from braintumor.records import Accounts, connect
+from braintumor.accounts import Accounts
+from braintumor.database import open_database
 from scripts.app_process import ROOT, launch_browser, running_app
 
 FOLDER = ROOT / "docs" / "screenshots"
@@ -38,7 +39,7 @@ def main() -> None:
 def _create_administrator(data: Path) -> None:
     # With an account at hand the login page shows its usual form, not that of the very first start.
     configured = settings.parse({"BRAINTUMOR_DATA_DIR": str(data)}, {})
-    accounts = Accounts(connect(configured.database), configured)
+    accounts = Accounts(open_database(configured), configured)
     accounts.create_first_administrator("ada", "Ada Lovelace", secrets.token_urlsafe(24))
 
 
@@ -92,13 +93,11 @@ def _go_to(page: Page, title: str) -> None:
 
 
 def _answer_sample(page: Page) -> None:
-    """Ask for the synthetic sample and bring its answer into view with the toggle that asked for it."""
-    toggle = page.get_by_text("No scan at hand? Try a synthetic sample")
-    toggle.click(timeout=_PATIENCE)
-    card = page.locator("[class*='st-key-card-sample']")
+    """Ask for the synthetic sample and wait for its answer."""
+    page.get_by_text("No scan at hand? Try a synthetic sample").click(timeout=_PATIENCE)
+    card = page.get_by_test_id("stMainBlockContainer")
     expect(card.get_by_role("img", name="Heatmap over the scan")).to_be_visible(timeout=_PATIENCE)
     expect(card.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=_PATIENCE)
-    page.get_by_role("heading", name="Answer").evaluate("heading => heading.scrollIntoView({block: 'start'})")
 
 
 def _save(page: Page, name: str) -> None:

@@ -45,7 +45,7 @@ class Client:
         self._socket.close()
 
     def run(self, *states: WidgetState, wait: bool = True) -> Self:
-        """Run the page with widget states added to those sent before; triggers hold for this run alone."""
+        """Run the page with widget states added to those sent before; triggers hold only for this run."""
         sent = {**self._states, **{state.id: state for state in states}}
         self._states = {key: state for key, state in sent.items() if state.WhichOneof("value") != "trigger_value"}
         message = BackMsg()

@@ -2,26 +2,33 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 # Called by its path, Python would look for modules beside this file only.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from braintumor.bundles import CARD_FILE, Card, Metrics, SplitFigures, read_card, read_heatmap_figures
+from jinja2 import Environment, FileSystemLoader
+
+from braintumor.bundles import CARD_FILE, Estimate, read_card, read_heatmap_figures
 from braintumor.dashboard.bundle_tables import training_overlap
 from braintumor.dashboard.comparison import read_comparison
-from braintumor.model_cards import HEADLINES, SPLITS, bounds, hospital_sentence, hospitals_markdown, model_card
-from braintumor.reports import in_words
-from braintumor.reports.changes import changes_block, changes_plot
+from braintumor.datasets.catalogue import short_name
+from braintumor.model_cards import HEADLINES, SPLITS, bounds, hospitals_markdown, model_card
+from braintumor.model_cards.headlines import OUTLINE
+from braintumor.model_cards.markdown import markdown_environment, render
+from braintumor.reports import codes, in_words
+from braintumor.reports.numbers import spread
 from braintumor.settings import DEFAULT_MODEL
+from scripts.changes_plot import changes_plot
 from scripts.federated_figures import federated_block
-from scripts.network_figures import markdown, networks_block, with_interval
+from scripts.network_figures import networks_block
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 MODEL_CARD = ROOT / "docs" / "model-card.md"
+DICOM = ROOT / "docs" / "dicom.md"
 HOSPITALS = ROOT / "docs" / "hospitals.md"
 NETWORKS = ROOT / "docs" / "networks.md"
 BUNDLE = ROOT / "models" / DEFAULT_MODEL
@@ -37,24 +44,17 @@ START, END = "<!-- figures:start -->", "<!-- figures:end -->"
 
 NOT_YET = f"They stand here once `models/{DEFAULT_MODEL}` holds a trained model and `scripts/write_figures.py` has run."
 
-IN_README = (
+_TITLES_IN_README = {
     "Accuracy, four classes",
-    "Accuracy, Cheng scans",
-    "Dice, Cheng scans",
-    "Dice, Br35H",
-    "Web images: ROC AUC",
+    "Tumor or not: ROC AUC",
     "Tumor or not: sensitivity",
     "Tumor or not: specificity",
-    "Web images: sensitivity",
-    "Web images: specificity",
-    "Same slices without their tumor: ROC AUC",
     "Share answered, not referred",
     "Accuracy of what is answered",
     "Sensitivity of what is answered",
-    "Specificity of what is answered",
-    "Calibration error (ECE), four classes",
-)
-"""Titles of the headline figures in the README."""
+}
+IN_README = tuple(one for one in HEADLINES if one.title in _TITLES_IN_README or one.short == OUTLINE)
+"""Figures in the README: those that say most, and the outlines of the reference set."""
 
 FIRST_START = "map"
 """The run that ideas were measured against before each said so itself."""
@@ -62,18 +62,17 @@ FIRST_START = "map"
 SHIPPED = "shipped"
 """The line of a finished model, trained for longer than any of the ideas, below them."""
 
-MEASURES: Mapping[str, str] = {
-    "dice_cheng": "Dice, Cheng",
-    "dice_br35h": "Dice, Br35H",
+_MEASURES = {
+    "dice": "Dice",
+    "accuracy": "Accuracy",
+    "kind": "Kind",
+    "accuracy_four_class": "Accuracy",
     "auc_web": "AUC, web",
     "auc_mirrored": "AUC, mirrored",
-    "accuracy_four_class": "Accuracy",
-    "accuracy_cheng": "Accuracy, Cheng",
-    "kind_cheng": "Kind, Cheng",
     "source_probe": "Source probe ↓",
     "auc_two_volumes": "AUC, two volumes",
 }
-"""Figures of a run of the ideas, with their titles in the table."""
+"""Titles of what a run of an idea measured; that of one dataset has the dataset's name behind it."""
 
 _MUCH_SHARED = 0.05
 """Share of a dataset's images from which on copies in another one are told."""
@@ -94,11 +93,27 @@ def main() -> None:
 def documents() -> dict[Path, str]:
     """Give what belongs between the marks of each document that has them and whose source is at hand."""
     found = {README: block(BUNDLE), MODEL_CARD: card_block(BUNDLE), HOSPITALS: hospitals_block(BUNDLE)}
+    found[DICOM] = codes_block()
     for document, (report, write) in _REPORTED.items():
         if report.is_file():
             found[document] = write(json.loads(report.read_text(encoding="utf-8")))
     comparison = read_comparison(COMPARISON)
     return found if comparison is None else {**found, NETWORKS: networks_block(comparison)}
+
+
+def codes_block() -> str:
+    """Write our own codes of a report, which a PACS can route by, as a Markdown table."""
+    groups = (
+        (codes.ANSWER, [*codes.ANSWERS.values(), codes.NOT_JUDGED]),
+        (codes.REASON, [*codes.REASONS.values(), codes.CONTRADICTION]),
+        (codes.TUMOR_TYPE, codes.TYPES.values()),
+        (codes.VERDICT, codes.VERDICTS.values()),
+    )
+    rows = [
+        f"| `{name.value}` {name.meaning} | `{code.value}` | {code.meaning} |" for name, all in groups for code in all
+    ]
+    number = f"| `{codes.P_TUMOR.value}` {codes.P_TUMOR.meaning} | a number | percent |"
+    return "\n".join(["| Concept | Code | Meaning |", "| --- | --- | --- |", *rows, number])
 
 
 def filled(text: str, figures: str) -> str:
@@ -112,14 +127,23 @@ def filled(text: str, figures: str) -> str:
 
 def block(folder: Path) -> str:
     """Say what a bundle reaches as a sentence and a Markdown table, or that there is no bundle."""
-    if not (folder / CARD_FILE).is_file():
+    card = read_card(folder) if (folder / CARD_FILE).is_file() else None
+    if card is None or card.metrics.test is None:
         return NOT_YET
-    card = read_card(folder)
-    if card.metrics.test is None:
-        return NOT_YET
-    elsewhere = card.metrics.hospital_test
-    first = [hospital_sentence(elsewhere), ""] if elsewhere else []
-    return "\n".join([*first, _introduction(card, card.metrics.test), "", *_table(card.metrics)])
+    metrics = card.metrics
+    splits = [split for split in SPLITS if metrics.split(split) is not None]
+    return _filled_in(
+        "readme",
+        card=card,
+        test=metrics.test,
+        elsewhere=metrics.hospital_test,
+        overlap=metrics.published_test and training_overlap(metrics.published_test),
+        titles=[SPLITS[split] for split in splits],
+        rows=[
+            (headline.title, [in_words(*bounds(metrics, split, headline), headline.is_share) for split in splits])
+            for headline in IN_README
+        ],
+    )
 
 
 def card_block(folder: Path) -> str:
@@ -131,45 +155,18 @@ def card_block(folder: Path) -> str:
 
 def leakage_block(report: Mapping[str, Any]) -> str:
     """Say what an audit found, dataset by dataset, as Markdown."""
-    lines = [
-        f"{report['images']:,} images hold {report['distinct_pictures']:,} distinct pictures in {report['groups']:,} "
-        f"groups; {report['label_conflicts']['pictures']} pictures carry labels that cannot both be true.",
-        "",
-        "| Dataset | Images | Distinct | With a near-duplicate in the set | Published test with one in its training |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    for name, facts in report["datasets"].items():
-        test = facts["published_test_share_in_train"]
-        shares = (f"{facts['share_with_near_duplicate']:.1%}", "–" if test is None else f"{test:.1%}")
-        counts = (f"{facts['images']:,}", f"{facts['distinct_pictures']:,}")
-        lines.append(f"| {' | '.join((name, *counts, *shares))} |")
     shared = sorted(report.get("shared_between_datasets", []), key=lambda found: -found["share_of_images"])
-    told = [
-        f"{found['share_of_images']:.1%} of {found['dataset']} in {found['contained_in']}"
-        for found in shared
-        if found["share_of_images"] >= _MUCH_SHARED
-    ]
-    if told:
-        lines += ["", f"Images with a copy in another dataset: {', '.join(told)}."]
-    agreement = report.get("agreement_with_given_groups")
-    if agreement:
-        lines += [
-            "",
-            f"Against groups that were found independently of this code, its {agreement['pairs_found']:,} pairs have a "
-            f"precision of {agreement['precision']:.3%} and a recall of {agreement['recall']:.2%}.",
-        ]
-    return "\n".join(lines)
+    return _filled_in(
+        "leakage",
+        report=report,
+        shared=[found for found in shared if found["share_of_images"] >= _MUCH_SHARED],
+        agreement=report.get("agreement_with_given_groups"),
+    )
 
 
 def benchmark_block(report: Mapping[str, Any]) -> str:
     """Lay the results of a run of the benchmarks out as a Markdown table."""
-    rows = [
-        f"| {row['name']} | {row['value']:.1f} {row['unit']} | {'≤' if row['at_most'] else '≥'} {row['goal']:g} | "
-        f"{'met' if row['met'] else '**missed**'} | {row['detail']} |"
-        for row in report["results"]
-    ]
-    head = ["| What | Measured | Goal | | In the same run |", "| --- | --- | --- | --- | --- |"]
-    return "\n".join([f"Measured on {report['machine']}.", "", *head, *rows])
+    return _filled_in("benchmarks", report=report)
 
 
 def ideas_block(report: Mapping[str, Any]) -> str:
@@ -180,34 +177,27 @@ def ideas_block(report: Mapping[str, Any]) -> str:
     ranked = sorted(
         order, key=lambda name: (order.index(starts[name]) if starts[name] in order else -1, starts[name] != name)
     )
+    measures = list(dict.fromkeys(key for row in report.values() for key in row["measured"]))
     rows = []
     for name in ranked:
         row, start = report[name], report.get(starts[name], {}).get("measured", {})
-        cells = [_moved(row["measured"].get(key), None if name == starts[name] else start.get(key)) for key in MEASURES]
-        rows.append(f"| {' | '.join((row['says'], *cells))} |")
-    head = [f"| {' | '.join(('Idea', *MEASURES.values()))} |", f"| {' | '.join(['---'] * (1 + len(MEASURES)))} |"]
-    return "\n".join([_how_trained(report), "", *head, *rows])
+        cells = [_moved(row["measured"].get(key), None if name == starts[name] else start.get(key)) for key in measures]
+        rows.append((row["says"], cells))
+    runs = [row for name, row in report.items() if name != SHIPPED]
+    return _filled_in("ideas", runs=runs, titles=[_measure_title(key) for key in measures], rows=rows)
 
 
 def hospital_block(report: Mapping[str, Any]) -> str:
     """Say what a model was worth on slices of volumes that no training saw, as Markdown."""
     found, foreign = report["metrics"]["external"], report["metrics"]["foreign"]
-    detection = found["detection"]
-    counts = detection["counts"]
     (masks,) = (one["labels"]["tumor"] for one in found["segmentation"]["datasets"].values())
-    rows = [
-        ["ROC AUC, slice by slice", with_interval(detection["roc_auc"], False)],
-        ["Sensitivity at the model's operating point", with_interval(detection["sensitivity"], True)],
-        ["Specificity there", with_interval(detection["specificity"], True)],
-        ["Tumors missed", f"{counts['false_negative']} of {detection['tumors']}"],
-        ["False alarms", f"{counts['false_positive']} of {found['images'] - detection['tumors']}"],
-        ["Dice of the slices with a tumor", with_interval(masks["dice"], False)],
-        ["Share answered, not referred", with_interval(found["answered"]["share"], True)],
-        ["Specificity of what is answered", with_interval(found["answered"]["specificity"], True)],
-        ["Taken for no brain MRI", f"{foreign['real_referred']:.1%}"],
-    ]
-    told = f"`{report['bundle']}` on {found['images']} slices of {found['groups']} volumes, each judged by itself."
-    return "\n".join([told, "", *markdown(["Figure", "Measured"], rows)])
+    return _filled_in("other_hospital", report=report, found=found, foreign=foreign, masks=masks)
+
+
+def changes_block(report: Mapping[str, Any]) -> str:
+    """Say how answers turned under each change, as Markdown; ``report`` is the object that the command writes."""
+    failed = [row["name"] for row in report["changes"] if not row["holds"]]
+    return _filled_in("changes", report=report, failed=failed)
 
 
 def hospitals_block(folder: Path) -> str:
@@ -215,16 +205,9 @@ def hospitals_block(folder: Path) -> str:
     return hospitals_markdown(read_card(folder))
 
 
-def _how_trained(report: Mapping[str, Any]) -> str:
-    short = [row for name, row in report.items() if name != SHIPPED]
-    epochs, size, images, groups = (
-        " or ".join(f"{value:,}" for value in sorted({row[key] for row in short}))
-        for key in ("epochs", "size", "images", "groups")
-    )
-    return (
-        f"{len(short)} short runs of {epochs} epochs on pictures of {size} × {size} pixels, measured on {images} "
-        f"validation images in {groups} groups."
-    )
+def _measure_title(key: str) -> str:
+    measure, _, dataset = key.partition("_")
+    return _MEASURES[key] if key in _MEASURES else f"{_MEASURES[measure]}, {short_name(dataset)}"
 
 
 def _moved(value: float | None, start: float | None) -> str:
@@ -237,28 +220,33 @@ def _moved(value: float | None, start: float | None) -> str:
     return f"**{words}**" if abs(round(value - start, 4)) >= _MOVED else words
 
 
-def _introduction(card: Card, clean: SplitFigures) -> str:
-    words = (
-        f"`{card.name}` {card.version}, {card.parameters:,} parameters. The leak-free test has "
-        f"{clean.images:,} images in {clean.groups:,} groups, none of which has an image in training. In "
-        "brackets: 95% intervals from drawing whole groups again and again. Of the calibration error alone is less "
-        "better."
+def _counted(share: Mapping[str, Any]) -> str:
+    if not share["of"]:
+        return "–"
+    return f"{share['count']} of {share['of']} ({100 * share['low']:.0f} to {100 * share['high']:.0f}%)"
+
+
+def _values(numbers: Iterable[int]) -> str:
+    return " or ".join(f"{number:,}" for number in sorted({*numbers}))
+
+
+def _templates() -> Environment:
+    environment = markdown_environment(FileSystemLoader(ROOT / "scripts" / "templates"))
+    environment.filters.update(
+        area=lambda figure: in_words(*_bounds(figure), is_share=False),
+        share=lambda figure: in_words(*_bounds(figure)),
+        counted=_counted,
+        values=_values,
     )
-    published = card.metrics.published_test
-    if published is not None:
-        words += f" The published test images are shown to compare with others only. {training_overlap(published)}"
-    return words
+    return environment
 
 
-def _table(metrics: Metrics) -> list[str]:
-    splits = [split for split in SPLITS if metrics.split(split) is not None]
-    titles = ["Figure", *(SPLITS[split] for split in splits)]
-    rows = [
-        [headline.title, *(in_words(*bounds(metrics, split, headline), headline.is_share) for split in splits)]
-        for headline in HEADLINES
-        if headline.title in IN_README
-    ]
-    return [f"| {' | '.join(row)} |" for row in (titles, ["---"] * len(titles), *rows)]
+def _bounds(figure: Estimate | Mapping[str, float | None]) -> tuple[float, float, float]:
+    return figure.floats if isinstance(figure, Estimate) else spread(figure)
+
+
+def _filled_in(template: str, **values: object) -> str:
+    return render(template, _templates(), **values)
 
 
 _REPORTED: Mapping[Path, tuple[Path, Callable[[Mapping[str, Any]], str]]] = {

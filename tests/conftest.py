@@ -2,7 +2,7 @@ import fcntl
 import io
 import os
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache, partial, partialmethod
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,18 @@ from braintumor import settings
 from braintumor.inference import SliceAnswer
 from braintumor.scans import phantom, read
 from scripts.app_process import running_app
+from tests.database import servers
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = ROOT / "models" / settings.DEFAULT_MODEL
+SLOW = ("training", "networks", "browser", "test_explanation.py", "golden")
+"""What of the tests takes minutes, the slowest first."""
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with what takes longest, so that no worker is left with it when the others are done."""
+    place = {name: number for number, name in enumerate(SLOW)}
+    items.sort(key=lambda item: place.get(item.path.relative_to(ROOT / "tests").parts[0], len(SLOW)))
 
 
 def png_bytes(pixels):
@@ -104,6 +113,7 @@ def tiny_bundle(picture_folder, tmp_path_factory):
 def tiny_run(pictures, folder, **changes):
     """Train a network for a moment and write its bundle to ``folder / "models"``, by the real training command."""
     from braintumor.training import run
+    from braintumor.training.options import RunOptions
 
     usual = {
         **{"data": pictures, "network": settings.DEFAULT_MODEL, "weights": None, "name": "tiny", "version": "0.1.0"},
@@ -112,15 +122,23 @@ def tiny_run(pictures, folder, **changes):
     }
     with pytest.MonkeyPatch.context() as patch:
         shorten_epochs(patch)
-        run.run(run.RunOptions(**{**usual, **changes}))
+        run.run(RunOptions(**{**usual, **changes}))
 
 
 def shorten_epochs(patch):
-    """Let an epoch of a run have five batches, not a hundred."""
+    """Let an epoch of a run have two batches, not a hundred, and trace no graph for them."""
     from braintumor.training import run
     from braintumor.training.fit_options import FitOptions
 
-    patch.setattr(run, "FitOptions", partial(FitOptions, epoch_images=160))
+    patch.setattr(run, "FitOptions", partial(FitOptions, epoch_images=64))
+    trace_nothing(patch)
+
+
+def trace_nothing(patch):
+    """Let Keras train step by step: of a few batches, tracing a graph takes longer than all steps."""
+    import keras
+
+    patch.setattr(keras.Model, "compile", partialmethod(keras.Model.compile, run_eagerly=True))
 
 
 @pytest.fixture
@@ -160,3 +178,19 @@ def offline(tmp_path_factory):
         assert not log.exists(), log.read_text()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def postgresql_server():
+    with servers.postgresql() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """The address of an empty database, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'data' / 'app.sqlite3'}"
+    url = request.getfixturevalue("postgresql_server")
+    servers.empty(url)
+    return url

@@ -1,130 +1,79 @@
 import ast
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from grimp import ImportGraph
 
 from braintumor.scans import phantom
 from braintumor.settings import ROOT
+from scripts.import_table import TableContract
 from tests.conftest import png_bytes
 
-SOURCES = sorted((ROOT / "braintumor").rglob("*.py"))
 PAGES = [ROOT / "Home.py", *sorted((ROOT / "pages").glob("*.py"))]
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras_vis"}
+COMPUTING = FRAMEWORKS | {"numpy", "pandas", "scipy"}
 
-# Explanation runs in a process of its own, and loads the frameworks there only.
-MAY_IMPORT_FRAMEWORKS = {"federated", "networks", "training"}
-MAY_IMPORT_FRAMEWORKS_IN_FUNCTIONS = {"explanation"}
-
-MAY_IMPORT_STREAMLIT = {"dashboard"}
-NO_PART = {"__init__", "__main__"}
-
-TABLE = ROOT / "docs" / "architecture.md"
-ROW = re.compile(r"^\| `(\w+)` \| (.+) \|$", re.MULTILINE)
+# One part that the table lists behind another may import it, not the other way round.
+TABLE = """
+| `scans` | nothing |
+| `datasets` | sets of `pages` | `scans` |
+| `pages` | `datasets` |
+"""
 
 
-def drawn() -> dict[str, set[str]]:
-    """For each part, in the order of the document, the parts that it may lean on."""
-    return {name: set(re.findall(r"`(\w+)`", others)) for name, others in ROW.findall(TABLE.read_text("utf-8"))}
+def violations(tmp_path, imports, table=TABLE):
+    """What the contract says of modules that import one another, against a table."""
+    graph = ImportGraph()
+    for importer, imported in imports:
+        for module in (importer, imported):
+            if module not in graph.modules:
+                graph.add_module(module)
+        graph.add_import(importer=importer, imported=imported)
+    (tmp_path / "table.md").write_text(table)
+    options = {"document": str(tmp_path / "table.md")}
+    return TableContract("table", {}, options).check(graph, verbose=False).metadata["wrong"]
 
 
-def part(path: Path) -> str:
-    return path.relative_to(ROOT / "braintumor").with_suffix("").parts[0]
-
-
-def imports(path: Path, *, top_level: bool = False, root: Path = ROOT) -> set[str]:
-    """Full names of the modules that a file imports; with ``top_level`` those that loading the file imports."""
-    package = path.relative_to(root).with_suffix("").parts[:-1]
-    found: set[str] = set()
-    for node in _statements(ast.parse(path.read_text(encoding="utf-8")), top_level):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else ()
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            # "from braintumor import settings" names a module behind the import.
-            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
-    return found
-
-
-def _statements(node, top_level):
-    for child in ast.iter_child_nodes(node):
-        is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        if top_level and (is_function or _is_for_types(child)):
-            continue
-        yield child
-        yield from _statements(child, top_level)
-
-
-def _is_for_types(node):
-    return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
-
-
-def roots(modules: set[str]) -> set[str]:
-    return {name.split(".")[0] for name in modules}
-
-
-def own_parts(modules: set[str]) -> set[str]:
-    return {name.split(".")[1] for name in modules if name.startswith("braintumor.")} - {"__version__"}
-
-
-def names(paths):
-    return [str(path.relative_to(ROOT)) for path in paths]
-
-
-def test_imports_are_read_as_they_are_written(tmp_path):
-    file = tmp_path / "braintumor" / "scans" / "one.py"
-    file.parent.mkdir(parents=True)
-    file.write_text("from . import two\nfrom ..records import x\ndef f():\n    import keras.layers as k\n")
-    assert {"braintumor.scans.two", "braintumor.records.x", "keras.layers"} <= imports(file, root=tmp_path)
-    assert "keras.layers" not in imports(file, top_level=True, root=tmp_path)
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=names(SOURCES))
-def test_only_the_dashboard_knows_streamlit(path):
-    if part(path) not in MAY_IMPORT_STREAMLIT:
-        assert not roots(imports(path)) & {"streamlit", "streamlit_authenticator"}
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=names(SOURCES))
-def test_only_what_trains_knows_the_frameworks(path):
-    if part(path) in MAY_IMPORT_FRAMEWORKS:
-        return
-    inside_functions_too = part(path) not in MAY_IMPORT_FRAMEWORKS_IN_FUNCTIONS
-    assert not roots(imports(path, top_level=not inside_functions_too)) & FRAMEWORKS
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=names(SOURCES))
-def test_parts_lean_only_on_those_drawn(path):
-    name = part(path)
-    if name not in NO_PART:
-        assert own_parts(imports(path)) - {name} <= drawn()[name]
-
-
-@pytest.mark.parametrize("path", PAGES, ids=names(PAGES))
-def test_pages_lean_only_on_the_parts_drawn(path):
-    assert own_parts(imports(path)) <= drawn()["pages"]
-
-
-def test_every_part_is_drawn_below_those_it_leans_on():
-    above: set[str] = set()
-    for name, others in drawn().items():
-        assert others <= above, f"{name} leans on {sorted(others - above)}, drawn below it"
-        above.add(name)
-    assert above - {"pages"} == {part(path) for path in SOURCES} - NO_PART
-
-
-@pytest.mark.parametrize("path", PAGES, ids=names(PAGES))
-def test_pages_only_arrange(path):
-    modules = imports(path)
-    assert not roots(modules) & (FRAMEWORKS | {"ai_edge_litert", "sqlalchemy"})
+ALLOWED = [
+    ("braintumor.datasets.index", "braintumor.scans.paths"),
+    ("pages.home", "braintumor.datasets"),
+    ("braintumor.__main__", "pages.home"),
+    ("braintumor.scans", "braintumor.scans.paths"),
+    ("braintumor.scans", "braintumor"),
+    ("braintumor.scans", "numpy"),
+]
 
 
 @pytest.mark.parametrize(
-    "module", ["braintumor.inference", "braintumor.cli", "braintumor.explanation", "braintumor.dashboard.scan_viewer"]
+    ("imports", "table", "wrong"),
+    [
+        ([], TABLE, []),
+        ([("braintumor.scans.paths", "braintumor.datasets")], TABLE, ["braintumor.scans.paths", "braintumor.datasets"]),
+        ([("pages.home", "braintumor.scans")], TABLE, ["pages.home", "braintumor.scans"]),
+        ([("braintumor.records", "numpy")], TABLE, ["records"]),
+        ([], TABLE + "| `records` | nothing |\n", ["records"]),
+        ([], TABLE.replace("nothing", "`datasets`"), ["scans", "datasets"]),
+    ],
+    ids=["allowed", "upward", "past a part", "no row", "no module", "out of order"],
+)
+def test_an_import_that_the_table_does_not_allow_is_named(imports, table, wrong, tmp_path):
+    found = violations(tmp_path, [*ALLOWED, *imports], table)
+    assert len(found) == bool(wrong)
+    assert all(name in sentence for sentence in found for name in wrong)
+
+
+def test_imports_keep_to_the_table_and_the_other_contracts():
+    linter = Path(sys.executable).with_name("lint-imports")
+    linted = subprocess.run([linter, "--no-logo", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert linted.returncode == 0, linted.stdout
+
+
+@pytest.mark.parametrize(
+    "module", ["braintumor.inference", "braintumor.cli", "braintumor.explanation", "braintumor.dashboard.viewer"]
 )
 def test_loading_never_loads_a_framework(module):
     code = f"import sys, {module}; print(*sorted(set(sys.modules) & {FRAMEWORKS!r}))"
@@ -133,13 +82,24 @@ def test_loading_never_loads_a_framework(module):
 
 
 def test_one_scan_is_answered_without_loading_what_only_measures(tmp_path):
-    (tmp_path / "scan.png").write_bytes(png_bytes(phantom()))
+    """Neither for an answer nor for the words of one that is withheld, here of a blank picture."""
+    for name, picture in (("a.png", phantom()), ("b.png", np.zeros((64, 64)))):
+        (tmp_path / name).write_bytes(png_bytes(picture))
     unneeded = {"pandas", "sklearn", "scipy.stats", "scipy.optimize", "nibabel", "pydicom", "sqlalchemy", "streamlit"}
     code = f"import sys; from braintumor.cli import main; main(sys.argv[1:]); print(*set(sys.modules) & {unneeded!r})"
     command = [sys.executable, "-c", code, "predict", str(tmp_path), "--json"]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert json.loads(printed[0])["reasons"] == []
-    assert printed[1] == ""
+    assert [bool(json.loads(row)["reasons"]) for row in printed[:2]] == [False, True]
+    assert printed[2] == ""
+
+
+@pytest.mark.parametrize("verb", ["", "train", "compare", "predict"])
+def test_help_loads_nothing_that_computes(verb):
+    code = f"import sys; from braintumor.cli import main; main(sys.argv[1:]); print(*set(sys.modules) & {COMPUTING!r})"
+    command = [sys.executable, "-c", code, *verb.split(), "--help"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert printed[0].startswith("Usage: braintumor")
+    assert printed[-1] == ""
 
 
 CHECKED_WIDGETS = {"selectbox", "segmented_control", "pills", "radio", "select_slider", "multiselect", "slider"}

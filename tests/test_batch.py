@@ -1,5 +1,7 @@
+import io
 import json
 import os
+import shutil
 import sys
 import zipfile
 from dataclasses import replace
@@ -8,13 +10,15 @@ from multiprocessing import active_children
 from types import ModuleType
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 
 from braintumor.batch import Batch, BatchError, Finding
-from braintumor.bundles import BundleError
+from braintumor.bundles import GRAPH_FILE, BundleError
 from braintumor.scans import ScanError, files_at, gather, phantom
 from tests.conftest import SHIPPED, png_bytes
+from tests.scans.dicom_files import dicom, stored
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +92,33 @@ def test_a_mask_is_a_file_of_the_scans_own_size(folder, alone, tmp_path):
             mask = np.asarray(Image.open(path))
             assert mask.shape == (96, 96)
             assert mask.any() == (finding.measurements.lesions > 0)
+
+
+def test_a_series_to_which_nothing_can_refer_has_its_answer_and_a_reason():
+    """By its pixels, which the shipped model answers with a tumor, the head is as good as the one beside it."""
+    pixels = phantom(256).astype(np.uint16) * 8
+    files = [
+        dicom(pixels, SeriesInstanceUID="1.2.3", SOPInstanceUID=None),
+        dicom(pixels, SeriesInstanceUID="1.2.4", SeriesNumber=3),
+    ]
+    refused, written = Batch(SHIPPED, masks=True).answer(gather(stored(files)), processes=1)
+    assert refused.finding == written.finding is not None
+    assert refused.mask == written.mask is not None
+    assert (refused.segmentation, bool(refused.no_segmentation)) == (None, True)
+    assert pydicom.dcmread(io.BytesIO(written.segmentation)).Modality == "SEG"
+    assert written.no_segmentation is None
+
+
+def test_a_second_model_that_cannot_be_used_ends_its_own_series_and_no_others(tmp_path):
+    shutil.copytree(SHIPPED, tmp_path / "mr")
+    shutil.copytree(SHIPPED, tmp_path / "ct")
+    card = json.loads((tmp_path / "ct" / "card.json").read_text())
+    (tmp_path / "ct" / "card.json").write_text(json.dumps(card | {"modality": "CT"}))
+    (tmp_path / "ct" / GRAPH_FILE).write_bytes(b"no network")
+    files = [dicom(Modality="CT", SeriesInstanceUID="1.2.3", SeriesNumber=1), dicom()]
+    failed, answered = Batch(tmp_path / "mr").answer(gather(stored(files)), processes=1)
+    assert isinstance(failed, ScanError)
+    assert isinstance(answered, Finding)
 
 
 @pytest.mark.parametrize("processes", [1, 2])

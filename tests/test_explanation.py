@@ -1,4 +1,5 @@
-import time
+import signal
+import subprocess
 
 import keras
 import numpy as np
@@ -142,6 +143,12 @@ def test_a_flat_map_is_said_to_be_none(images):
         explain(keras.Model(image, logits), images[0], "glioma", "gradcam")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_process_left():
+    yield
+    explanation._WORKER.end()
+
+
 def test_a_process_of_its_own_draws_the_same_map(model, images, name):
     told = []
     heat = explain_apart(
@@ -160,7 +167,12 @@ def test_a_process_that_takes_too_long_is_stopped_and_frees_its_place(images, mo
             explain_apart(load_bundle(SHIPPED), images[0], "glioma", "saliency")
 
 
-def test_who_leaves_the_page_takes_the_process_along(images):
+def test_who_leaves_the_page_takes_the_process_along(images, monkeypatch):
+    started, popen = [], subprocess.Popen
+    monkeypatch.setattr(
+        subprocess, "Popen", lambda *words, **options: started.append(popen(*words, **options)) or started[-1]
+    )
+
     class LeftError(Exception):
         pass
 
@@ -168,10 +180,9 @@ def test_who_leaves_the_page_takes_the_process_along(images):
         if share > 0.1:
             raise LeftError
 
-    started = time.monotonic()
     with pytest.raises(LeftError):
         explain_apart(load_bundle(SHIPPED), images[0], "glioma", "scorecam", leave)
-    assert time.monotonic() - started < 30
+    assert [process.returncode for process in started] == [-signal.SIGKILL]
     assert not explanation._ONE_AT_A_TIME.locked()
 
 
@@ -181,6 +192,20 @@ def test_the_process_gets_no_setting_of_the_server(monkeypatch):
     assert not {"BRAINTUMOR_COOKIE_KEY", "DATABASE_URL"} & set(explanation._environment())
 
 
-def test_a_process_that_fails_leaves_one_sentence(tiny_bundle, images):
+def test_a_process_that_fails_leaves_one_sentence(images):
     with pytest.raises(ExplanationError, match=r"could not be computed; choose another method\.$"):
-        explain_apart(load_bundle(tiny_bundle), images[0][:5, :5], "glioma", "saliency")
+        explain_apart(load_bundle(SHIPPED), images[0][:5, :5], "glioma", "saliency")
+
+
+def test_the_process_stays_warm_for_the_next_map_and_ends_when_idle(images, monkeypatch):
+    bundle = load_bundle(SHIPPED)
+    explain_apart(bundle, images[0], "glioma", "gradcam++")
+    first = explanation._WORKER._process
+    told = []
+    explain_apart(bundle, images[1], "glioma", "gradcam++", lambda share, doing: told.append(share))
+    assert explanation._WORKER._process is first
+    assert min(told) > 0.5, "neither TensorFlow nor the network is loaded again"
+    monkeypatch.setattr(explanation, "_IDLE_SECONDS", 0.1)
+    explain_apart(bundle, images[0], "glioma", "gradcam++")
+    assert first.wait(30) is not None
+    assert not explanation._ONE_AT_A_TIME.locked()

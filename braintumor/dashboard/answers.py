@@ -1,11 +1,10 @@
-"""Uploads to answers: each scan is read and scored once, whatever is clicked afterwards."""
+"""Scans to answers, by the models of this server."""
 
+import hashlib
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from functools import cache
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
 
 import numpy as np
 import streamlit as st
@@ -13,34 +12,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from braintumor import settings
-from braintumor.bundles import GRAPH_FILE
-from braintumor.dashboard import server
-from braintumor.dashboard.allocator import release_freed_memory
+from braintumor.bundles import Bundle
 from braintumor.inference import Prediction, Predictor, Predictors
-from braintumor.scans import (
-    Limits,
-    NotJudgedError,
-    PixelBudget,
-    Scan,
-    ScanError,
-    StoredFile,
-    Unit,
-    gather,
-    in_window,
-    phantom,
-    read,
-    safe_name,
-)
-from braintumor.scans import outcome as read_outcome
+from braintumor.scans import Limits, Scan, ScanError, Unit, in_window, phantom
 from braintumor.segmentation import Measurements
 
 MOST_SLICES_KEPT = 512
-"""Slices of volumes whose pictures one session holds; as many as take some 50 MB."""
+"""Slices of volumes whose pictures a guest's desk holds; as many as take some 50 MB."""
 
 _LONGEST_SIDE = 640
 _LONGEST_SLICE_SIDE = 320
-_MOST_OF_A_VOLUME = 160
-_KEPT = "_answers"
+MOST_OF_A_VOLUME = 160
+"""Slices of one volume whose pictures come with its answer."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +32,9 @@ class Answer:
 
     ``measurements`` are None where there is no mask or nothing was found to be a scan. ``picture`` is the slice that
     answers, at most 640 pixels a side. ``slices`` has those of a volume by their numbers, in order, at most 320 pixels
-    a side: that slice, and of the others one in so many where there is no room for all, or none. ``unit`` is that
-    of a DICOM series; it names the patient, for those alone who may see it.
+    a side: that slice, and of the others one in so many where there is no room for all, or none; all share
+    one window, that of the slice that answers. ``affine`` is the scan's. ``unit`` is what it was read from; that of a
+    DICOM series names the patient, only for those who may see it.
     """
 
     key: str
@@ -59,40 +43,11 @@ class Answer:
     picture: NDArray[np.uint8]
     slices: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
     synthetic: bool = False
+    affine: tuple[tuple[float, ...], ...] | None = None
     unit: Unit | None = None
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where the answering of uploads stands: scans done, of how many, the one at hand, and how many wait ahead of it.
-
-    ``total`` is None while files are still looked at.
-    """
-
-    name: str
-    done: int = 0
-    total: int | None = None
-    ahead: int = 0
-
-
 Outcome = Answer | ScanError
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """What one unit gave and the pixels it took."""
-
-    outcome: Outcome
-    pixels: int = 0
-
-
-@dataclass
-class _Desk:
-    """What a session's uploads hold, looked at once, and the outcomes so far by the keys of units."""
-
-    uploads: tuple[str, ...] = ()
-    units: list[Unit | ScanError] = field(default_factory=list)
-    kept: dict[str, _Kept] = field(default_factory=dict)
 
 
 @st.cache_resource(show_spinner="Loading the model …")
@@ -105,6 +60,12 @@ def predictors() -> Predictors:
 def predictor() -> Predictor:
     """Give the model that answers for MRI and for pictures; raises ``BundleError`` when it cannot be used."""
     return predictors().first
+
+
+def bundle_of(answer: Answer) -> Bundle:
+    """Give the model that gave an answer: that of the modality of its series."""
+    series = answer.prediction.series
+    return predictors().of_modality(series.modality if series else None).bundle
 
 
 def limits() -> Limits:
@@ -120,118 +81,6 @@ def limits() -> Limits:
     )
 
 
-def answer_uploads(
-    uploads: Sequence[Any],
-    on_progress: Callable[[Progress], object] = lambda progress: None,
-    on_outcome: Callable[[Sequence[Outcome]], object] = lambda outcomes: None,
-) -> list[Outcome]:
-    """Answer all scans in the uploaded files of this session; what was answered before is not read again.
-
-    DICOM files form series whatever upload they came in. Each scan waits for its turn among all that the server
-    answers. ``on_progress`` is called before each file and scan and while it waits; what it raises ends the work, and
-    what was answered until then is kept. ``on_outcome`` gets the outcomes so far after each new one. All files
-    together, those answered before included, are decoded to no more than ``max_total_pixels`` of the limits. Of all
-    scans ``max_files`` are answered, with one ``ScanError`` for the rest, and pictures of ``MOST_SLICES_KEPT`` slices
-    of volumes are kept. Answers to files that were taken away are forgotten.
-    """
-    desk = st.session_state.setdefault(_KEPT, _Desk())
-    _look_at(uploads, desk, on_progress)
-    most = limits().max_files
-    turns = _Turns(limits().max_total_pixels - sum(kept.pixels for kept in desk.kept.values()), on_progress)
-    outcomes: list[Outcome] = []
-    is_new = False
-    for number, unit in enumerate(desk.units[:most]):
-        if isinstance(unit, ScanError):
-            outcomes.append(unit)
-            continue
-        if unit.key not in desk.kept:
-            room = MOST_SLICES_KEPT - sum(_slices_of(kept.outcome) for kept in desk.kept.values())
-            with turns.scan(Progress(unit.name, number, min(len(desk.units), most))):
-                before = turns.left
-                outcome = _answer_unit(unit, room, turns)
-                desk.kept[unit.key] = _Kept(outcome, before - turns.left)
-            is_new = True
-            on_outcome([*outcomes, outcome])
-        outcomes.append(desk.kept[unit.key].outcome)
-    if is_new:
-        release_freed_memory()
-    if len(desk.units) > most:
-        reason = f"{len(desk.units)} scans were uploaded; the first {most} are answered."
-        cut = desk.units[most]
-        outcomes.append(
-            ScanError(reason, "Take the others in a second go.", cut.source if isinstance(cut, ScanError) else cut.name)
-        )
-    return outcomes
-
-
-def _look_at(uploads: Sequence[Any], desk: _Desk, on_progress: Callable[[Progress], object]) -> None:
-    """Find what uploads hold, where others lie on the desk than before, and forget what was taken away."""
-    given = tuple(upload.file_id for upload in uploads)
-    if given == desk.uploads:
-        return
-    files = [StoredFile(safe_name(upload.name), upload.getvalue, upload.file_id) for upload in uploads]
-    units = list(gather(files, limits(), lambda name: on_progress(Progress(name))))
-    keys = {unit.key for unit in units if isinstance(unit, Unit)}
-    desk.uploads, desk.units = given, units
-    desk.kept = {key: kept for key, kept in desk.kept.items() if key in keys and _is_lasting(kept.outcome)}
-
-
-def _is_lasting(outcome: Outcome) -> bool:
-    """Tell whether an outcome stays as it is with other files beside it; a failure may have been for want of room."""
-    return isinstance(outcome, NotJudgedError) or not isinstance(outcome, ScanError)
-
-
-def _answer_unit(unit: Unit, room: int, turns: "_Turns") -> Outcome:
-    scan = read_outcome(unit, limits(), turns, predictors().modalities)
-    if isinstance(scan, ScanError):
-        return scan
-    answer = _answer(scan, unit.key, room)
-    return replace(answer, unit=unit) if unit.series else answer
-
-
-class _Turns(PixelBudget):
-    """The pixels of one upload, each scan of which waits for its turn on the server before it is decoded."""
-
-    def __init__(self, pixels: int, on_progress: Callable[[Progress], object]) -> None:
-        super().__init__(pixels)
-        self._on_progress = on_progress
-        self._now = Progress("")
-        self._place: ExitStack | None = None
-
-    def take(self, pixels: int, slices: int = 1) -> None:
-        super().take(pixels, slices)
-        if self._place is None:
-            # A picture may have more pages, which together have no more pixels than the largest picture.
-            size = 4 * max(pixels, limits().max_pixels)
-            self._place = ExitStack()
-            self._place.enter_context(
-                server.turn(size, lambda ahead: self._on_progress(replace(self._now, ahead=ahead)))
-            )
-
-    @contextmanager
-    def scan(self, now: Progress) -> Iterator[None]:
-        """Read and answer one scan; its place on the server, if it took one, is free afterwards."""
-        self._now = now
-        # Also where nobody waits: it is here that Streamlit ends the run of a user who has left.
-        self._on_progress(now)
-        try:
-            yield
-        finally:
-            if self._place is not None:
-                self._place.close()
-                self._place = None
-
-
-def _slices_of(outcome: Outcome) -> int:
-    return len(outcome.slices) if isinstance(outcome, Answer) else 0
-
-
-def sample_answer() -> Answer:
-    """Answer the synthetic sample scan."""
-    scan = read(phantom_png(), "Synthetic sample scan", limits())
-    return replace(_answer(scan, "sample", room=0), synthetic=True)
-
-
 @cache
 def phantom_png() -> bytes:
     """Draw the synthetic sample scan as a PNG file."""
@@ -240,15 +89,29 @@ def phantom_png() -> bytes:
     return file.getvalue()
 
 
-def _answer(scan: Scan, key: str, room: int) -> Answer:
-    model = predictors().answering(scan).bundle.card.sha256[GRAPH_FILE]
-    prediction, measurements = _predict(scan.sha256, model, scan)
-    # The stored prediction carries the name that the same bytes came with first.
-    prediction = replace(prediction, source=scan.source, series=scan.series)
+@lru_cache(maxsize=8)
+def model_of(predictor: Predictor) -> str:
+    """Tell a model from all others: the SHA-256 of its card, which names that of every file of its bundle."""
+    return hashlib.sha256(predictor.bundle.card.model_dump_json().encode()).hexdigest()
+
+
+def answer_scan(scan: Scan, unit: Unit, predictor: Predictor, room: int = MOST_OF_A_VOLUME) -> Answer:
+    """Answer one scan; pictures of up to ``room`` of a volume's slices come with it."""
+    prediction = predictor.predict([scan])[0]
+    measurements = prediction.measurements() if prediction.finding else None
     own = prediction.slice_number
-    numbers = _spread(scan.shape[0], own, min(room, _MOST_OF_A_VOLUME)) if prediction.finding else ()
-    slices = {number: _picture(scan.pixels[number], _LONGEST_SLICE_SIDE) for number in numbers}
-    return Answer(key, prediction, measurements, _picture(scan.pixels[own], _LONGEST_SIDE), slices)
+    numbers = _spread(scan.shape[0], own, min(room, MOST_OF_A_VOLUME)) if prediction.finding else ()
+    answering = scan.pixels[own]
+    return Answer(
+        unit.key,
+        prediction,
+        measurements,
+        _picture(answering, _LONGEST_SIDE),
+        {number: _picture(scan.pixels[number], _LONGEST_SLICE_SIDE, answering) for number in numbers},
+        synthetic=scan.sha256 == hashlib.sha256(phantom_png()).hexdigest(),
+        affine=scan.affine,
+        unit=unit,
+    )
 
 
 def _spread(count: int, own: int, most: int) -> Sequence[int]:
@@ -259,14 +122,10 @@ def _spread(count: int, own: int, most: int) -> Sequence[int]:
     return range(own % step, count, step)
 
 
-@st.cache_data(max_entries=200, show_spinner=False, scope="session")
-def _predict(sha256: str, model: str, _scan: Scan) -> tuple[Prediction, Measurements | None]:
-    prediction = predictors().answering(_scan).predict([_scan])[0]
-    return prediction, prediction.measurements() if prediction.finding else None
-
-
-def _picture(pixels: NDArray[np.float32], longest_side: int) -> NDArray[np.uint8]:
+def _picture(
+    pixels: NDArray[np.float32], longest_side: int, reference: NDArray[np.float32] | None = None
+) -> NDArray[np.uint8]:
     picture = Image.fromarray(pixels)
     picture.thumbnail((longest_side, longest_side))
     gray = np.asarray(picture, dtype=np.float32)
-    return in_window(gray, gray)
+    return in_window(gray, gray if reference is None else reference)

@@ -6,8 +6,10 @@ not on offer they say so and stop the run.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
+import pandas as pd
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
@@ -45,6 +47,32 @@ def slider(label: str, low: Number, high: Number, value: Number, step: Number, *
     if type(chosen) is not type(low) or not low <= chosen <= high:
         refuse()
     return chosen
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is selected in a table: numbers of ticked rows, and the last cell that was clicked as (row, column)."""
+
+    rows: tuple[int, ...]
+    cell: tuple[int, str] | None
+
+
+def selection(data: pd.DataFrame, **widget: Any) -> Selection:
+    """Show a table in which rows can be ticked and cells clicked, and give what is selected."""
+    chosen = _shown(st.dataframe, data, on_select="rerun", **widget)["selection"]
+    rows = [_row(row, data) for row in _iterable(chosen.get("rows"))]
+    cells = [cell for cell in _iterable(chosen.get("cells")) if isinstance(cell, tuple | list) and len(cell) == 2]
+    return Selection(tuple(dict.fromkeys(rows)), (_row(cells[0][0], data), str(cells[0][1])) if cells else None)
+
+
+def _row(value: object, data: pd.DataFrame) -> int:
+    if type(value) is not int or not 0 <= value < len(data):
+        refuse()
+    return value
+
+
+def _iterable(value: object) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else refuse()
 
 
 def _one_of(value: object, options: Iterable[T], default: Default) -> T | Default:

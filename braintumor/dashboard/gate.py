@@ -4,6 +4,7 @@ Streamlit-Authenticator checks the password and signs the cookie; what it proves
 in our own table, so that logging out, disabling or deleting an account works at once and everywhere.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ import streamlit as st
 import streamlit_authenticator as stauth
 
 from braintumor import settings
+from braintumor.accounts import SELF_CHOSEN, Account, AccountError, Accounts, State, signing_key
+from braintumor.accounts.passwords import LONGEST_TYPED, RULE
 from braintumor.dashboard import choices, server
 from braintumor.dashboard.login_cookie import TOKEN, SessionCookie, StoredCredentials
-from braintumor.records import SELF_CHOSEN, Account, AccountError, Accounts, BusyError, State, connect, signing_key
-from braintumor.records.passwords import LONGEST_TYPED, RULE
+from braintumor.database import BusyError, RefusedError, Verification, open_database
 
+_LOG = logging.getLogger(__name__)
 COOKIE = "braintumor_session"
 FRONT_PAGE = "start"
 """Inner name of the front page; not its file's, which Streamlit might run without ``Home.py``."""
@@ -65,7 +68,7 @@ def current() -> Session:
     """Give the session of this run, checked afresh; every page and fragment calls it before anything else.
 
     It is a gate of its own: until ``Home.py`` has run once in a server, Streamlit answers a page's address by
-    running that page alone.
+    running only that page.
     """
     known = TOKEN in st.session_state
     with unless_busy():
@@ -103,6 +106,11 @@ def accounts() -> Accounts:
     return _open(settings.load())
 
 
+def trail_at_start() -> Verification:
+    """Give what the check of the audit trail found when this server opened the database."""
+    return _check_trail(accounts())
+
+
 def password_form() -> None:
     """Show the form in which users replace their own password."""
     _show_note("own")
@@ -127,7 +135,7 @@ class _Authenticator(stauth.Authenticate):  # type: ignore[misc] # the library h
     def resume(self) -> Account | None:
         """Log in by the cookie; None unless the server still knows the session that it names."""
         claims = self.cookie_controller.get_cookie()
-        account = self.accounts.verify_session(str(claims["session"])) if claims else None
+        account = self.accounts.verify_session(str(claims["session"]), st.context.ip_address) if claims else None
         if account is not None:
             self.model.admit(account)
             self.model.login("", "", token={"username": account.username})
@@ -163,7 +171,7 @@ class _Authenticator(stauth.Authenticate):  # type: ignore[misc] # the library h
         try:
             if not self.model.login(username, password, callback=self._start):
                 _note("error", self.model.refusal)
-        except AccountError as error:
+        except RefusedError as error:
             _note("error", str(error))
 
     def _start(self, _event: dict[str, Any]) -> None:
@@ -173,7 +181,17 @@ class _Authenticator(stauth.Authenticate):  # type: ignore[misc] # the library h
 
 @cache
 def _open(configured: settings.Settings) -> Accounts:
-    return Accounts(connect(configured.database), configured)
+    opened = Accounts(open_database(configured), configured)
+    _check_trail(opened)
+    return opened
+
+
+@cache
+def _check_trail(opened: Accounts) -> Verification:
+    found = opened.verify_audit_trail()
+    if not found.is_whole:
+        _LOG.critical("The audit trail does not fit together at line %s", found.broken_at)
+    return found
 
 
 def _enter() -> Session:
@@ -195,7 +213,7 @@ def _enter() -> Session:
 
 def _known_account() -> Account | None:
     token = st.session_state.get(TOKEN)
-    return None if token is None else accounts().verify_session(token)
+    return None if token is None else accounts().verify_session(token, st.context.ip_address)
 
 
 def _known_session() -> Session | None:
@@ -314,7 +332,7 @@ def _create_first_administrator() -> None:
             state.get("first_code", ""),
         )
         _start_session(account)
-    except AccountError as error:
+    except RefusedError as error:
         _note("error", str(error), "first")
 
 
@@ -328,7 +346,7 @@ def _register() -> None:
             state.get("register_email", ""),
             state.get("register_role", ""),
         )
-    except AccountError as error:
+    except RefusedError as error:
         _note("error", str(error), "register")
         return
     for field in ("name", "username", "email", "new", "repeat"):
@@ -347,7 +365,7 @@ def _change_password() -> None:
             return
         current, new = state.get("own_current", ""), _new_password("own")
         accounts().change_password(account, current, new, state[TOKEN], st.context.ip_address)
-    except AccountError as error:
+    except RefusedError as error:
         _note("error", str(error), "own")
         return
     for field in ("current", "new", "repeat"):
@@ -374,7 +392,7 @@ def _log_out() -> None:
         _forget()
         return
     try:
-        accounts().end_session(st.session_state[TOKEN])
+        accounts().end_session(st.session_state[TOKEN], st.context.ip_address)
     except BusyError as error:
         # Still logged in on the server, so not told otherwise.
         _note("error", str(error), "sidebar")

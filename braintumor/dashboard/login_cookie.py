@@ -7,7 +7,8 @@ import jwt
 import streamlit as st
 from streamlit_authenticator.models import AuthenticationModel, CookieModel
 
-from braintumor.records import Account, AccountError, Accounts
+from braintumor.accounts import Account, Accounts
+from braintumor.database import RefusedError
 
 TOKEN = "_session_token"  # noqa: S105 - the name of a slot
 """Slot of the session state that holds the token of the session on the server."""
@@ -27,7 +28,7 @@ class StoredCredentials(AuthenticationModel):  # type: ignore[misc] # the librar
     def check_credentials(self, username: str, password: str) -> bool:
         try:
             self.admit(self.accounts.authenticate(username, password, st.context.ip_address))
-        except AccountError as error:
+        except RefusedError as error:
             self.refusal = str(error)
             return False
         return True

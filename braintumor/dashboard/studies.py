@@ -6,14 +6,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from braintumor.accounts import Role
 from braintumor.dashboard import gate
 from braintumor.dashboard.answers import Answer, Outcome
 from braintumor.dashboard.plain_text import plain
 from braintumor.decision import Agreement, SeriesAnswer, StudyAnswer, answer_study
 from braintumor.decision import Outcome as Decided
-from braintumor.records import Role
 from braintumor.reports import DECISION_WORDS, guarded
-from braintumor.scans import WEIGHTING_WORDS, NotJudgedError, Patient, Series, SeriesNote
+from braintumor.scans import WEIGHTING_WORDS, NotJudgedError, Patient, ScanError, Series, SeriesNote
 from braintumor.taxonomy import ANY_TUMOR, FINDING_TITLES, NO_TUMOR
 
 _ICONS = {
@@ -26,10 +26,16 @@ _SEE_NAMES = frozenset({Role.ADMINISTRATOR, Role.CLINICIAN})
 _NOTES = {
     SeriesNote.GAPS: "{missing} slices missing",
     SeriesNote.DUPLICATES: "{repeated} repeated images left out",
+    SeriesNote.UNREAD: "{unread} images could not be read",
     SeriesNote.UNEVEN: "slices unevenly spaced",
+    SeriesNote.SHEARED: "slices shifted evenly, as with a tilted gantry",
+    SeriesNote.SHIFTED: "slices shifted against each other: a NIfTI mask may lie beside them",
     SeriesNote.BURNED_IN: "text may be burned into the images",
 }
 _COLUMNS = ("Series", "Sequence", "Plane", "Slices", "Answer", "P(tumor)", "Spacing (mm)", "Scanner", "Notes")
+
+Line = Outcome
+"""What has a line of its own in a study: a series that was answered, that is not judged, or that cannot be read."""
 
 
 def show_studies(outcomes: Sequence[Outcome], *, is_whole: bool = True) -> None:
@@ -37,42 +43,58 @@ def show_studies(outcomes: Sequence[Outcome], *, is_whole: bool = True) -> None:
 
     A study of which not all series are answered yet (``is_whole`` False) has no answer of its own.
     """
-    studies: dict[int, list[Answer | NotJudgedError]] = {}
+    studies: dict[int, list[Line]] = {}
     for outcome in outcomes:
-        if isinstance(outcome, NotJudgedError) or (isinstance(outcome, Answer) and outcome.prediction.series):
-            studies.setdefault(facts(outcome).study_number, []).append(outcome)
-    for lines in studies.values():
+        if (series := _series_of(outcome)) is not None:
+            studies.setdefault(series.study_number, []).append(outcome)
+    for _, lines in sorted(studies.items()):
         _show_study(lines, is_whole=is_whole)
 
 
-def facts(outcome: Answer | NotJudgedError) -> Series:
+def _series_of(outcome: Line) -> Series | None:
+    return outcome.series if isinstance(outcome, ScanError) else outcome.prediction.series
+
+
+def facts(outcome: Line) -> Series:
     """Give the facts of the series that an outcome is of."""
-    series = outcome.series if isinstance(outcome, NotJudgedError) else outcome.prediction.series
+    series = _series_of(outcome)
     assert series is not None
     return series
 
 
-def _show_study(lines: Sequence[Answer | NotJudgedError], *, is_whole: bool) -> None:
+def _show_study(lines: Sequence[Line], *, is_whole: bool) -> None:
     answered = [line for line in lines if isinstance(line, Answer)]
     number = facts(lines[0]).study_number
     with st.container(border=True):
-        st.subheader(f"Study {number}", anchor=False)
+        st.header(f"Study {number}", anchor=False)
         patient = next((answer.unit.patient for answer in answered if answer.unit), None)
         if patient and gate.current().role in _SEE_NAMES:
             st.caption(plain(_patient_words(patient)))
         if is_whole:
-            _show_study_answer(answered)
+            _show_study_answer(answered, [line for line in lines if _has_failed(line)])
         st.dataframe(series_table(lines), hide_index=True, placeholder="–")
 
 
-def _show_study_answer(answered: Sequence[Answer]) -> None:
-    given = answer_study([_of_series(answer) for answer in answered])
+def _has_failed(line: Line) -> bool:
+    return isinstance(line, ScanError) and not isinstance(line, NotJudgedError)
+
+
+def _show_study_answer(answered: Sequence[Answer], failed: Sequence[Line]) -> None:
+    given = answer_study([_of_series(answer) for answer in answered], len(failed))
     if given is None:
         st.markdown("**No series of this study could be judged.** Each line says why.")
         return
     color: Any = {Decided.TUMOR: "orange", Decided.NO_TUMOR: "blue"}.get(given.decision, "violet")
     st.badge(DECISION_WORDS[given.decision], icon=_ICONS[given.decision], color=color)
-    st.markdown(f"**{study_sentence(given, answered)}** {agreement_words(given, answered)}".strip())
+    said = [f"**{study_sentence(given, answered)}**", agreement_words(given, answered), lack_words(failed)]
+    st.markdown(" ".join(part for part in said if part))
+
+
+def lack_words(failed: Sequence[Line]) -> str:
+    """Say which series of a study its answer is given without; empty where all could be read."""
+    if not failed:
+        return ""
+    return f":material/warning: This answer is given without {_listed(failed)}, which could not be read."
 
 
 def _of_series(answer: Answer) -> SeriesAnswer:
@@ -106,10 +128,10 @@ def agreement_words(given: StudyAnswer, answered: Sequence[Answer]) -> str:
     if given.agreement is Agreement.UNSURE:
         parts += _beside_referred(given, answered)
     if given.agreeing:
-        parts.append(f"The same is seen on {_listed(given.agreeing, answered)}.")
+        parts.append(f"The same is seen on {_listed(_chosen(given.agreeing, answered))}.")
     if given.contradicting:
         seen = "a tumor" if answered[given.lead].prediction.finding == NO_TUMOR else "no tumor"
-        parts.append(f"The model sees {seen} on {_listed(given.contradicting, answered)}.")
+        parts.append(f"The model sees {seen} on {_listed(_chosen(given.contradicting, answered))}.")
     return " ".join(parts)
 
 
@@ -124,25 +146,33 @@ def _beside_referred(given: StudyAnswer, answered: Sequence[Answer]) -> list[str
     for number, answer in enumerate(answered):
         if number != given.lead and answer.prediction.finding is not None:
             sorted_out.setdefault(answer.prediction.decision, []).append(number)
-    return [words.format(series=_listed(sorted_out[key], answered)) for key, words in said.items() if key in sorted_out]
+    return [
+        words.format(series=_listed(_chosen(sorted_out[key], answered)))
+        for key, words in said.items()
+        if key in sorted_out
+    ]
 
 
-def _listed(numbers: Sequence[int], answered: Sequence[Answer]) -> str:
-    return ", ".join(_named(answered[number]) for number in numbers)
+def _chosen(numbers: Sequence[int], answered: Sequence[Answer]) -> list[Answer]:
+    return [answered[number] for number in numbers]
 
 
-def _named(answer: Answer) -> str:
-    series = facts(answer)
+def _listed(lines: Sequence[Line]) -> str:
+    return ", ".join(map(_named, lines))
+
+
+def _named(line: Line) -> str:
+    series = facts(line)
     number = "a series" if series.number is None else f"series {series.number}"
     return f"{number} ({WEIGHTING_WORDS[series.weighting]})"
 
 
-def series_table(lines: Sequence[Answer | NotJudgedError]) -> pd.DataFrame:
-    """Put the series of a study in a table, a row each; what is not judged says why."""
+def series_table(lines: Sequence[Line]) -> pd.DataFrame:
+    """Put the series of a study in a table, a row each; what is not judged or cannot be read says why."""
     return pd.DataFrame([_row(line) for line in lines], columns=list(_COLUMNS))
 
 
-def _row(line: Answer | NotJudgedError) -> dict[str, object]:
+def _row(line: Line) -> dict[str, object]:
     series = facts(line)
     told = isinstance(line, Answer) and line.prediction.finding is not None
     return {
@@ -159,14 +189,15 @@ def _row(line: Answer | NotJudgedError) -> dict[str, object]:
             " ".join([series.vendor, f"{series.field_strength:g} T" if series.field_strength else ""]).strip()
         ),
         "Notes": "; ".join(
-            _NOTES[note].format(missing=series.missing, repeated=series.repeated) for note in series.notes
+            _NOTES[note].format(missing=series.missing, repeated=series.repeated, unread=series.unread)
+            for note in series.notes
         ),
     }
 
 
-def _answer_words(line: Answer | NotJudgedError) -> str:
-    if isinstance(line, NotJudgedError):
-        return f"Not judged. {line.reason}"
+def _answer_words(line: Line) -> str:
+    if isinstance(line, ScanError):
+        return f"{'Could not be read' if _has_failed(line) else 'Not judged'}. {line.reason}"
     prediction = line.prediction
     if prediction.decision is Decided.TUMOR and prediction.finding:
         return FINDING_TITLES[prediction.finding]

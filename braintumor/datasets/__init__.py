@@ -1,7 +1,7 @@
 """Public datasets, what in them is the same picture, and splits that do not leak."""
 
 from braintumor.datasets.audit import agreement_with, audit, label_conflicts, write_audit
-from braintumor.datasets.catalogue import CATALOGUE, CT, MR, Dataset, download, known_or_any
+from braintumor.datasets.catalogue import CATALOGUE, Dataset, download, known_or_any
 from braintumor.datasets.changes import CHANGES, UNCHANGED, Change
 from braintumor.datasets.duplicates import assign_groups, near_duplicates, signatures
 from braintumor.datasets.foreign import foreign_pictures
@@ -21,11 +21,9 @@ from braintumor.datasets.splits import (
 __all__ = [
     "CATALOGUE",
     "CHANGES",
-    "CT",
     "HOSPITAL_TEST",
     "HOSPITAL_VALIDATION",
     "INDEX_COLUMNS",
-    "MR",
     "UNCHANGED",
     "Change",
     "Dataset",

@@ -37,9 +37,9 @@ def audit(index: pd.DataFrame) -> dict[str, Any]:
 
 def label_conflicts(index: pd.DataFrame) -> dict[Hashable, list[str]]:
     """Find pictures whose copies carry labels that cannot both be true: {picture: [path and label of each copy]}."""
-    labelled = index[index["label"] != ""]
+    labeled = index[index["label"] != ""]
     conflicts: dict[Hashable, list[str]] = {}
-    for picture, rows in labelled.groupby("picture"):
+    for picture, rows in labeled.groupby("picture"):
         allowed = [members(label) for label in rows["label"].unique()]
         if len(allowed) > 1 and not any(all(column) for column in zip(*allowed, strict=True)):
             conflicts[picture] = [f"{path}: {label}" for path, label in zip(rows["path"], rows["label"], strict=True)]

@@ -4,10 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from braintumor.taxonomy import ANY_TUMOR, NO_TUMOR
-
-MR, CT = "MR", "CT"
-"""Modalities as DICOM codes them (PS3.3, C.7.3.1.1.1)."""
+from braintumor.taxonomy import ANY_TUMOR, CT, MR, NO_TUMOR
 
 
 @dataclass(frozen=True)

@@ -29,35 +29,35 @@ _WORDS = (
 
 
 def uniform_noise(random: Random) -> Picture:
-    """Every pixel, or every block of a few, has a grey value of its own."""
+    """Every pixel, or every block of a few, has a gray value of its own."""
     block = int(random.integers(1, 9))
     values = random.integers(0, 256, (-(-_SIDE // block), -(-_SIDE // block)))
-    return _grey(np.kron(values, np.ones((block, block)))[:_SIDE, :_SIDE])
+    return _gray(np.kron(values, np.ones((block, block)))[:_SIDE, :_SIDE])
 
 
 def gaussian_noise(random: Random) -> Picture:
-    """Independent or slightly blurred normal noise about a grey."""
+    """Independent or slightly blurred normal noise about a gray."""
     noise = ndimage.gaussian_filter(random.normal(size=(_SIDE, _SIDE)), random.choice([0, 0, 1, 2]))
-    return _grey(random.uniform(60, 200) + random.uniform(20, 60) * noise / noise.std())
+    return _gray(random.uniform(60, 200) + random.uniform(20, 60) * noise / noise.std())
 
 
 def smooth_noise(random: Random) -> Picture:
     """Noise whose power falls with frequency as that of natural pictures does, or faster."""
-    return _grey(_stretched(_clouds(random, random.uniform(0.8, 2.2))))
+    return _gray(_stretched(_clouds(random, random.uniform(0.8, 2.2))))
 
 
 def plain_grey(random: Random) -> Picture:
-    """One grey value."""
+    """One gray value."""
     return np.full((_SIDE, int(random.integers(160, 320))), random.integers(0, 256), np.uint8)
 
 
 def gradient(random: Random) -> Picture:
-    """Grey that rises along a line or away from a point."""
+    """Gray that rises along a line or away from a point."""
     y, x = _grid()
     angle, exponent = random.uniform(0, 2 * np.pi), random.uniform(0.5, 2)
     along = np.cos(angle) * x + np.sin(angle) * y
     away = np.hypot(x - random.uniform(-1, 1), y - random.uniform(-1, 1))
-    return _grey(255 * (_stretched(along if random.random() < 0.5 else away) / 255) ** exponent)
+    return _gray(255 * (_stretched(along if random.random() < 0.5 else away) / 255) ** exponent)
 
 
 def stripes(random: Random) -> Picture:
@@ -66,15 +66,15 @@ def stripes(random: Random) -> Picture:
     angle, cycles = random.uniform(0, np.pi), random.uniform(3, 30)
     phase = np.cos(angle) * x + np.sin(angle) * y if random.random() < 0.7 else np.hypot(x, y)
     wave = np.sin(np.pi * cycles * phase)
-    return _grey(127.5 + 127.5 * (np.sign(wave) if random.random() < 0.5 else wave))
+    return _gray(127.5 + 127.5 * (np.sign(wave) if random.random() < 0.5 else wave))
 
 
 def checkerboard(random: Random) -> Picture:
-    """Squares or rectangles of two greys in turn."""
+    """Squares or rectangles of two grays in turn."""
     down, across = random.integers(6, 60, 2)
     rows, columns = np.mgrid[:_SIDE, :_SIDE]
     dark, light = random.integers(0, 100), random.integers(150, 256)
-    return _grey(np.where((rows // down + columns // across) % 2, dark, light))
+    return _gray(np.where((rows // down + columns // across) % 2, dark, light))
 
 
 def shapes(random: Random) -> Picture:
@@ -101,7 +101,7 @@ def egg(random: Random) -> Picture:
     inside += random.choice([0, 1, 2]) * random.uniform(10, 40) * (1 - radius)
     ring = (radius > random.uniform(0.85, 0.95)) & (random.random() < 0.5)
     picture = np.where(radius <= 1, np.where(ring, 250, inside), 0)
-    return _grey(ndimage.gaussian_filter(picture, 1) + random.uniform(0, 6) * random.normal(size=picture.shape))
+    return _gray(ndimage.gaussian_filter(picture, 1) + random.uniform(0, 6) * random.normal(size=picture.shape))
 
 
 def text_page(random: Random) -> Picture:
@@ -292,8 +292,8 @@ def _stretched(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _scanned(values: NDArray[np.float64], random: Random) -> Picture:
     """Soften edges, add a scanner's noise, and turn the picture by a few degrees."""
     turned = ndimage.rotate(ndimage.gaussian_filter(values, 0.7), random.uniform(-10, 10), reshape=False, order=1)
-    return _grey(turned + random.uniform(1, 6) * random.normal(size=values.shape))
+    return _gray(turned + random.uniform(1, 6) * random.normal(size=values.shape))
 
 
-def _grey(values: NDArray[np.generic]) -> Picture:
+def _gray(values: NDArray[np.generic]) -> Picture:
     return np.asarray(np.clip(np.rint(values.astype(np.float64)), 0, 255), dtype=np.uint8)

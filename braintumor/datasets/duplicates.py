@@ -17,7 +17,7 @@ from braintumor.scans import Scan
 
 SIDE = 32
 CORRELATION = 0.985
-"""Two pictures are near-duplicates when their 32 × 32 grey versions correlate above this."""
+"""Two pictures are near-duplicates when their 32 × 32 gray versions correlate above this."""
 
 _COARSE_SIDE = 16
 _COARSE_CORRELATION = 0.965
@@ -27,9 +27,9 @@ _CHENG_BLOCK = 60
 
 
 def signatures(root: Path, paths: Sequence[str]) -> tuple[NDArray[np.float32], dict[str, str]]:
-    """Shrink pictures to (n, 32, 32) grey, each of mean 0 and norm 1, and tell which could not be read."""
-    grey, failed = map_pictures(root, paths, lambda scan, _: _shrink(scan), (SIDE, SIDE), np.float32)
-    return _standardize(grey), failed
+    """Shrink pictures to (n, 32, 32) gray, each of mean 0 and norm 1, and tell which could not be read."""
+    gray, failed = map_pictures(root, paths, lambda scan, _: _shrink(scan), (SIDE, SIDE), np.float32)
+    return _standardize(gray), failed
 
 
 def near_duplicates(marks: NDArray[np.float32], correlation: float = CORRELATION) -> NDArray[np.int64]:
@@ -82,11 +82,11 @@ def _shrink(scan: Scan) -> NDArray[np.float32]:
     return np.asarray(small, dtype=np.float32)
 
 
-def _standardize(grey: NDArray[np.float32]) -> NDArray[np.float32]:
-    centered = grey - grey.mean(axis=(1, 2), keepdims=True)
+def _standardize(gray: NDArray[np.float32]) -> NDArray[np.float32]:
+    centered = gray - gray.mean(axis=(1, 2), keepdims=True)
     norm = np.sqrt((centered**2).sum(axis=(1, 2), keepdims=True))
-    # A flat picture, or one that could not be read, is like no other; rounding leaves it a trace of its grey value.
-    trace = 1e-5 * np.abs(grey).max(axis=(1, 2), keepdims=True)
+    # A flat picture, or one that could not be read, is like no other; rounding leaves it a trace of its gray value.
+    trace = 1e-5 * np.abs(gray).max(axis=(1, 2), keepdims=True)
     return np.asarray(np.divide(centered, norm, out=np.zeros_like(centered), where=norm > np.maximum(trace, 1e-6)))
 
 

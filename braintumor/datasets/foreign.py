@@ -1,4 +1,4 @@
-"""Pictures that are no brain MRI: drawn, or cut from what installed packages carry; made at run time, never stored."""
+"""Pictures that are not brain MRI: drawn, or cut from what installed packages carry; made at run time, never stored."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -43,7 +43,7 @@ _SMALLEST_CUT = {"photograph": 0.35, "surface": 0.35, "printed page": 0.5, "micr
 
 
 def foreign_pictures(seed: int = 0, count: int = PICTURES) -> dict[str, list[Picture]]:
-    """Make ``count`` pictures of each kind: kind to grey pictures, uint8 (height, width), the same for the same seed.
+    """Make ``count`` pictures of each kind: kind to gray pictures, uint8 (height, width), the same for the same seed.
 
     Kinds are noise, patterns, pages, photographs, scans of other modalities and other parts of the body (whole, or cut,
     mirrored and shown in other windows), and such as are drawn. Brain MRI of whatever sequence is none of them, nor is
@@ -94,7 +94,7 @@ def _face(random: Random, row: int) -> Picture:
 
 
 def _shown(values: NDArray[np.float32]) -> Picture:
-    """Shrink to at most ``_SIDE`` pixels and map grey values to 0 to 255."""
+    """Shrink to at most ``_SIDE`` pixels and map gray values to 0 to 255."""
     image = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
     small = np.asarray(image)
@@ -129,5 +129,5 @@ def _installed(path: str) -> Path:
         return Path(str(files(package))) / name
     except ModuleNotFoundError as error:
         raise DatasetError(
-            f"{package} is not installed, which has pictures that are no scans; pip install -r requirements/train.txt."
+            f"{package} is not installed, which has pictures that are not scans; pip install -r requirements/train.txt."
         ) from error

@@ -6,11 +6,11 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from braintumor.datasets import figshare, lgg, via, volumes
-from braintumor.datasets.catalogue import MR, folder_facts, known_or_any, modality_of
+from braintumor.datasets.catalogue import folder_facts, known_or_any, modality_of
 from braintumor.datasets.volumes import VOLUME_GROUP
 from braintumor.errors import InputError
 from braintumor.scans import walk
-from braintumor.taxonomy import LABELS
+from braintumor.taxonomy import LABELS, MR
 
 INDEX_COLUMNS = ("path", "dataset", "published_split", "label", "group", "mask", "hospital", "sequence", "modality")
 INDEX_FILE = "index.csv"
@@ -133,7 +133,7 @@ def _from_folders(root: Path, listed: Collection[str] = ()) -> pd.DataFrame:
         )
     found = pd.DataFrame(converted + rows).fillna("")
     if kept:
-        # Labels, patients and outlines stand in MATLAB and JSON files alone, and are not read a second time.
+        # Labels, patients and outlines stand only in MATLAB and JSON files, and are not read a second time.
         write_index(found, root / INDEX_FILE)
     return found
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 HOSPITAL_VALIDATION, HOSPITAL_TEST = "hospital_validation", "hospital_test"
 """Splits of hospitals that are held out whole: those that choices are made on, and those that nobody looked at."""
@@ -132,6 +131,9 @@ def hold_out(index: pd.DataFrame, splits: pd.Series, hospitals: Hospitals) -> pd
 
 def _part(index: pd.DataFrame, parts: int, part: int, seed: int) -> "pd.Index[int]":
     strata = index["dataset"] + "/" + index["label"]
+    # Takes a second to load, and most who ask for a dataset's name split nothing.
+    from sklearn.model_selection import StratifiedGroupKFold
+
     folds = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
     positions: NDArray[np.int64] = list(folds.split(index, strata, index["group"]))[part][1]
     return index.index[positions]

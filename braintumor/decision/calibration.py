@@ -101,7 +101,7 @@ def tumor_score(logits: npt.ArrayLike) -> Floats:
 def fit_calibration(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> Calibration:
     """Fit both parts of a calibration on held-out rows; arguments, and what is raised, as for ``fit_temperature``.
 
-    Rows of tumors of unknown kind have a say in the first part alone; without any row of a known kind, or with all rows
+    Rows of tumors of unknown kind have a say only in the first part; without any row of a known kind, or with all rows
     on one side, the part in question stays as the network states it.
     """
     scores, admitted = _checked(logits, allowed)

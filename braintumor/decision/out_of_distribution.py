@@ -106,7 +106,7 @@ class Typicality:
         return np.where(usable, np.maximum(distance / self.far, np.logaddexp(0, odds) / np.log(2)), np.inf)
 
     def foreign_odds(self, features: npt.ArrayLike) -> Floats:
-        """Give the log-odds that features (n, d) are no scan's, (n,), above the most that scans may have."""
+        """Give the log-odds that features (n, d) are not a scan's, (n,), above the most that scans may have."""
         return np.asarray(self._standardized(np.asarray(features, dtype=np.float64)) @ self.weights + self.intercept)
 
     def from_scans(self, features: npt.ArrayLike) -> Floats:
@@ -151,10 +151,6 @@ class Typicality:
     def with_margins(self, odds: float, far: float) -> "Typicality":
         """Set the most log-odds and the largest distance that a scan may have; the limit is 1 then."""
         return replace(self, intercept=self.intercept - odds, far=far, limit=1.0)
-
-    def typical(self, features: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """Tell which rows of ``features`` (n, d) lie within the limit: (n,) bool."""
-        return np.asarray(self.distance(features) <= self.limit)
 
     def with_limit(self, features: npt.ArrayLike, quantile: float | None = None) -> "Typicality":
         """Set the limit so that ``quantile`` (default: the one fitted with) of ``features`` (n, d) lie within it.

@@ -36,7 +36,8 @@ class SeriesAnswer:
 class StudyAnswer:
     """The answer for a study: that of series ``lead``, or a referral where series contradict it.
 
-    ``agreeing`` and ``contradicting`` are the other series, by number, that answer alike or otherwise.
+    ``agreeing`` and ``contradicting`` are the other series, by number, that answer alike or otherwise. ``unread``
+    counts the series that could not be read: the answer is given without them, and is to be shown so.
     """
 
     decision: Outcome
@@ -45,10 +46,13 @@ class StudyAnswer:
     agreement: Agreement
     agreeing: tuple[int, ...] = ()
     contradicting: tuple[int, ...] = ()
+    unread: int = 0
 
 
-def answer_study(series: Sequence[SeriesAnswer]) -> StudyAnswer | None:
+def answer_study(series: Sequence[SeriesAnswer], unread: int = 0) -> StudyAnswer | None:
     """Answer for a study from its judged series, in any order; None where none could be judged.
+
+    ``unread`` is how many others could not be read.
 
     The series that comes first in ``PRIORITY`` answers, of several such the one with the highest P(tumor). It is not
     believed when it sees no tumor and another series does: then the study is referred. What a series with a tumor is
@@ -71,7 +75,13 @@ def answer_study(series: Sequence[SeriesAnswer]) -> StudyAnswer | None:
         agreement = Agreement.AGREE if agreeing else Agreement.UNSURE
     is_doubted = first.decision is Outcome.NO_TUMOR and bool(contradicting)
     return StudyAnswer(
-        Outcome.REFER if is_doubted else first.decision, first.finding, lead, agreement, agreeing, contradicting
+        Outcome.REFER if is_doubted else first.decision,
+        first.finding,
+        lead,
+        agreement,
+        agreeing,
+        contradicting,
+        unread,
     )
 
 

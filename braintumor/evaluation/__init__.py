@@ -6,21 +6,29 @@ from braintumor.evaluation.faithfulness import faithfulness_figures
 from braintumor.evaluation.hospitals import hospital_figures
 from braintumor.evaluation.metrics import check, figures, from_web
 from braintumor.evaluation.out_of_distribution import foreign_figures
-from braintumor.evaluation.reliability import expected_calibration_error, reliability
+from braintumor.evaluation.reliability import reliability
 from braintumor.evaluation.report import DecidesBy, measured_metrics, split_figures
 from braintumor.evaluation.robustness import Flips, Pair, Share
-from braintumor.evaluation.segmentation import map_calibration, pixel_bins, score_masks, segmentation_figures
+from braintumor.evaluation.segmentation import (
+    AreaAgreement,
+    area_agreement,
+    map_calibration,
+    pixel_bins,
+    score_masks,
+    segmentation_figures,
+)
 from braintumor.evaluation.selective import rates_at, risk_coverage
 
 __all__ = [
+    "AreaAgreement",
     "DecidesBy",
     "Flips",
     "GroupBootstrap",
     "Pair",
     "Share",
+    "area_agreement",
     "check",
     "exact_at_ends",
-    "expected_calibration_error",
     "failure_figures",
     "faithfulness_figures",
     "figures",

@@ -9,7 +9,6 @@ import pandas as pd
 from braintumor.evaluation.bootstrap import interval
 from braintumor.evaluation.paired import accuracy_difference, mcnemar
 from braintumor.evaluation.samples import (
-    PROBABILITIES,
     Bools,
     ClassRates,
     Floats,
@@ -25,7 +24,7 @@ from braintumor.evaluation.samples import (
     right_answers,
     share,
 )
-from braintumor.taxonomy import CLASSES
+from braintumor.taxonomy import CLASSES, PROBABILITIES
 
 COMPARISON_FILE = "comparison.json"
 HISTORIES_FILE = "histories.csv"

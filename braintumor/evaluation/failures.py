@@ -7,8 +7,8 @@ import pandas as pd
 
 from braintumor.bundles.figures import Failures
 from braintumor.decision import ReasonCode, ReferralRule
-from braintumor.evaluation.samples import PROBABILITIES, plain, right_answers
-from braintumor.taxonomy import CLASSES, NO_TUMOR
+from braintumor.evaluation.samples import plain, right_answers
+from braintumor.taxonomy import CLASSES, NO_TUMOR, PROBABILITIES
 
 SURE_FROM = 0.9
 """Stated probability from which an answer counts as sure."""

@@ -84,7 +84,7 @@ def curve_area(values: npt.ArrayLike) -> float:
 
 
 def rank_correlation(heat: npt.ArrayLike, other: npt.ArrayLike) -> float:
-    """Compare two maps of one shape by their order of pixels alone: |Spearman's rho|, in [0, 1]; NaN where one is flat.
+    """Compare two maps of one shape by their order of pixels only: |Spearman's rho|, in [0, 1]; NaN where one is flat.
 
     Between the map of a network and that of the same one with random weights it should be low; a map that stays the
     same shows the picture and not what was learned. Source: Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS

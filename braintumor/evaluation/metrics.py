@@ -11,7 +11,6 @@ from braintumor.bundles.figures import SplitFigures
 from braintumor.datasets.catalogue import CATALOGUE
 from braintumor.evaluation.bootstrap import interval
 from braintumor.evaluation.reliability import BINS
-from braintumor.evaluation.samples import PROBABILITIES as PROBABILITIES
 from braintumor.evaluation.samples import (
     Bools,
     Sample,
@@ -22,7 +21,7 @@ from braintumor.evaluation.samples import (
     plain,
     share,
 )
-from braintumor.taxonomy import CLASSES, LABELS, TUMOR_CLASSES
+from braintumor.taxonomy import CLASSES, LABELS, PROBABILITIES, TUMOR_CLASSES
 
 COLUMNS: tuple[str, ...] = ("split", "dataset", "group", "label", "in_training", *PROBABILITIES)
 """Columns that every table of predictions has."""
@@ -31,7 +30,7 @@ _KINDS = len(TUMOR_CLASSES)
 
 
 def figures(predictions: pd.DataFrame, *, threshold: float, seed: int = 0, resamples: int = 1000) -> SplitFigures:
-    """Compute what is published of one split from its predictions alone.
+    """Compute what is published of one split from its predictions only.
 
     ``predictions`` has ``COLUMNS`` and may have ``referred`` (bool); ``threshold`` in [0, 1] is on P(tumor), which is
     1 - p_notumor. An estimate has a 95 % percentile interval over ``resamples`` draws of whole groups (Efron and

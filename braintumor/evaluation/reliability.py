@@ -1,7 +1,5 @@
 """How well stated confidence matches how often the model is right."""
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -44,17 +42,3 @@ def reliability(confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: int = B
             "count": count,
         }
     )
-
-
-def expected_calibration_error(confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: int = BINS) -> float:
-    """Average the gap between confidence and accuracy over the bins, weighted by their counts; in [0, 1].
-
-    ``confidence`` is (n,) in [0, 1], ``correct`` (n,) bool; NaN for no rows. Source: Naeini et al., AAAI 2015.
-    Raises ``ValueError`` like ``bin_numbers``.
-    """
-    table = reliability(confidence, correct, bins)
-    total = int(table["count"].sum())
-    if not total:
-        return math.nan
-    gap = (table["confidence"] - table["accuracy"]).abs().fillna(0.0)
-    return float((gap * table["count"]).sum() / total)

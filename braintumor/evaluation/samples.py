@@ -12,13 +12,11 @@ import pandas as pd
 
 from braintumor.evaluation.bootstrap import GroupBootstrap, exact_at_ends, interval
 from braintumor.evaluation.reliability import BINS, bin_numbers
-from braintumor.taxonomy import CLASSES, NO_TUMOR, TUMOR_CLASSES
+from braintumor.taxonomy import CLASSES, NO_TUMOR, PROBABILITIES, TUMOR_CLASSES
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Interval = dict[str, float | None]
-
-PROBABILITIES: tuple[str, ...] = tuple(f"p_{name}" for name in CLASSES)
 
 _KINDS = len(TUMOR_CLASSES)
 
@@ -179,7 +177,10 @@ def areas(sample: Sample, score: Floats, positive: Bools, chosen: Bools) -> Floa
 
 
 def calibration_error(sample: Sample, confidence: Floats, happened: Bools, chosen: Bools) -> Interval:
-    """Expected calibration error over the rows chosen, with its interval; see ``expected_calibration_error``."""
+    """Average the gap between confidence and accuracy over bins, weighted by their rows, with its interval.
+
+    That is the expected calibration error of Naeini et al., AAAI 2015, here over the rows chosen.
+    """
     bins = np.eye(BINS)[bin_numbers(confidence)] * chosen[:, None]
     gap = sample.bootstrap.totals(bins * (confidence - happened)[:, None])
     count = sample.bootstrap.totals(chosen[:, None])[:, 0]

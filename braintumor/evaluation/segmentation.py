@@ -1,6 +1,7 @@
 """How well found masks agree with outlines drawn by experts, and how far a map's probabilities can be trusted."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -156,6 +157,37 @@ def _by_size(rows: pd.DataFrame) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+@dataclass(frozen=True)
+class AreaAgreement:
+    """How the area that a reader outlined relates to the model's: ``low`` to ``high`` times it in ``share`` of images.
+
+    ``high`` is infinite where the model outlined nothing in more than half of the rest; ``images`` counts all.
+    """
+
+    low: float
+    high: float
+    share: float
+    images: int
+
+
+def area_agreement(table: pd.DataFrame, share: float = 0.9) -> AreaAgreement | None:
+    """Compare the areas that the model and readers outlined on the test images of ``segmentation_figures``' table.
+
+    The bounds are the percentiles that leave half of ``1 - share`` on either side. None without test images that show
+    a tumor; raises ``ValueError`` for a share that is not between 0 and 1.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"share is {share}; it must be above 0 and below 1")
+    tested = table[(table["split"] == "test") & (table["tumor_share"] > 0)]
+    if tested.empty:
+        return None
+    with np.errstate(divide="ignore"):
+        ratios = tested["tumor_share"].to_numpy() / tested["found_share"].to_numpy()
+    # Among infinite ones there is nothing to interpolate between.
+    low, high = np.quantile(ratios, [(1 - share) / 2, (1 + share) / 2], method="inverted_cdf")
+    return AreaAgreement(float(low), float(high), share, len(tested))
 
 
 def pixel_bins(probabilities: npt.ArrayLike, is_tumor: npt.ArrayLike, bins: int = BINS) -> pd.DataFrame:

@@ -44,7 +44,7 @@ def inverted(
     wanted = [tf.constant(one) for one in update]
     optimizer = keras.optimizers.Adam(_RATE)
 
-    @tf.function  # type: ignore[untyped-decorator]
+    @tf.function
     def gradient() -> Any:
         with tf.GradientTape() as outer:
             found = gradients(model, 255 * picture, allowed)

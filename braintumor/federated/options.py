@@ -1,80 +1,109 @@
-"""What a federated run is asked for: values that Flower can carry to every site."""
+"""What a federated run is asked for: values that Flower can carry to every site.
+
+Nothing here loads a framework, so that ``--help`` answers at once.
+"""
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from braintumor.errors import InputError
-from braintumor.networks import registered
-from braintumor.taxonomy import FOUR_CLASS
-from braintumor.training.fit_options import FitOptions
-from braintumor.training.losses import chosen_loss
-from braintumor.training.recipes import RECIPES
+from braintumor.taxonomy import FOUR_CLASS, Task
 
-FEDAVG, FEDPROX, FEDADAM = "FedAvg", "FedProx", "FedAdam"
-FEDMEDIAN, FEDTRIMMEDAVG, KRUM = "FedMedian", "FedTrimmedAvg", "Krum"
-STRATEGIES = (FEDAVG, FEDPROX, FEDADAM, FEDMEDIAN, FEDTRIMMEDAVG, KRUM)
+if TYPE_CHECKING:
+    from braintumor.training.fit_options import FitOptions
+
+Strategy = Literal["FedAvg", "FedProx", "FedAdam", "FedMedian", "FedTrimmedAvg", "Krum"]
+Norms = Literal["anew", "averaged", "local"]
+Privacy = Literal["none", "central", "local"]
+
+FEDAVG: Strategy = "FedAvg"
+FEDPROX: Strategy = "FedProx"
+FEDADAM: Strategy = "FedAdam"
+FEDMEDIAN: Strategy = "FedMedian"
+FEDTRIMMEDAVG: Strategy = "FedTrimmedAvg"
+KRUM: Strategy = "Krum"
+STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 ROBUST = (FEDMEDIAN, FEDTRIMMEDAVG, KRUM)
 """Strategies that a minority of sites cannot lead astray."""
 
-ANEW, AVERAGED, LOCAL = "anew", "averaged", "local"
-NORMS = (ANEW, AVERAGED, LOCAL)
+ANEW: Norms = "anew"
+AVERAGED: Norms = "averaged"
+LOCAL: Norms = "local"
+NORMS: tuple[Norms, ...] = get_args(Norms)
 """Statistics of batch normalization: estimated anew at each site for the common weights and then pooled, averaged as
 the sites gathered them for their own weights, or never sent."""
 
-NO_PRIVACY, CENTRAL, LOCAL_PRIVACY = "none", "central", "local"
-PRIVACY = (NO_PRIVACY, CENTRAL, LOCAL_PRIVACY)
+NO_PRIVACY: Privacy = "none"
+CENTRAL: Privacy = "central"
+LOCAL_PRIVACY: Privacy = "local"
+PRIVACY: tuple[Privacy, ...] = get_args(Privacy)
 """Differential privacy: none, noise that the server adds to the mean, or noise that each site adds before it sends."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FederatedOptions:
     """A federated run. Every field is a number or a word, as Flower's run configuration holds them.
 
-    A network's own recipe and loss stand for "", its own learning rate and size for 0. In each of ``rounds`` every site
-    trains on ``epoch_images`` pictures; the run ends after ``patience`` rounds without a better validation loss.
-    ``sites`` is how many must be there before a round begins, and a site that has not answered after ``timeout``
-    seconds is left out of the round.
-
-    ``proximal`` is the weight of FedProx's pull to the common weights, ``server_rate`` FedAdam's step, ``trimmed`` the
-    share that FedTrimmedAvg cuts at each end, and ``malicious`` the number of sites that Krum expects to lie. An update
-    more than ``farthest`` times as long as the median one of its round is refused.
-
-    ``noise`` is the noise multiplier of central differential privacy, ``epsilon`` what one round of local differential
-    privacy spends, ``delta`` the chance that either fails, and ``clipping`` the longest update.
+    A network's own recipe and loss stand for "", its own learning rate and size for 0.
     """
 
     network: str
+    """Network to train; docs/networks.md lists them."""
     size: int = 0
-    task: str = FOUR_CLASS
+    """Side of the input in pixels (0: the network's)."""
+    task: Task = FOUR_CLASS
+    """What to train for: the class, or only tumor or not (binary)."""
     recipe: str = ""
+    """How pictures are drawn and changed; docs/model-bundles.md lists the recipes (default: the network's)."""
     loss: str = ""
+    """Loss of the class (default: the network's)."""
     learning_rate: float = 0.0
+    """Highest learning rate (0: the network's)."""
     seed: int = 0
+    """Seed of the sites, the initial weights and the drawing of pictures."""
     rounds: int = 10
+    """Number of rounds at most."""
     patience: int = 5
+    """Rounds without a better validation loss after which the run ends."""
     epoch_images: int = 640
+    """Pictures that each site trains on in a round."""
     batch_size: int = 32
+    """Pictures of one step."""
     sites: int = 2
+    """Number of sites; of a deployment, how many must be there before a round begins."""
     timeout: float = 3600.0
-    strategy: str = FEDAVG
+    """Seconds after which a site that has not answered is left out of the round."""
+    strategy: Strategy = FEDAVG
+    """How the server joins the weights."""
     proximal: float = 0.01
+    """Weight of FedProx's pull to the common weights."""
     server_rate: float = 0.01
+    """Step of FedAdam."""
     trimmed: float = 0.2
+    """Share that FedTrimmedAvg cuts at each end."""
     malicious: int = 1
+    """Number of sites that Krum expects to lie."""
     farthest: float = 10.0
-    norms: str = ANEW
-    privacy: str = NO_PRIVACY
+    """Refuse an update that is so many times as long as the median one of its round."""
+    norms: Norms = ANEW
+    """Statistics of batch normalization: estimated anew at each site and pooled, averaged, or local."""
+    privacy: Privacy = NO_PRIVACY
+    """Differential privacy: noise that the server (central) or each site (local) adds."""
     noise: float = 1.0
+    """Noise multiplier of central privacy."""
     epsilon: float = 1.0
+    """What one round of local privacy spends."""
     delta: float = 1e-5
+    """Chance that the promise of privacy fails."""
     clipping: float = 1.0
+    """Longest update under privacy."""
 
     def __post_init__(self) -> None:
         for name, known in (("strategy", STRATEGIES), ("norms", NORMS), ("privacy", PRIVACY)):
             if getattr(self, name) not in known:
                 raise InputError(f"The {name} is {getattr(self, name)!r}; it must be one of {', '.join(known)}.")
-        if self.recipe not in ("", *RECIPES):
-            raise InputError(f"The recipe is {self.recipe!r}; it must be one of {', '.join(RECIPES)}.")
+        if self.recipe:
+            _check_recipe(self.recipe)
         if min(self.rounds, self.patience, self.epoch_images, self.batch_size, self.sites) < 1:
             raise InputError("Rounds, patience, pictures a round, batch size and sites must each be 1 or more.")
         if self.norms == AVERAGED and self.strategy == FEDADAM:
@@ -101,8 +130,13 @@ class FederatedOptions:
         return asdict(self)
 
     @property
-    def fitting(self) -> FitOptions:
+    def fitting(self) -> "FitOptions":
         """How the sites train: the epochs of one training are the rounds."""
+        from braintumor.networks import registered
+        from braintumor.training.fit_options import FitOptions
+        from braintumor.training.losses import chosen_loss
+        from braintumor.training.recipes import RECIPES
+
         network = registered(self.network)
         return FitOptions(
             epochs=self.rounds,
@@ -115,3 +149,10 @@ class FederatedOptions:
             sampling=RECIPES[self.recipe or network.recipe],
             loss=chosen_loss(self.loss or None, self.task, network.loss),
         )
+
+
+def _check_recipe(name: str) -> None:
+    from braintumor.training.recipes import RECIPES
+
+    if name not in RECIPES:
+        raise InputError(f"The recipe is {name!r}; it must be one of {', '.join(RECIPES)}.")

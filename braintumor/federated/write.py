@@ -6,14 +6,14 @@ import pandas as pd
 
 from braintumor.bundles import Card
 from braintumor.bundles.schema import FederatedTraining
-from braintumor.datasets import Hospitals
 from braintumor.federated.options import LOCAL
 from braintumor.federated.records import ROUNDS_FILE, Rounds, read_rounds
 from braintumor.federated.server import load_best
 from braintumor.federated.site_training import Site, Trainer
 from braintumor.training.costs import device, software
 from braintumor.training.experiment import ExperimentData
-from braintumor.training.run import RunOptions, card_facts
+from braintumor.training.options import RunOptions
+from braintumor.training.run import card_facts, weights_identity, with_defaults
 from braintumor.training.write_bundle import write_bundle
 
 HISTORY = "history.csv"
@@ -42,28 +42,26 @@ def write_federated(
         Site(data, options).judge.measure(trainer.model)
     history = run / HISTORY
     history_table(report).to_csv(history, index=False)
-    asked = RunOptions(
-        data=Path(),
-        network=options.network,
-        weights=weights,
-        name=folder.name,
-        version=version,
-        size=options.size or None,
-        epochs=options.rounds,
-        folds=5,
-        fold=0,
-        seed=options.seed,
-        learning_rate=options.learning_rate or None,
-        recipe=options.recipe or None,
-        bfloat16=False,
-        runs=run,
-        models=folder.parent,
-        task=options.task,
-        loss=options.loss or None,
-        hospitals=Hospitals(),
-    ).settled()
+    asked = with_defaults(
+        RunOptions(
+            data=run,
+            runs=run,
+            models=folder.parent,
+            network=options.network,
+            weights=weights if isinstance(weights, Path) else None,
+            name=folder.name,
+            version=version,
+            size=options.size or None,
+            epochs=options.rounds,
+            seed=options.seed,
+            learning_rate=options.learning_rate or None,
+            recipe=options.recipe or None,
+            task=options.task,
+            loss=options.fitting.loss,
+        )
+    )
     facts = card_facts(
-        asked, data.index, kept=[best], devices=device(), versions=software(), initial=asked.weights_identity()
+        asked, data.index, kept=[best], devices=device(), versions=software(), initial=weights_identity(asked)
     )
     told = facts["training"]
     facts["training"] = {**told, "options": {options.network: dict(options.told())}}

@@ -1,17 +1,20 @@
 """What the model says of a scan."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from braintumor.decision import Outcome, Reason
 from braintumor.heatmaps import CellGrid, scaled_map
-from braintumor.scans import Placement, Prepared, Series, place_on_scan
+from braintumor.scans import Placement, Prepared, Series, SeriesNote, place_on_scan
 from braintumor.segmentation import Measurements, dice_threshold, head_mask, measure, tumor_mask
 from braintumor.taxonomy import ANY_TUMOR, CLASSES
 
 ORIENTATION_ASSUMED, SIZE_UNKNOWN = "orientation_assumed", "size_unknown"
+SLICES_UNEVEN = "slices_uneven"
+_NO_VOLUME = frozenset({SeriesNote.GAPS, SeriesNote.UNEVEN, SeriesNote.UNREAD})
+"""Notes of series that leave open how much lies between the slices."""
 _HALF = 0.5
 
 
@@ -79,6 +82,12 @@ class Prediction:
     series: Series | None = None
 
     @property
+    def nbytes(self) -> int:
+        """Bytes that its pictures and maps take, the rest being small."""
+        arrays = [array for answer in self.slices for array in (answer.prepared.image, answer.tumor_map)]
+        return sum(array.nbytes for array in (*arrays, self.cam) if array is not None)
+
+    @property
     def unsure_of_kind_alone(self) -> bool:
         """Whether the scan is referred for the kind of a tumor that is itself in no doubt."""
         return self.decision == Outcome.REFER and self.finding is not None and self.p_tumor >= self.sure_from
@@ -94,8 +103,13 @@ class Prediction:
         left_open = {
             ORIENTATION_ASSUMED: not self.oriented,
             SIZE_UNKNOWN: self.placement is not None and self.spacing is None,
+            SLICES_UNEVEN: self._lacks_slices,
         }
         return (*(note for note, applies in left_open.items() if applies), *dict.fromkeys(self.undone))
+
+    @property
+    def _lacks_slices(self) -> bool:
+        return self.series is not None and not _NO_VOLUME.isdisjoint(self.series.notes)
 
     @property
     def prepared(self) -> Prepared:
@@ -112,16 +126,20 @@ class Prediction:
         """Whether the network says where a tumor is."""
         return self.tumor_map is not None
 
+    @property
+    def outlined_from(self) -> float:
+        """The P(tumor) of a single slice from which it has an outline, see ``outlines``."""
+        called, doubted = self.slice_limits or (self.threshold, self.doubt_from)
+        return called if self.p_tumor >= self.threshold else doubted
+
     def outlines(self, number: int) -> bool:
         """Tell whether a slice has an outline.
 
         Its P(tumor) must reach the threshold or, where the scan stays below its own, the doubt; or the finding of a
         tumor must rest on it.
         """
-        called, doubted = self.slice_limits or (self.threshold, self.doubt_from)
-        is_tumor = self.p_tumor >= self.threshold
-        alone = self.slices[number].p_tumor >= (called if is_tumor else doubted)
-        return alone or (is_tumor and number in self.rests_on)
+        is_resting = self.p_tumor >= self.threshold and number in self.rests_on
+        return is_resting or self.slices[number].p_tumor >= self.outlined_from
 
     def explains(self, name: str) -> bool:
         """Tell whether there is a Grad-CAM of this class."""
@@ -152,7 +170,10 @@ class Prediction:
         return mask
 
     def measurements(self) -> Measurements | None:
-        """Measure the mask against the head and, where the scan tells its spacing, in millimeters; None without one."""
+        """Measure the mask against the head and, where the scan tells its spacing, in millimeters; None without one.
+
+        A series with slices that are missing or unevenly spaced has no volume.
+        """
         mask = self.mask()
         if mask is None:
             return None
@@ -162,9 +183,10 @@ class Prediction:
             prepared = self.slices[number].prepared
             inside = head_mask(prepared.image.astype(np.float32)).astype(np.float32)
             head[number] = place_on_scan(inside, prepared, self.shape[1:]) >= _HALF
-        return measure(mask, head, self.spacing)
+        measured = measure(mask, head, self.spacing)
+        return replace(measured, volume_ml=None) if self._lacks_slices else measured
 
 
 def _unit(name: str) -> int:
-    """Number of the classifier's unit of a class; one that tells no kinds has one for tumor alone."""
+    """Number of the classifier's unit of a class; one that tells no kinds has one only for tumor."""
     return 0 if name == ANY_TUMOR else CLASSES.index(name)

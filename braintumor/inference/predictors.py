@@ -5,7 +5,7 @@ from pathlib import Path
 
 from braintumor.bundles import BundleError, list_bundles, read_card
 from braintumor.inference.predictor import Predictor
-from braintumor.scans import Scan
+from braintumor.scans import Scan, ScanError
 
 
 class Predictors:
@@ -38,10 +38,22 @@ class Predictors:
         return frozenset((*self._loaded, *self._folders))
 
     def answering(self, scan: Scan) -> Predictor:
-        """Give the model that answers for a scan; raises ``BundleError`` when it cannot be used."""
-        if scan.modality is None:
+        """Give the model that answers for a scan; raises ``ScanError`` when that of its modality cannot be used."""
+        try:
+            return self.of_modality(scan.modality)
+        except BundleError as error:
+            raise ScanError(
+                f"The model for {scan.modality} cannot be used: {error}", "The others go on.", scan.source
+            ) from error
+
+    def of_modality(self, modality: str | None) -> Predictor:
+        """Give the model that reads a modality, the first where none is stated or none reads it.
+
+        Raises ``BundleError`` when it cannot be used.
+        """
+        if modality is None:
             return self.first
         with self._loading:
-            if scan.modality not in self._loaded and scan.modality in self._folders:
-                self._loaded[scan.modality] = Predictor.load(self._folders[scan.modality], self._threads)
-        return self._loaded.get(scan.modality, self.first)
+            if modality not in self._loaded and modality in self._folders:
+                self._loaded[modality] = Predictor.load(self._folders[modality], self._threads)
+        return self._loaded.get(modality, self.first)

@@ -9,7 +9,7 @@ from braintumor.model_cards.headlines import (
     Headline,
     bounds,
 )
-from braintumor.model_cards.hospitals import hospital_sentence, hospitals_markdown
+from braintumor.model_cards.hospitals import hospitals_markdown
 from braintumor.model_cards.model_card import INTRODUCTION, card_sections, model_card
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "Headline",
     "bounds",
     "card_sections",
-    "hospital_sentence",
     "hospitals_markdown",
     "model_card",
 ]

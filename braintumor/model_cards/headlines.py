@@ -15,6 +15,9 @@ MIRRORED = "mirrored_test"
 SPLITS: Mapping[str, str] = {TEST: "Leak-free test", PUBLISHED: "Published test (inflated)"}
 """Splits whose figures are shown side by side, with their titles."""
 
+OUTLINE = "Outline, Dice"
+"""Short title of the overlap on the reference set."""
+
 Figure = Estimate | float | None
 
 
@@ -78,7 +81,7 @@ def _of_datasets() -> tuple[Headline, ...]:
         if dataset.is_reference:
             kinds.append(Headline(f"Accuracy, {title}", _accuracy(name)))
             kinds.append(Headline(f"Kind of tumor, {title}", _kind(name)))
-        short = "Outline, Dice" if dataset.is_reference else None
+        short = OUTLINE if dataset.is_reference else None
         outlines.append(Headline(f"Dice, {title}", _dice(name), False, short))
         outlines.append(Headline(f"Dice, {title}: median", _median_dice(name), False))
     return (*kinds, *outlines)

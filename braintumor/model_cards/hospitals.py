@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
-from braintumor.bundles import Card, SplitFigures
+from braintumor.bundles import Card
 from braintumor.bundles.figures import HospitalFigures, SequenceStacks
 from braintumor.model_cards.markdown import SEQUENCES, render
-from braintumor.reports import in_words
 
 HELD_OUT: Mapping[str, str] = {
     "hospital_test": "Only measured: no choice was made on these",
@@ -38,13 +37,3 @@ def _slices(hospitals: Mapping[str, Mapping[str, HospitalFigures]]) -> list[tupl
         for hospital, found in hospitals.items()
         for name in sorted(found, key=lambda name: order.index(name) if name in order else len(order))
     ]
-
-
-def hospital_sentence(found: SplitFigures) -> str:
-    """Say what a bundle reaches where it learned nothing from, given the figures of such a split, as Markdown."""
-    area = in_words(*found.detection.roc_auc.floats, is_share=False)
-    said = f"**Elsewhere**: at a [hospital that was held out](docs/hospitals.md), tumor or not has a ROC AUC of {area} "
-    if found.answered is not None:
-        share, right = in_words(*found.answered.share.floats), in_words(*found.answered.accuracy.floats)
-        return f"{said}slice by slice; {share} is answered, and of that {right} is right. What follows is at home."
-    return f"{said}slice by slice. What follows is at home."

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Undefined
+from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined, Undefined
 
 from braintumor.bundles import Estimate
 from braintumor.bundles.schema import SourceData
@@ -26,9 +26,13 @@ class Markdown(str):
     __slots__ = ()
 
 
-def render(template: str, **values: object) -> str:
-    """Fill a template of ``templates/``; raises ``jinja2.UndefinedError`` for a name that is not given."""
-    return re.sub(r"\n{3,}", "\n\n", _ENVIRONMENT.get_template(f"{template}.md.j2").render(values)).strip()
+def render(template: str, environment: Environment | None = None, **values: object) -> str:
+    """Fill a template, of ``templates/`` here unless from another ``environment``.
+
+    Raises ``jinja2.UndefinedError`` for a name that is not given.
+    """
+    text = (environment or _ENVIRONMENT).get_template(f"{template}.md.j2").render(values)
+    return re.sub(r"\n{3,}", "\n\n", text).strip()
 
 
 def escaped(value: object) -> str:
@@ -60,8 +64,7 @@ def _amounts(options: Mapping[str, object], *without: str) -> str:
 
 
 def _area(estimate: Estimate) -> str:
-    value, low, high = estimate.floats
-    return in_words(value, low, high, is_share=False)
+    return in_words(*estimate.floats, is_share=False)
 
 
 def _share(estimate: Estimate) -> str:
@@ -73,10 +76,11 @@ def _inside(label: str) -> str:
     return TITLES[label][0].lower() + TITLES[label][1:]
 
 
-def _environment() -> Environment:
+def markdown_environment(loader: BaseLoader) -> Environment:
+    """Give an environment whose templates make Markdown, with the filters above."""
     # The templates make Markdown, whose escaping is that of ``escaped``.
     environment = Environment(  # noqa: S701
-        loader=PackageLoader("braintumor.model_cards"),
+        loader=loader,
         finalize=_finalized,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -109,4 +113,4 @@ def _environment() -> Environment:
     return environment
 
 
-_ENVIRONMENT = _environment()
+_ENVIRONMENT = markdown_environment(PackageLoader("braintumor.model_cards"))

@@ -1,6 +1,7 @@
 """A model's card in words, made from the card and figures of its bundle and from nothing else."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from braintumor.bundles import Card, HeatmapFigures
 from braintumor.model_cards.headlines import HEADLINES, SPLITS, bounds
@@ -39,7 +40,7 @@ def card_sections(card: Card, heatmaps: HeatmapFigures | None = None) -> dict[st
     Radiology: Artificial Intelligence 2020, 2:e200029.
     """
     metrics = card.metrics
-    values = {
+    values: dict[str, Any] = {
         "card": card,
         "heatmaps": heatmaps,
         "test": metrics.test,

@@ -11,7 +11,7 @@ from braintumor.taxonomy import FOUR_CLASS
 
 
 def build(size: int, weights: Path | str | None = None, task: str = FOUR_CLASS) -> keras.Model:
-    """Build the network: (n, size, size, 1) grey from 0 to 255 to {"logits": (n, 4)}.
+    """Build the network: (n, size, size, 1) gray from 0 to 255 to {"logits": (n, 4)}.
 
     Layers as published in section 3.5 on one device; batch normalization stands in the place of local response
     normalization. ``size`` is 67 or more. Raises ``InputError`` for ``weights``.

@@ -10,10 +10,10 @@ from braintumor.taxonomy import FOUR_CLASS
 
 
 def build(size: int, weights: Path | str | None = None, task: str = FOUR_CLASS) -> keras.Model:
-    """Build the network: (n, size, size, 1) grey from 0 to 255 to {"logits": (n, 4)}.
+    """Build the network: (n, size, size, 1) gray from 0 to 255 to {"logits": (n, 4)}.
 
     Zero padding of 2, 32 convolutions of 7 × 7, batch normalization, ReLU, maxima over 4 × 4 twice, flattened into one
-    dense layer. Grey comes in once, not three times: a convolution that learns sums equal channels anyway. Raises
+    dense layer. Gray comes in once, not three times: a convolution that learns sums equal channels anyway. Raises
     ``InputError`` for ``weights``.
     """
     refuse_weights("cnn240", weights)

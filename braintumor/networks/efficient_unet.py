@@ -12,7 +12,7 @@ _KEPT_BLOCKS = 3
 
 
 def build(size: int, weights: Path | None = None, task: str = FOUR_CLASS) -> keras.Model:
-    """Build the network: (n, size, size, 1) grey from 0 to 255 to what ``unet.located`` gives.
+    """Build the network: (n, size, size, 1) gray from 0 to 255 to what ``unet.located`` gives.
 
     ``size`` is a multiple of 16; ``weights`` is a file for ``efficientnet_lite.load_imagenet``. Of these the first
     blocks, down to a quarter of the side, stay as they are: training them too takes twice the time.

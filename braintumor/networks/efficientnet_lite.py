@@ -1,6 +1,6 @@
-"""EfficientNet-Lite0 (Tan & Le 2019, arXiv:1905.11946, without squeeze-and-excitation) for grey pictures: an encoder.
+"""EfficientNet-Lite0 (Tan & Le 2019, arXiv:1905.11946, without squeeze-and-excitation) for gray pictures: an encoder.
 
-Its last stages, at 1/32 of the picture's side, hold four fifths of the parameters and are left away.
+Its last stages, at 1/32 of the picture's side, hold four fifths of the parameters and are omitted.
 """
 
 import zipfile
@@ -29,7 +29,7 @@ _BLOCKS = (
 )
 _STEM_CHANNELS = 32
 _WIDEST_CHANNELS = 672
-# Grey from 0 to 255 as the published weights expect each color.
+# Gray from 0 to 255 as the published weights expect each color.
 _MEAN, _SCALE = 127.0, 128.0
 _MOMENTUM = 0.98
 # Halving steps pad in turn before and after, so that cells of no stage drift far from the picture below them.
@@ -65,7 +65,7 @@ def load_imagenet(model: keras.Model, path: Path) -> None:
     """Load ImageNet weights into the encoder, from an .npz file that ``scripts/convert_weights.py`` made.
 
     The file holds the arrays of efficientnet_lite_pytorch under their own names. The first layer, made for color less
-    127 and divided by 128, is folded for one grey channel without changing what it computes inside the picture. Raises
+    127 and divided by 128, is folded for one gray channel without changing what it computes inside the picture. Raises
     ``InputError`` when the file holds no such weights.
     """
     try:

@@ -22,7 +22,7 @@ def build(size: int, weights: Path | str | None = None, task: str = FOUR_CLASS) 
     """
     if isinstance(weights, Path):
         raise InputError(
-            f"{weights.name} can be of one network of the ensemble only; give --weights imagenet, or leave it away."
+            f"{weights.name} can be of one network of the ensemble only; give --weights imagenet, or omit it."
         )
     return joined([vgg16.build(size, weights, task), resnet50.build(size, weights, task)])
 

@@ -29,7 +29,7 @@ class MeanProbability(layers.Layer):
 
 
 def tells_kinds(model: keras.Model) -> bool:
-    """Tell whether a network knows the kinds of tumor apart, and not tumor or not alone."""
+    """Tell whether a network knows the kinds of tumor apart, and not only tumor or not."""
     return not any(isinstance(layer, TumorLogits) for layer in model.layers)
 
 
@@ -54,7 +54,7 @@ def answer(vector: Any, task: str, image: Any, name: str) -> keras.Model:
 
 
 def scaled_input(size: int) -> tuple[Any, Any]:
-    """Give a grey input (n, size, size, 1) from 0 to 255, and the same from 0 to 1."""
+    """Give a gray input (n, size, size, 1) from 0 to 255, and the same from 0 to 1."""
     image = keras.Input((size, size, 1), name="image")
     return image, layers.Rescaling(1 / 255, name="rescaled")(image)
 
@@ -63,5 +63,5 @@ def refuse_weights(name: str, weights: object) -> None:
     """Raise ``InputError`` when weights are given to a network of which nobody publishes any."""
     if weights is not None:
         raise InputError(
-            f"There are no published weights of {name}; leave --weights away, or name a model.keras of its own kind."
+            f"There are no published weights of {name}; omit --weights, or name a model.keras of its own kind."
         )

@@ -1,4 +1,4 @@
-"""Backbones of ``keras.applications`` for grey pictures, and where their weights come from."""
+"""Backbones of ``keras.applications`` for gray pictures, and where their weights come from."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +18,9 @@ _MEAN_BGR = (103.939, 116.779, 123.68)
 def backbone(
     make: Callable[..., keras.Model], title: str, size: int, weights: Path | str | None
 ) -> tuple[Any, keras.Model]:
-    """Give a grey input (n, size, size, 1) from 0 to 255 and, flat behind it, a backbone without its top.
+    """Give a gray input (n, size, size, 1) from 0 to 255 and, flat behind it, a backbone without its top.
 
-    Grey is repeated in blue, green and red less the ImageNet mean, as the weights expect it. ``weights`` is "imagenet",
+    Gray is repeated in blue, green and red less the ImageNet mean, as the weights expect it. ``weights`` is "imagenet",
     a "notop" file of ``keras.applications``, or None. Raises ``InputError`` when the weights cannot be fetched, when
     the file holds others, and for a size that is too small.
     """
@@ -35,7 +35,7 @@ def backbone(
         if str(weights) == IMAGENET:
             raise InputError(
                 f"The ImageNet weights of {title} cannot be fetched ({_first_line(error)}); connect to the internet, "
-                f"give --weights a file of them (…_notop.h5 from keras.applications), or leave it away."
+                f"give --weights a file of them (…_notop.h5 from keras.applications), or omit it."
             ) from error
         if weights is None:
             raise

@@ -10,7 +10,7 @@ from braintumor.taxonomy import FOUR_CLASS
 
 
 def build(size: int, weights: Path | str | None = None, task: str = FOUR_CLASS) -> keras.Model:
-    """Build the network: (n, size, size, 1) grey from 0 to 255 to {"logits": (n, 4)}.
+    """Build the network: (n, size, size, 1) gray from 0 to 255 to {"logits": (n, 4)}.
 
     Layers as published in section II.B, hyperbolic tangents and averages over 2 × 2 included; C5, which saw all of a
     picture of 32 × 32, is dense, so that larger ones fit. C3 sees all maps of S2, and the classifier is linear in the

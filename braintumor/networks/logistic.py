@@ -14,10 +14,10 @@ CELLS = 32
 
 
 def build(size: int, weights: Path | str | None = None, task: str = FOUR_CLASS) -> keras.Model:
-    """Build it as a network: (n, size, size, 1) grey from 0 to 255 to {"logits": (n, 4)}.
+    """Build it as a network: (n, size, size, 1) gray from 0 to 255 to {"logits": (n, 4)}.
 
     Means over squares leave 32 × 32 pixels, "pixels", for one dense layer, whose weights scikit-learn finds (see
-    ``training.logistic``). Raises ``InputError`` for ``weights`` and for a ``size`` that is no multiple of 32.
+    ``training.logistic``). Raises ``InputError`` for ``weights`` and for a ``size`` that is not a multiple of 32.
     """
     refuse_weights("logistic", weights)
     if size % CELLS:

@@ -12,7 +12,7 @@ _CHANNELS = (32, 64, 128)
 
 
 def build(size: int, weights: Path | str | None = None, task: str = FOUR_CLASS) -> keras.Model:
-    """Build the network: (n, size, size, 1) grey from 0 to 255 to {"logits": (n, 4)}.
+    """Build the network: (n, size, size, 1) gray from 0 to 255 to {"logits": (n, 4)}.
 
     Three times a padded 3 × 3 convolution and a maximum over 2 × 2, then flattened, dense 128, dropout and the
     classifier. Raises ``InputError`` for ``weights``.

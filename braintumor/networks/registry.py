@@ -24,7 +24,7 @@ from braintumor.networks import (
 )
 from braintumor.networks.heads import check_task
 from braintumor.networks.imagenet import IMAGENET
-from braintumor.taxonomy import FOUR_CLASS
+from braintumor.taxonomy import FOUR_CLASS, Loss
 
 FEATURE_LAYER = "features"
 """Layer whose output, (n, height, width, channels), is the last feature map of a network that has one."""
@@ -58,7 +58,7 @@ class Network:
     recipe: str = "untied"
     epochs: int = 40
     learning_rate: float = 1e-3
-    loss: str = "marginal"
+    loss: Loss = "marginal"
     early_layers: tuple[str, ...] = ()
     first: float = 0.5
     step: float = 1.0
@@ -74,8 +74,8 @@ class Network:
         if weights == IMAGENET and not self.downloads:
             able = ", ".join(network.name for network in NETWORKS.values() if network.downloads)
             raise InputError(
-                f"There are no ImageNet weights of {self.name} to fetch, only of {able}; name a file, or leave "
-                "--weights away."
+                f"There are no ImageNet weights of {self.name} to fetch, only of {able}; name a file, or omit "
+                "--weights."
             )
         return self.build(size or self.size, weights, task)
 
@@ -268,7 +268,7 @@ def registered(name: str) -> Network:
 def build(
     name: str, *, size: int | None = None, weights: Path | str | None = None, task: str = FOUR_CLASS
 ) -> keras.Model:
-    """Build a network: input (n, size, size, 1) grey from 0 to 255, output {"logits": (n, 4)}.
+    """Build a network: input (n, size, size, 1) gray from 0 to 255, output {"logits": (n, 4)}.
 
     Logits are in the order of ``CLASSES``. A network that locates tumors adds "map", logits (n, height, width, 1).
     ``weights`` is a file of ImageNet weights to start from, or "imagenet" to fetch them. With the task "binary" the

@@ -11,7 +11,7 @@ from braintumor.taxonomy import FOUR_CLASS
 
 
 def build(size: int, weights: Path | str | None = None, task: str = FOUR_CLASS) -> keras.Model:
-    """Build the network: (n, size, size, 1) grey from 0 to 255 to {"logits": (n, 4)}; ``size`` is 32 or more.
+    """Build the network: (n, size, size, 1) gray from 0 to 255 to {"logits": (n, 4)}; ``size`` is 32 or more.
 
     Global average pooling and one dense layer, so that Grad-CAM has a closed form. All layers are trained, whether
     they start from ``weights`` (see ``imagenet.backbone``, also for what is raised) or from none.

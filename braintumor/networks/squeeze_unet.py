@@ -10,7 +10,7 @@ from braintumor.taxonomy import FOUR_CLASS
 
 
 def build(size: int, weights: Path | None = None, task: str = FOUR_CLASS) -> keras.Model:
-    """Build the network: (n, size, size, 1) grey from 0 to 255 to what ``unet.located`` gives.
+    """Build the network: (n, size, size, 1) gray from 0 to 255 to what ``unet.located`` gives.
 
     ``size`` is a multiple of 16; ``weights`` is a file for ``squeezenet.load_imagenet``.
     """

@@ -1,4 +1,4 @@
-"""SqueezeNet 1.1 (Iandola et al. 2016, arXiv:1602.07360) for grey pictures: a classifier, and the encoder of others."""
+"""SqueezeNet 1.1 (Iandola et al. 2016, arXiv:1602.07360) for gray pictures: a classifier, and the encoder of others."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ _PADDING = {"conv1": _BEFORE, "pool2": _AFTER, "pool4": _BEFORE, "pool6": _AFTER
 
 
 def build(size: int, weights: Path | None = None, task: str = FOUR_CLASS) -> keras.Model:
-    """Build the classifier: (n, size, size, 1) grey from 0 to 255 to {"logits": (n, 4)}.
+    """Build the classifier: (n, size, size, 1) gray from 0 to 255 to {"logits": (n, 4)}.
 
     Batch normalization follows every fire module, and global average pooling with one dense layer the last,
     so that Grad-CAM has a closed form. ``weights`` is a file for ``load_imagenet``. Raises ``InputError``
@@ -58,7 +58,7 @@ def encode(image: Any, *, padded: bool) -> dict[str, Any]:
 def load_imagenet(model: keras.Model, path: Path) -> None:
     """Load an HDF5 file of ImageNet weights into the encoder's convolutions.
 
-    Its first layer, made for BGR less the ImageNet mean, is folded for one grey channel without changing what it
+    Its first layer, made for BGR less the ImageNet mean, is folded for one gray channel without changing what it
     computes. Raises ``InputError`` when the file holds no such weights.
     """
     import h5py
@@ -68,7 +68,7 @@ def load_imagenet(model: keras.Model, path: Path) -> None:
         with h5py.File(path) as file:
             for name in names:
                 kernel, bias = _arrays(file[name.replace("_", "/")])
-                folded = _fold_to_grey(kernel, bias) if name == "conv1" else [kernel, bias]
+                folded = _fold_to_gray(kernel, bias) if name == "conv1" else [kernel, bias]
                 model.get_layer(name).set_weights(folded)
     except (OSError, KeyError, ValueError) as error:
         raise InputError(f"{path} holds no weights of SqueezeNet 1.1 ({error}); name another file or none.") from error
@@ -93,6 +93,6 @@ def _arrays(folder: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return kernel, bias
 
 
-def _fold_to_grey(kernel: NDArray[np.float32], bias: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+def _fold_to_gray(kernel: NDArray[np.float32], bias: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     shift = np.einsum("hwcf,c->f", kernel, _IMAGENET_MEAN_BGR)
     return [kernel.sum(axis=2, keepdims=True), bias - shift]

@@ -13,10 +13,10 @@ _TRAINED = ("block5_conv1", "block5_conv2", "block5_conv3")
 
 
 def build(size: int, weights: Path | str | None = None, task: str = FOUR_CLASS) -> keras.Model:
-    """Build the network: (n, size, size, 1) grey from 0 to 255 to {"logits": (n, 4)}; ``size`` is 32 or more.
+    """Build the network: (n, size, size, 1) gray from 0 to 255 to {"logits": (n, 4)}; ``size`` is 32 or more.
 
     Flattened, dense 128 with dropout around it, and the classifier. With ``weights`` (see ``imagenet.backbone``, also
-    for what is raised) the last three convolutions alone are trained, as published; without, all are, since random
+    for what is raised) only the last three convolutions are trained, as published; without, all are, since random
     ones that stay random say nothing.
     """
     image, base = backbone(keras.applications.VGG16, "VGG16", size, weights)

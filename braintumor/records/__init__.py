@@ -1,23 +1,23 @@
-"""What the app keeps: accounts, their sessions on the server, and the audit trail."""
+"""What the app keeps of scans: encrypted in the vault, listed in the database."""
 
-from braintumor.records.account import Account
-from braintumor.records.accounts import SELF_CHOSEN, Accounts
-from braintumor.records.audit import AuditEntry
-from braintumor.records.database import connect
-from braintumor.records.errors import AccountError, BusyError, WaitError
-from braintumor.records.keys import signing_key
-from braintumor.records.tables import Role, State
+from braintumor.records.desk_store import DeskEntry, DeskStore
+from braintumor.records.errors import PatientError
+from braintumor.records.groups import Group, Groups
+from braintumor.records.patients import Patient, Patients
+from braintumor.records.studies import NewFinding, NewSeries, Studies, Study
+from braintumor.records.tables import VerdictKind
 
 __all__ = [
-    "SELF_CHOSEN",
-    "Account",
-    "AccountError",
-    "Accounts",
-    "AuditEntry",
-    "BusyError",
-    "Role",
-    "State",
-    "WaitError",
-    "connect",
-    "signing_key",
+    "DeskEntry",
+    "DeskStore",
+    "Group",
+    "Groups",
+    "NewFinding",
+    "NewSeries",
+    "Patient",
+    "PatientError",
+    "Patients",
+    "Studies",
+    "Study",
+    "VerdictKind",
 ]

@@ -1,36 +1,12 @@
-"""The errors that the account functions raise towards a page."""
+"""The errors that the functions of patients raise towards a page."""
 
-import math
-
-from braintumor.errors import InputError
+from braintumor.database import RefusedError
 
 
-class AccountError(InputError):
-    """An account request was refused; the message is one sentence that says what to do next.
-
-    The message never repeats what the user typed, so a page may show it as it is.
-    """
+class PatientError(RefusedError):
+    """A request about patients was refused."""
 
 
-class WrongPasswordError(AccountError):
-    """A username and a password do not belong together; it is not said which of them is wrong."""
-
-    def __init__(self) -> None:
-        super().__init__("The username or the password is wrong; check both and try again.")
-
-
-class WaitError(AccountError):
-    """Too many wrong passwords were tried; ``seconds`` is how long to wait before the next try."""
-
-    def __init__(self, seconds: int) -> None:
-        self.seconds = seconds
-        minutes = math.ceil(seconds / 60)
-        wait = f"{seconds} seconds" if seconds <= 90 else f"{minutes} minutes"
-        super().__init__(f"There were too many wrong passwords; try again in {wait}.")
-
-
-class BusyError(AccountError):
-    """The database is busy or cannot be reached, and nothing was changed."""
-
-    def __init__(self) -> None:
-        super().__init__("The records are busy or cannot be reached; try again in a moment.")
+def no_such_patient() -> PatientError:
+    """Make the error for a patient who does not exist or whom the account may not see; it does not say which."""
+    return PatientError("There is no such patient among those of your groups; search again.")

@@ -3,29 +3,26 @@
 import io
 import warnings
 from collections.abc import Sequence
-from copy import deepcopy
+from copy import copy
 from typing import Any
 
 import highdicom as hd
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence as DicomSequence
 from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
 from braintumor.inference import Prediction
-from braintumor.scans import in_file_axes
+from braintumor.scans import ScanError, in_file_axes
+from braintumor.scans.dicom.parsing import EXPORT_AGAIN
 from braintumor.scans.dicom.sources import SourceImages
 
-ENDING = ".dcm"
 MAKER = "braintumor"
 _SERIES_NUMBER_FROM = 9000
 """Added to the number of the series that was judged, so that results come after what the scanner made."""
-_MUST_BE_THERE = (
-    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate"),
-    *("StudyTime", "ReferringPhysicianName"),
-)
+_LARGEST_NUMBER = 2**31 - 1 - _SERIES_NUMBER_FROM
+"""Of the series that was judged, so that the sum is a number that DICOM can hold (PS3.5, section 6.2, IS)."""
 _NO_DAY, _NO_TIME = "19000101", "000000"
 # highdicom warns of names that it takes for no person's, and quotes them.
 warnings.filterwarnings("ignore", module="highdicom")
@@ -34,21 +31,29 @@ warnings.filterwarnings("ignore", module="highdicom")
 def segmentation_file(prediction: Prediction, sources: SourceImages) -> bytes:
     """Write a scan's mask as a binary DICOM Segmentation of one segment, the same bytes for the same answer.
 
-    It carries the patient and study of its sources, for the archive that holds them. Raises ``ValueError`` where there
-    is no mask or it is empty.
+    It carries the patient and study of its sources, for the archive that holds them. Raises ``ScanError`` where there
+    is no mask in space, it is empty, or the sources say what cannot be repeated.
     """
-    mask = prediction.mask()
-    if mask is None or not mask.any():
-        raise ValueError(f"{prediction.bundle} gives no mask")
-    voxels = mask.transpose(2, 1, 0) if prediction.placement is None else in_file_axes(mask, prediction.placement.turn)
-    datasets = [_shared_geometry(_complete(dataset, prediction)) for dataset in _one_orientation(sources.datasets)]
+    mask, placement = prediction.mask(), prediction.placement
+    if mask is None or placement is None or not mask.any():
+        raise ScanError("It has no mask that lies in space.", "Nothing needs to be done.", prediction.source)
+    voxels = in_file_axes(mask, placement.turn)
+    try:
+        return _written(prediction, sources, voxels)
+    # What of a header it will not repeat, highdicom says with nearly every built-in exception.
+    except Exception:
+        raise ScanError("Its header says what cannot be repeated.", EXPORT_AGAIN, prediction.source) from None
+
+
+def _written(prediction: Prediction, sources: SourceImages, voxels: NDArray[np.bool_]) -> bytes:
+    datasets = [_in_a_frame(dataset, prediction) for dataset in sources.datasets]
     segmentation = hd.seg.Segmentation(
         source_images=datasets,
         pixel_array=_frames(voxels, datasets, sources),
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=[_segment(prediction)],
         series_instance_uid=_uid(prediction, "series"),
-        series_number=_SERIES_NUMBER_FROM + int(getattr(datasets[0], "SeriesNumber", 0) or 0),
+        series_number=_SERIES_NUMBER_FROM + min(max(int(datasets[0].SeriesNumber), 0), _LARGEST_NUMBER),
         sop_instance_uid=_uid(prediction, "instance"),
         instance_number=1,
         manufacturer=MAKER,
@@ -115,31 +120,9 @@ def _uid(prediction: Prediction, what: str) -> str:
     return str(generate_uid(entropy_srcs=[prediction.sha256, prediction.bundle, what]))
 
 
-def _one_orientation(datasets: Sequence[Dataset]) -> list[Dataset]:
-    """Give all the orientation of the first: GE's differ in the eighth digit, and highdicom compares them exactly."""
-    given = [deepcopy(dataset) for dataset in datasets]
-    for dataset in given[1:]:
-        if "ImageOrientationPatient" in given[0] and "ImageOrientationPatient" in dataset:
-            dataset.ImageOrientationPatient = given[0].ImageOrientationPatient
+def _in_a_frame(dataset: Dataset, prediction: Prediction) -> Dataset:
+    """Give a copy that names a frame of reference, which files that went through other hands often lack."""
+    given = copy(dataset)
+    if not getattr(given, "FrameOfReferenceUID", ""):
+        given.FrameOfReferenceUID = _uid(prediction, "frame of reference")
     return given
-
-
-def _complete(dataset: Dataset, prediction: Prediction) -> Dataset:
-    """Put in, empty, what every object must have and files that went through other hands often lack (PS3.3, C.7)."""
-    for name in _MUST_BE_THERE:
-        if name not in dataset:
-            setattr(dataset, name, "")
-    if not getattr(dataset, "FrameOfReferenceUID", ""):
-        dataset.FrameOfReferenceUID = _uid(prediction, "frame of reference")
-    return dataset
-
-
-def _shared_geometry(dataset: Dataset) -> Dataset:
-    """Say once for all frames what Siemens says of each: highdicom looks for it there."""
-    single = getattr(dataset, "PerFrameFunctionalGroupsSequence", None)
-    shared = getattr(dataset, "SharedFunctionalGroupsSequence", None)
-    if single and shared:
-        for name in ("PixelMeasuresSequence", "PlaneOrientationSequence"):
-            if name not in shared[0] and name in single[0]:
-                setattr(shared[0], name, DicomSequence(deepcopy(list(getattr(single[0], name)))))
-    return dataset

@@ -12,7 +12,7 @@ MANIFEST = "masks.csv"
 
 
 def has_mask(prediction: Prediction) -> bool:
-    """Tell whether there is a mask to take away; of what is no scan an empty one would pass for an answer."""
+    """Tell whether there is a mask to take away; of what is not a scan an empty one would pass for an answer."""
     return prediction.locates and prediction.finding is not None
 
 

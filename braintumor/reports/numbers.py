@@ -10,7 +10,7 @@ def percent(share: float | None) -> str:
 
 
 def figure(value: float | None, is_share: bool = True) -> str:
-    """Write a share in [0, 1] as ``91.3%``, and what is no share as ``0.982``; a dash where undefined."""
+    """Write a share in [0, 1] as ``91.3%``, and what is not a share as ``0.982``; a dash where undefined."""
     if value is None or not math.isfinite(value):
         return "–"
     return f"{_number(value, is_share)}%" if is_share else _number(value, is_share)

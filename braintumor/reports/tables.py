@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.inference import Prediction
 from braintumor.reports.words import DECISION_WORDS, NOTE_WORDS, reason_words
 from braintumor.scans import ScanError
 from braintumor.segmentation import Measurements
-from braintumor.taxonomy import CLASSES, FINDING_TITLES
+from braintumor.taxonomy import CLASSES, FINDING_TITLES, PROBABILITIES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Answered = tuple[Prediction, Measurements | None]
 """A scan's answer and what its mask measures, which nothing here measures again."""
@@ -41,7 +42,7 @@ _PASSED_OVER = r"\s\x00-\x1f\x7f\xa0\xad\u180e\u200b-\u200f\u2060\ufeff"
 _BEFORE_FORMULA = re.compile(f"([{_PASSED_OVER}{_CELL_ENDS}]+|^)([{_FORMULA_SIGNS}]?)")
 
 
-def answers_table(outcomes: Iterable[Answered | ScanError]) -> pd.DataFrame:
+def answers_table(outcomes: Iterable[Answered | ScanError]) -> "pd.DataFrame":
     """Put answers and failures in one table with ``COLUMNS``, a row each, in order; probabilities from 0 to 1.
 
     A withheld answer has no finding, and what does not look like a brain MRI has no probabilities and no measures
@@ -55,7 +56,7 @@ def answers_table(outcomes: Iterable[Answered | ScanError]) -> pd.DataFrame:
 def manifest_csv(answers: Iterable[tuple[Answered, str]]) -> bytes:
     """Write a table of scans and the files of their masks ("" for none) as CSV, with ``MANIFEST_COLUMNS``."""
     rows = [{**_answered(*answered), "sha256": answered[0].sha256, "mask_file": name} for answered, name in answers]
-    return _csv(_framed(rows, MANIFEST_COLUMNS))
+    return csv_of(_framed(rows, MANIFEST_COLUMNS))
 
 
 def guarded(text: str) -> str:
@@ -76,20 +77,25 @@ def _disarmed(found: re.Match[str]) -> str:
 
 def answers_csv(outcomes: Iterable[Answered | ScanError]) -> bytes:
     """Write the table as UTF-8 CSV that spreadsheets read as such."""
-    return _csv(answers_table(outcomes))
+    return csv_of(answers_table(outcomes))
 
 
-def _framed(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> pd.DataFrame:
+def _framed(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> "pd.DataFrame":
+    # Words and masks of one scan are asked for without a table, and pandas takes as long to load as ten answers.
+    import pandas as pd
+
     safe = [{name: guarded(cell) if isinstance(cell, str) else cell for name, cell in row.items()} for row in rows]
     table = pd.DataFrame(safe, columns=list(columns))
     # Beside a missing one a plain integer would become a float.
     return table.astype({"lesions": "Int64", **dict.fromkeys(MEASURES[1:], "float64")})
 
 
-def _csv(table: pd.DataFrame) -> bytes:
+def csv_of(table: "pd.DataFrame") -> bytes:
+    """Write a table as UTF-8 CSV that spreadsheets read as such."""
     # The mark at the start makes spreadsheets read the file as UTF-8.
     text: str = table.to_csv(index=False, float_format="%.4f")
-    return ("\ufeff" + text).encode()
+    # Half of a character, as a damaged name may hold, is none in UTF-8.
+    return ("\ufeff" + text).encode("utf-8", "replace")
 
 
 def _answered(prediction: Prediction, measured: Measurements | None) -> dict[str, object]:

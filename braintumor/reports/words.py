@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from braintumor.decision import Outcome, Reason, ReasonCode
-from braintumor.inference import ORIENTATION_ASSUMED, SIZE_UNKNOWN
+from braintumor.inference import ORIENTATION_ASSUMED, SIZE_UNKNOWN, SLICES_UNEVEN
 from braintumor.scans import BACKGROUND, FRAME, INVERTED, OUTLIERS
 from braintumor.taxonomy import FINDING_TITLES, NO_TUMOR, TUMOR_CLASSES
 
@@ -34,6 +34,7 @@ NOTE_WORDS = {
     ORIENTATION_ASSUMED: "The file does not say how its axes lie in the patient; the usual orientation is assumed, so "
     "left and right, up and down may be wrong.",
     SIZE_UNKNOWN: "The file does not say how large its voxels are, so nothing is given in millimeters or milliliters.",
+    SLICES_UNEVEN: "Slices of this series are missing or unevenly spaced, so no volume is given.",
     INVERTED: "The picture looks like a negative and was inverted before it was judged.",
     FRAME: "A frame around the picture was left out before it was judged.",
     BACKGROUND: "The background was made dark before the scan was judged.",

@@ -21,10 +21,10 @@ from braintumor.scans.preprocessing import (
     prepare_within,
     small_head,
 )
-from braintumor.scans.reading import gather, outcome, read, read_all
+from braintumor.scans.reading import bounded, gather, outcome, read, read_all
 from braintumor.scans.restoring import BACKGROUND, FRAME, INVERTED, OUTLIERS, Restored, restore
 from braintumor.scans.sample import phantom
-from braintumor.scans.scan import Placement, Scan, ScanError, safe_name
+from braintumor.scans.scan import LeftOutError, Placement, Scan, ScanError, safe_name
 from braintumor.scans.series import Patient, Series, SeriesNote, Unjudged, Weighting
 from braintumor.scans.units import WEIGHTING_WORDS, NotJudgedError, Unit
 from braintumor.scans.volumes import in_file_axes
@@ -41,6 +41,7 @@ __all__ = [
     "WEIGHTING_WORDS",
     "Box",
     "CoarseHead",
+    "LeftOutError",
     "Limits",
     "NotJudgedError",
     "Patient",
@@ -56,6 +57,7 @@ __all__ = [
     "Unit",
     "Unjudged",
     "Weighting",
+    "bounded",
     "coarse_head",
     "drawn_ring",
     "expand",

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from braintumor.scans.files import StoredFile
-from braintumor.scans.scan import ScanError, safe_name
+from braintumor.scans.scan import LeftOutError, ScanError, safe_name
 
 SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
 _LARGEST_RATIO = 200
@@ -104,7 +104,7 @@ def expand(
         left -= info.file_size
         yield StoredFile(name, _Member(archive, number, name, max_bytes).load, f"{file.key}/{number}")
     if len(members) > max_files:
-        yield ScanError(
+        yield LeftOutError(
             f"This archive holds {len(members)} files; the first {max_files} were taken.",
             "Split it into smaller archives.",
             source,

@@ -56,7 +56,7 @@ def to_gray(image: ImageFile, twin: Callable[[], ImageFile]) -> _Gray:
 
     That is a sample in red, green and blue, uint8 (h, w, 3), at most 1024 pixels a side, None where the frame is stored
     in gray; EXIF's orientation is not applied to it. Gray values keep the file's range; color turns to luminance (ITU-R
-    BT.601), and what is transparent to black, as far as it is. EXIF's orientation is applied. What is no number stays.
+    BT.601), and what is transparent to black, as far as it is. EXIF's orientation is applied. NaN stays.
     ``twin`` opens the same file a second time, since of 16-bit color Pillow reads one byte at a time. Raises
     ``ScanError`` for 16-bit color in separate planes or in frames drawn over each other, and Pillow's many errors for
     damage.

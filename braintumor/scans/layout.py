@@ -16,6 +16,9 @@ _SCANNER = 1  # NIfTI's code for the scanner's own coordinates
 _LONGEST_NIFTI1_AXIS = 32_767
 _FLATTEST = 0.01  # volume of a voxel whose edges are made 1; below this it is flat, and no true scan
 
+_UPRIGHT = 0.999
+"""Volume of a voxel, as a share of the product of its edges, below which it is sheared: 2.6 degrees."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -60,6 +63,17 @@ def nifti_header(shape: tuple[int, int, int], affine: NDArray[np.float64] | None
         header.set_zooms(voxel_sizes(affine))
         header.set_sform(affine, _SCANNER)
     return bytes(header.binaryblock)
+
+
+def slice_sizes(affine: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Give the distance between slices and the height and width of their pixels, for an affine of (slice, row, column).
+
+    Slices that are shifted against each other are as far apart as they are along their normal.
+    """
+    slices, row, column = (float(size) for size in voxel_sizes(affine))
+    volume = abs(float(np.linalg.det(affine[:3, :3])))
+    is_sheared = volume < _UPRIGHT * slices * row * column
+    return (volume / (row * column) if is_sheared else slices), row, column
 
 
 def voxel_sizes(affine: NDArray[np.float64]) -> NDArray[np.float64]:

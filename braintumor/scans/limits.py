@@ -12,7 +12,8 @@ SMALLEST_SLICE = 260_000
 class Limits:
     """What is accepted: bytes a file, scans a ZIP archive, pixels a picture or slice, bytes an archive unpacks to.
 
-    ``max_objects`` bounds the files of an upload, of which a DICOM study has one a slice.
+    ``max_objects`` bounds the files that are taken of an archive, and the DICOM objects of an upload, of which a study
+    has one a slice: some 3 KB of each are held until all were looked at. Their pixels are read series by series.
 
     Pixels of WebP count twice, since decoding them takes twice the memory of others. ``max_voxels`` bounds a volume,
     whatever its file was packed to; as float32 that many take 4 bytes each. ``max_slices`` bounds the slices of a
@@ -27,7 +28,7 @@ class Limits:
     max_voxels: int = 56_000_000
     max_slices: int = 768
     max_total_pixels: int = 200_000_000
-    max_objects: int = 4000
+    max_objects: int = 20_000
 
 
 DEFAULT_LIMITS = Limits()

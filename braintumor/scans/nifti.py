@@ -42,7 +42,7 @@ def layout(start: bytes) -> Layout:
 
     The affine is that of sform, else qform, else of the voxels' size alone (nibabel's ``get_best_affine``): then the
     orientation is assumed. Leading axes of length 1 are left out, and the orientation is assumed there too. Raises
-    ``ScanError`` for what is no single gray volume, and nibabel's errors for what makes no sense.
+    ``ScanError`` for what is not a single gray volume, and nibabel's errors for what makes no sense.
     """
     magic = _magic(start) or b""
     if magic not in _HEADER_SIZES:
@@ -118,7 +118,7 @@ def _shape(header: Any) -> tuple[tuple[int, int, int], bool]:
 def _dtype(header: Any) -> np.dtype[Any]:
     code = int(header["datatype"])
     if code in _COLORS:
-        raise ScanError("This volume holds colors, not grey values.", "Save it in shades of grey and try again.")
+        raise ScanError("This volume holds colors, not gray values.", "Save it in shades of gray and try again.")
     if code in _COMPLEX:
         raise ScanError("This volume holds complex numbers.", "Save their magnitude and try again.")
     if code not in _TYPES:
@@ -134,7 +134,7 @@ def _affine(header: Any) -> NDArray[np.float64]:
 
 
 def _best_affine(header: Any) -> Any:
-    """Give sform, else qform, else what the voxels' size alone says; a sform of no volume counts as none."""
+    """Give sform, else qform, else what only the voxels' size says; a sform of no volume counts as none."""
     try:
         if header["sform_code"] and header["qform_code"] and not np.linalg.det(header.get_sform()[:3, :3]):
             return header.get_qform()

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from braintumor.scans.percentiles import percentiles
+
 PREPROCESSING = "head-crop-1"
 """Name and version of ``prepare``; a bundle made with another one is refused."""
 
@@ -19,6 +21,7 @@ _DARKEST, _BRIGHTEST = 0.5, 99.5
 _SMALLEST_HEAD, _LOST_HEAD = 0.05, 0.005
 Box = tuple[slice, slice]
 """Rows and columns of a slice."""
+_FOUR_NEIGHBORS = ndimage.generate_binary_structure(2, 1)
 _LARGEST_VALUE = 1e30
 _LARGEST_SIDE = 4096
 
@@ -39,7 +42,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class CoarseHead:
-    """Where a head lies: ``region``, bool, of every ``step``-th pixel, and ``level``, the grey value above which.
+    """Where a head lies: ``region``, bool, of every ``step``-th pixel, and ``level``, the gray value above which.
 
     ``bright``, of the same shape, marks all above that level: ``region`` is the largest part of it.
     """
@@ -53,9 +56,9 @@ class CoarseHead:
 def prepare(pixels: NDArray[np.float32], size: int) -> Prepared:
     """Crop a slice to the head, make it square, scale its intensity and resize it.
 
-    ``pixels`` is (height, width) in any grey range. The head is the largest connected region brighter than 12 % of
+    ``pixels`` is (height, width) in any gray range. The head is the largest connected region brighter than 12 % of
     the way from the 0.5th to the 99.5th percentile; where the box around it covers less than 5 % of the picture all
-    of it is kept. Grey values from the 0.5th to the 99.5th percentile inside the square map to 0 to 255; a flat slice
+    of it is kept. Gray values from the 0.5th to the 99.5th percentile inside the square map to 0 to 255; a flat slice
     maps to 0.
     """
     pixels = _tame(pixels)
@@ -121,7 +124,7 @@ def _brightest_region(pixels: NDArray[np.float32]) -> CoarseHead:
 
 def largest_region(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Keep the largest connected region of a mask (height, width); nothing of an empty one."""
-    regions, count = ndimage.label(mask)
+    regions, count = ndimage.label(mask, _FOUR_NEIGHBORS)
     if count == 0:
         return np.zeros(mask.shape, dtype=bool)
     return np.asarray(regions == 1 + np.bincount(regions.ravel())[1:].argmax(), dtype=bool)
@@ -129,7 +132,7 @@ def largest_region(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def reached_from_border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Keep of a mask (height, width) the regions that touch its border."""
-    regions, count = ndimage.label(mask)
+    regions, count = ndimage.label(mask, _FOUR_NEIGHBORS)
     touching = np.zeros(count + 1, dtype=bool)
     for side in (regions[0], regions[-1], regions[:, 0], regions[:, -1]):
         touching[side] = True
@@ -146,12 +149,12 @@ def fill_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def in_window(values: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Scale grey values so that the 0.5th to the 99.5th percentile of ``reference`` (height, width) map to 0 to 255.
+    """Scale gray values so that the 0.5th to the 99.5th percentile of ``reference`` (height, width) map to 0 to 255.
 
     Gives uint8 of the shape of ``values``; what lies outside is cut off, and a flat reference gives 0.
     """
     step = max(1, max(reference.shape) // 256)
-    darkest, brightest = (float(value) for value in np.percentile(reference[::step, ::step], (_DARKEST, _BRIGHTEST)))
+    darkest, brightest = percentiles(reference[::step, ::step], _DARKEST, _BRIGHTEST)
     span = max(brightest - darkest, float(np.finfo(np.float32).tiny))
     scaled = (np.clip(values, darkest, brightest) - darkest) / span
     return np.asarray(np.rint(scaled * 255), dtype=np.uint8)
@@ -189,7 +192,7 @@ def place_on_scan(values: NDArray[np.float32], prepared: Prepared, shape: tuple[
 
 
 def _tame(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Leave ordinary grey values as they are; scale such as would overflow, and lift such as lie below 0.
+    """Leave ordinary gray values as they are; scale such as would overflow, and lift such as lie below 0.
 
     What a crop adds beyond the slice's edges is 0, which has to be the darkest value for it to be black.
     """

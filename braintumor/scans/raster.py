@@ -26,7 +26,7 @@ _EXPORT = "Export it again as PNG or JPEG and try once more."
 
 
 def may_be_picture(data: bytes, name: str) -> bool:
-    """Take any file: what is no picture is refused when it is read."""
+    """Take any file: what is not a picture is refused when it is read."""
     return True
 
 
@@ -34,7 +34,7 @@ def read_raster(data: bytes, source: str, sha256: str, limits: Limits, budget: P
     """Read a picture as a scan: one slice, or one for each page of a TIFF file and each frame of an animation.
 
     Gray values keep the file's range (0 to 255, 0 to 65535, or floats); color turns to luminance (ITU-R BT.601);
-    transparent parts turn black; EXIF rotation is applied; what is no number becomes the lowest value there is. A
+    transparent parts turn black; EXIF rotation is applied; what is not a number becomes the lowest value there is. A
     picture that an animation shows only where it cannot run is no slice of it. Raises ``ScanError`` when the bytes are
     no such picture, are damaged, hold more than ``max_slices`` or, over all slices, ``max_pixels`` of ``limits``, or
     more than is left of ``budget``.

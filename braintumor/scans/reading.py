@@ -4,13 +4,14 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain, count
 from pathlib import PurePath
 
 from braintumor.scans import archive, foreign_formats, raster, volumes
 from braintumor.scans.dicom.mark import is_dicom
 from braintumor.scans.files import StoredFile
 from braintumor.scans.limits import DEFAULT_LIMITS, Limits, PixelBudget
-from braintumor.scans.scan import Scan, ScanError, safe_name
+from braintumor.scans.scan import LeftOutError, Scan, ScanError, safe_name
 from braintumor.scans.units import MR_ALONE, DicomObjects, Unit
 from braintumor.scans.unpacking import is_packed_dicom, unpack
 
@@ -45,47 +46,86 @@ LOOKED_AT = 1024
 def gather(
     files: Iterable[StoredFile],
     limits: Limits = DEFAULT_LIMITS,
-    on_look: Callable[[str], object] = lambda name: None,
+    on_look: Callable[[int], object] = lambda number: None,
 ) -> Iterator[Unit | ScanError]:
     """Turn files in any order, archives among them, into what belongs together: pictures, volumes and DICOM series.
 
     What is a scan by itself is yielded as it comes, each series once all files were looked at. A failure is yielded and
-    never ends the others. Of all files ``max_objects`` are looked at, and an archive gives ``max_files`` scans.
-    ``on_look`` is called with the name of each file, or member of an archive, before it is looked at.
+    never ends the others. An archive gives all of its series, ``max_files`` pictures and volumes, and as many failures;
+    how many more there were is said. ``on_look`` is called with the number of each file, or member of an archive,
+    before it is looked at.
     """
     objects = DicomObjects(limits)
-    left = limits.max_objects
+    looked_at = count(1)
     for file in files:
-        taken = 0
+        taken = _Taken(limits.max_files)
         for member in _members(file, limits):
-            if left == 0:
-                yield ScanError(
-                    f"More than {limits.max_objects} files were given; the first {limits.max_objects} were read.",
-                    "Take the others in a second go.",
-                    file.name,
-                )
-                yield from objects.series()
-                return
-            left -= 1
-            on_look(file.name if isinstance(member, ScanError) else member.name)
+            on_look(next(looked_at))
             outcome = member if isinstance(member, ScanError) else _look_at(member, objects, limits)
-            if outcome is None:
-                continue
             own = member.source if isinstance(member, ScanError) else member.name
             if isinstance(outcome, ScanError) and outcome.source == own != file.name and _may_be_dicom(own):
                 outcome.source = objects.next_name()
-            taken += 1
-            if taken > limits.max_files:
-                yield ScanError(
-                    f"This archive holds more than {limits.max_files} scans; the first {limits.max_files} were taken.",
-                    "Split it into smaller archives.",
-                    file.name,
-                )
-                break
-            yield outcome
+            if outcome is not None and taken.takes(outcome):
+                yield outcome
             # Else its bytes would be held while the next file is read.
             del outcome
+        yield from taken.left_out(file.name)
     yield from objects.series()
+
+
+class _Taken:
+    """Counts what is taken of an archive, scans and failures apart, so that no kind crowds out another."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._scans = self._failures = 0
+
+    def takes(self, outcome: Unit | ScanError) -> bool:
+        """Count a scan or a failure; tells whether there is room for it."""
+        if isinstance(outcome, ScanError):
+            self._failures += 1
+            return self._failures <= self._most
+        self._scans += 1
+        return self._scans <= self._most
+
+    def left_out(self, source: str) -> Iterator[LeftOutError]:
+        """Say of each kind how many there were where they were too many."""
+        if self._scans > self._most:
+            reason = f"This archive holds {self._scans} pictures and volumes; the first {self._most} were taken."
+            yield LeftOutError(reason, "Split it into smaller archives.", source)
+        if self._failures > self._most:
+            reason = f"{self._failures} files of this archive cannot be used; the first {self._most} are named."
+            yield LeftOutError(reason, "Look at these first.", source)
+
+
+def bounded(units: Iterable[Unit | ScanError], most: int) -> tuple[list[Unit | ScanError], str]:
+    """Choose what is shown: ``most`` series, and then in their order ``most`` other scans and ``most`` failures.
+
+    So nothing that lies beside a study crowds it out, and no series that none judges crowds out one for a model. With
+    them comes how many of which kind were left out, in a sentence; empty where none were.
+    """
+    kinds: dict[str, list[tuple[bool, int]]] = {
+        "series": [],
+        "pictures and volumes": [],
+        "files that cannot be used": [],
+    }
+    series, pictures, failures = kinds.values()
+    given = list(units)
+    for number, unit in enumerate(given):
+        of_kind = failures if isinstance(unit, ScanError) else series if unit.series else pictures
+        of_kind.append((not _matters_most(unit), number))
+    of_series, *others = ([number for _, number in sorted(of_kind)[:most]] for of_kind in kinds.values())
+    taken = [given[number] for number in (*sorted(of_series), *sorted(chain(*others)))]
+    left_out = [
+        f"{len(of_kind) - most} of {len(of_kind)} {name}" for name, of_kind in kinds.items() if len(of_kind) > most
+    ]
+    return taken, f"Left out: {', '.join(left_out)}." if left_out else ""
+
+
+def _matters_most(unit: Unit | ScanError) -> bool:
+    if isinstance(unit, ScanError):
+        return isinstance(unit, LeftOutError) or unit.series is not None
+    return unit.series is None or unit.series.is_judged
 
 
 def _members(file: StoredFile, limits: Limits) -> Iterator[StoredFile | ScanError]:
@@ -123,7 +163,7 @@ def _look_at(file: StoredFile, objects: DicomObjects, limits: Limits) -> Unit | 
     except ScanError as error:
         error.source = error.source or name
         return error
-    return Unit(file.name, file.key, partial(_read_file, file))
+    return Unit(file.name, file.key, partial(_read_file, file), file_keys=(file.key,))
 
 
 def _may_be_dicom(name: str) -> bool:

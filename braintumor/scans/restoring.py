@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from braintumor.scans.percentiles import percentiles
 from braintumor.scans.preprocessing import fill_holes, largest_region, reached_from_border
 
 INVERTED = "inverted"
@@ -262,8 +263,8 @@ def _commonest_value(sample: NDArray[np.float32]) -> float:
 
 
 def _range(values: NDArray[np.float32]) -> tuple[float, float]:
-    low, high = np.percentile(values, (_LOW, _HIGH))
-    return float(low), float(high)
+    low, high = percentiles(values, _LOW, _HIGH)
+    return low, high
 
 
 def _rectangle(outside: _Outside) -> tuple[slice, slice] | None:
@@ -307,5 +308,5 @@ def _highest_usual(pixels: NDArray[np.float32]) -> float | None:
     tissue = sample[sample > sample.min()]
     if not len(tissue):
         return None
-    low, usual, high = (float(found) for found in np.percentile(tissue, (_LOW, _USUAL_HIGH, _HIGH)))
+    low, usual, high = percentiles(tissue, _LOW, _USUAL_HIGH, _HIGH)
     return None if usual <= low or high - low <= _OUTLIER_RATIO * (usual - low) else usual

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-# After the Shepp–Logan head phantom (Shepp & Logan 1974): added grey value, half axes a and b, centre x and y, tilt in
+# After the Shepp–Logan head phantom (Shepp & Logan 1974): added gray value, half axes a and b, center x and y, tilt in
 # degrees. Scalp, skull and brain come first; what lies inside the brain is theirs, with contrasts after Toft 1996.
 _ELLIPSES = (
     (0.80, 0.690, 0.920, 0.00, 0.000, 0),

@@ -16,7 +16,12 @@ _NAME_LENGTH = 120
 
 
 class ScanError(Exception):
-    """A file that cannot be used: ``reason`` is one sentence, ``hint`` says what to do next."""
+    """A file that cannot be used: ``reason`` is one sentence, ``hint`` says what to do next.
+
+    ``series`` holds the facts of a DICOM series that failed as a whole, as far as they are known.
+    """
+
+    series: Series | None = None
 
     def __init__(self, reason: str, hint: str, source: str = "") -> None:
         super().__init__(f"{reason} {hint}")
@@ -27,6 +32,10 @@ class ScanError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         """Let it travel between processes, which an exception that is made from other arguments does not by itself."""
         return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
+
+
+class LeftOutError(ScanError):
+    """What of an archive or an upload was left out for its number."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +55,14 @@ class Placement:
 class Scan:
     """One picture or volume as it was stored.
 
-    ``pixels`` is float32 of shape (slices, height, width), in the file's own grey values; a flat picture has one
+    ``pixels`` is float32 of shape (slices, height, width), in the file's own gray values; a flat picture has one
     slice. ``spacing`` is (slice, row, column) in millimeters, or None when the file does not say. ``modality`` is
     the DICOM code ("MR") or None. ``facts`` holds what else the file tells (format, bits, color). ``source`` is a
     name safe to show; ``sha256`` identifies the bytes. ``affine`` is the 4 × 4 matrix, row by row, that takes
     (slice, row, column, 1) to the patient's space in millimeters (RAS+: to the right, to the front, up), or None where
     the file does not place its pixels. ``placement`` is how a volume's file lays them out, None of pictures.
     ``series`` holds the facts of a DICOM series. Raises ``ValueError`` for
-    pixels of another shape, of another type or not finite, and for an affine that is no finite 4 × 4 matrix.
+    pixels of another shape, of another type or not finite, and for an affine that is not a finite 4 × 4 matrix.
     """
 
     pixels: NDArray[np.float32]

@@ -46,7 +46,12 @@ class SeriesNote(StrEnum):
 
     GAPS = "gaps"
     DUPLICATES = "duplicates"
+    UNREAD = "unread"
     UNEVEN = "uneven"
+    SHEARED = "sheared"
+    """Each slice is shifted against the one before by as much, as with a tilted gantry."""
+    SHIFTED = "shifted"
+    """Slices are shifted against each other, not all by as much."""
     BURNED_IN = "burned_in"
 
 
@@ -72,9 +77,9 @@ class Series:
     volumes of one series from 1. ``modality`` is the DICOM code, ``body_part`` the DICOM term in capitals; both are
     empty where the files do not say, as are ``plane`` ("axial", "coronal" or "sagittal"), ``vendor`` and
     ``laterality``. ``field_strength`` is in tesla. ``contrast_agent`` is None where nothing is said of one. ``missing``
-    slices lie in gaps between others, ``repeated`` ones were left out; ``volumes`` of a series that is not judged share
-    what is said of it. ``window`` is (center, width) in the values of the scan. ``description`` was typed in by hand
-    and may name a patient.
+    slices lie in gaps between others, ``repeated`` ones were left out, ``unread`` ones are damaged; ``volumes`` of a
+    series that is not judged share what is said of it. ``window`` is (center, width) in the values of the scan.
+    ``description`` was typed in by hand and may name a patient.
     """
 
     study: str
@@ -96,6 +101,7 @@ class Series:
     window: tuple[float, float] | None = None
     missing: int = 0
     repeated: int = 0
+    unread: int = 0
     notes: tuple[SeriesNote, ...] = ()
     unjudged: Unjudged | None = None
     description: str = ""

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from braintumor.scans import mgh, nifti
 from braintumor.scans.color import GRAY
-from braintumor.scans.layout import EXPORT, Layout, voxel_sizes
+from braintumor.scans.layout import EXPORT, Layout, slice_sizes, voxel_sizes
 from braintumor.scans.limits import Limits, PixelBudget
 from braintumor.scans.scan import Placement, Scan, ScanError, fill_missing
 from braintumor.scans.unpacking import Stream, Unpacker, unpacked
 
-SUFFIXES = nifti.SUFFIXES | mgh.SUFFIXES
-
 _FORMATS = (nifti, mgh)
+SUFFIXES = frozenset[str]().union(*(known.SUFFIXES for known in _FORMATS))
+
 _LOADING = Lock()
 _HEADER_READ = 544
 # Plane by the patient's axis across it (0 right, 1 anterior, 2 superior), and where slices, rows and columns lead:
@@ -52,12 +52,12 @@ def read_volume(data: bytes, source: str, sha256: str, limits: Limits, budget: P
     inferior to superior, posterior to anterior or left to right. Anterior or superior is up; the patient's right, or in
     sagittal slices the nose, is on the left.
 
-    Values are scaled as the file says; what is no number, or none that float32 holds, becomes the lowest value there
+    Values are scaled as the file says; what is not a number, or none that float32 holds, becomes the lowest value there
     is. Where the file does not say how its axes lie, the fact ``oriented`` is False, and where it gives no size of its
     voxels, spacing is None.
 
-    Raises ``ScanError`` for what is no single gray volume, is damaged, exceeds ``max_pixels`` a slice, ``max_voxels``
-    or ``max_slices`` of ``limits``, or what is left of ``budget``.
+    Raises ``ScanError`` for what is not a single gray volume, is damaged, exceeds ``max_pixels`` a slice,
+    ``max_voxels`` or ``max_slices`` of ``limits``, or what is left of ``budget``.
     """
     # Two threads that are the first to need nibabel would meet it half loaded.
     with _LOADING:
@@ -86,7 +86,7 @@ def assemble(
 ) -> Scan:
     """Make a scan of a volume, see ``read_volume``: ``fill`` gets an array along the file's axes to put voxels in.
 
-    What is no number there becomes the lowest value. Raises ``ScanError`` for what exceeds the limits or the budget.
+    What is not a number there becomes the lowest value. Raises ``ScanError`` for what exceeds the limits or the budget.
     """
     turn, plane = _turn(layout.affine, layout.shape)
     shape = _checked_shape(layout.shape, turn, limits)
@@ -174,12 +174,11 @@ def _scan(
     from nibabel.orientations import inv_ornt_aff
 
     affine = layout.affine @ inv_ornt_aff(turn, layout.shape)
-    slices, row, column = (float(size) for size in voxel_sizes(affine))
     return Scan(
         pixels,
         source,
         sha256,
-        spacing=(slices, row, column) if layout.sized else None,
+        spacing=slice_sizes(affine) if layout.sized else None,
         facts={
             "format": layout.format,
             "bits": layout.dtype.itemsize * 8,

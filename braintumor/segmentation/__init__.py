@@ -3,12 +3,13 @@
 from braintumor.segmentation.drawing import draw_outline, outline
 from braintumor.segmentation.evidence import EVIDENCE, Evidence, evidence, head_share, on_grid
 from braintumor.segmentation.masks import dice_threshold, mask_nifti, mask_png, tumor_mask
-from braintumor.segmentation.measurements import Measurements, head_mask, measure
+from braintumor.segmentation.measurements import Measurements, bidirectional_diameters, head_mask, measure
 
 __all__ = [
     "EVIDENCE",
     "Evidence",
     "Measurements",
+    "bidirectional_diameters",
     "dice_threshold",
     "draw_outline",
     "evidence",

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import ConvexHull
-from scipy.spatial.distance import pdist
 
 from braintumor.scans import coarse_head, fill_holes, largest_region
 
@@ -14,6 +12,8 @@ Bools = NDArray[np.bool_]
 
 _EIGHT_NEIGHBORS = np.ones((3, 3), dtype=bool)
 _TWENTY_SIX_NEIGHBORS = np.ones((3, 3, 3), dtype=bool)
+_ON_AXIS = 1e-9
+"""Millimeters within which a corner lies on the longest diameter; rounding is far below it."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,24 @@ def measure(mask: Bools, head: Bools | None = None, spacing: tuple[float, float,
     )
 
 
+def bidirectional_diameters(mask: Bools, spacing: tuple[float, float, float]) -> tuple[float, float] | None:
+    """Give the longest diameter of a tumor and the longest one at a right angle to it, in millimeters.
+
+    ``mask`` and ``spacing`` are as in ``measure``, and so is the first diameter. The second is that of the same region
+    in the same slice, between the outer corners of pixels of its convex hull, as calipers measure it. Their product is
+    the bidirectional measurement of RANO 2.0 (Wen et al., J Clin Oncol 41:5187, 2023). None for an empty mask; raises
+    ``ValueError`` as ``measure`` does.
+    """
+    _check(mask, None, spacing)
+    pixel = spacing[1:]
+    longest, at = _longest_diameter(mask, pixel)
+    if not longest:
+        return None
+    regions, count = ndimage.label(mask[at], _EIGHT_NEIGHBORS)
+    hulls = [_hull_corners(regions == number + 1, pixel) for number in range(count)]
+    return longest, _perpendicular_diameter(max(hulls, key=lambda corners: _distances(corners).max()))
+
+
 def head_mask(pixels: NDArray[np.float32]) -> Bools:
     """Find the head on a slice, ``pixels`` (height, width) in any gray range: bool (height, width), holes filled.
 
@@ -80,7 +98,7 @@ def head_mask(pixels: NDArray[np.float32]) -> Bools:
         np.minimum((np.arange(size) + found.step // 2) // found.step, cells - 1)
         for size, cells in zip(pixels.shape, found.region.shape, strict=True)
     )
-    # Holes are filled in the head alone: in a bright frame around the picture all of it is a hole.
+    # Holes are filled only in the head: in a bright frame around the picture all of it is a hole.
     return fill_holes(largest_region(inside[np.ix_(*nearest)] | (pixels > found.level)))
 
 
@@ -128,6 +146,28 @@ def _slice_diameter(mask: Bools, pixel: tuple[float, ...]) -> float:
 
 
 def _feret_diameter(region: Bools, pixel: tuple[float, ...]) -> float:
+    return float(_distances(_hull_corners(region, pixel)).max())
+
+
+def _perpendicular_diameter(corners: NDArray[np.float64]) -> float:
+    """Give the longest chord at a right angle to the longest diameter of a convex outline, (n, 2)."""
+    first, last = np.unravel_index(_distances(corners).argmax(), (len(corners),) * 2)
+    axis = corners[last] - corners[first]
+    axis = axis / np.hypot(*axis)
+    along = (corners - corners[first]) @ axis
+    across = (corners - corners[first]) @ np.array([-axis[1], axis[0]])
+    order = np.argsort(along)
+    # Both sides of a convex outline run from one end of its longest diameter to the other; the chord between them
+    # changes linearly from corner to corner, so its longest is at a corner.
+    upper, lower = (
+        np.interp(along, along[order][side[order]], across[order][side[order]])
+        for side in (across >= -_ON_AXIS, across <= _ON_AXIS)
+    )
+    return float((upper - lower).max())
+
+
+def _hull_corners(region: Bools, pixel: tuple[float, ...]) -> NDArray[np.float64]:
+    """Give the corners of a region's convex hull, (n, 2), in the unit of ``pixel`` (row, column)."""
     rows = np.flatnonzero(region.any(axis=1))
     first = region[rows].argmax(axis=1)
     after = region.shape[1] - region[rows, ::-1].argmax(axis=1)
@@ -137,4 +177,12 @@ def _feret_diameter(region: Bools, pixel: tuple[float, ...]) -> float:
     left = np.minimum(np.append(first, first[-1]), np.append(first[0], first))
     right = np.maximum(np.append(after, after[-1]), np.append(after[0], after))
     points = np.concatenate([np.column_stack([lines, ends]) for ends in (left, right)]).astype(np.float64)
-    return float(pdist(points[ConvexHull(points).vertices] * pixel).max())
+    # Loading it takes longer than most answers, and many scans have nothing to measure.
+    from scipy.spatial import ConvexHull
+
+    return np.asarray(points[ConvexHull(points).vertices] * pixel, dtype=np.float64)
+
+
+def _distances(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give how far each of n corners (n, 2) is from each other: (n, n)."""
+    return np.asarray(np.linalg.norm(corners[:, np.newaxis] - corners, axis=-1))

@@ -25,7 +25,7 @@ class Augmentation:
     ``rotation`` in degrees; ``scaling`` and ``shift`` as shares of the side; ``crop`` the largest share of the side
     cut away; ``warp`` the share of the side by which places move apart from one another (Simard et al., ICDAR 2003,
     section 2); ``brightness`` as a share of 255; ``contrast``, ``gamma`` and ``bias_field`` (a smooth change of
-    brightness across the picture) as exponents of two; ``noise`` as a standard deviation in grey values; ``blur`` as a
+    brightness across the picture) as exponents of two; ``noise`` as a standard deviation in gray values; ``blur`` as a
     Gaussian's sigma in pixels; ``coarseness`` as the exponent of two by which pixels are made larger. Flips, quarter
     turns and JPEG compression happen with the probabilities given; so do ``remap``, a smooth random curve through the
     gray values that keeps black black (as the random contrasts of SynthSeg, Billot et al., Medical Image Analysis
@@ -94,24 +94,24 @@ class Augmentation:
         return move(picture), outline if outline is None or not outline.any() else move(outline)
 
     def _recolor(self, picture: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-        grey = self._reshade(np.asarray(picture / np.float32(255)), random)
+        gray = self._reshade(np.asarray(picture / np.float32(255)), random)
         if random.random() < 0.3:
-            grey = ndimage.gaussian_filter(grey, random.uniform(0, self.blur))
+            gray = ndimage.gaussian_filter(gray, random.uniform(0, self.blur))
         if random.random() < 0.5:
-            grey += random.standard_normal(grey.shape, np.float32) * np.float32(random.uniform(0, self.noise) / 255)
-        changed = np.asarray(np.clip(grey * 255, 0, 255), dtype=np.uint8)
+            gray += random.standard_normal(gray.shape, np.float32) * np.float32(random.uniform(0, self.noise) / 255)
+        changed = np.asarray(np.clip(gray * 255, 0, 255), dtype=np.uint8)
         return self._store(changed, random)
 
-    def _reshade(self, grey: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
-        grey = grey ** np.float32(2 ** random.uniform(-self.gamma, self.gamma))
+    def _reshade(self, gray: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
+        gray = gray ** np.float32(2 ** random.uniform(-self.gamma, self.gamma))
         contrast = np.float32(2 ** random.uniform(-self.contrast, self.contrast))
-        grey = (grey - grey.mean()) * contrast + grey.mean()
-        grey += np.float32(random.uniform(-self.brightness, self.brightness))
+        gray = (gray - gray.mean()) * contrast + gray.mean()
+        gray += np.float32(random.uniform(-self.brightness, self.brightness))
         if self.bias_field:
             cells = random.uniform(-self.bias_field, self.bias_field, (_FIELD_CELLS, _FIELD_CELLS)).astype(np.float32)
-            field = Image.fromarray(cells).resize(grey.shape[::-1], Image.Resampling.BICUBIC)
-            grey = grey * np.exp2(np.asarray(field, dtype=np.float32))
-        return grey
+            field = Image.fromarray(cells).resize(gray.shape[::-1], Image.Resampling.BICUBIC)
+            gray = gray * np.exp2(np.asarray(field, dtype=np.float32))
+        return gray
 
     def _store(self, picture: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
         """Pass a picture through what files of other sources went through: coarser pixels, lossy compression."""

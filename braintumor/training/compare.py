@@ -1,7 +1,7 @@
 """``python -m braintumor compare``: train networks on the same folds, and put their bundles side by side."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import keras
@@ -9,77 +9,39 @@ import numpy as np
 import pandas as pd
 
 from braintumor.bundles import CARD_FILE, list_bundles, load_bundle, read_card
-from braintumor.datasets import Roles, at_home
+from braintumor.datasets import at_home
 from braintumor.errors import InputError
 from braintumor.evaluation.comparison_schema import LEAK_FREE, Protocol, Report
 from braintumor.networks import NETWORKS, registered
 from braintumor.networks.heads import check_task
-from braintumor.taxonomy import BINARY, FOUR_CLASS
+from braintumor.taxonomy import FOUR_CLASS
 from braintumor.training.comparison import Comparison, Result, result_of
-from braintumor.training.decisions import SENSITIVITY
 from braintumor.training.experiment import index_digest, labelled_index
 from braintumor.training.losses import MARGINAL
-from braintumor.training.run import KERAS_SUFFIX, RunOptions, run
+from braintumor.training.options import CompareOptions, RunOptions, TrainingOptions
+from braintumor.training.run import KERAS_SUFFIX, run, with_defaults
 
 
-@dataclass(frozen=True)
-class CompareOptions:
-    """What a comparison was asked for; see ``python -m braintumor compare --help``.
+def trainings(options: CompareOptions) -> Iterator[RunOptions]:
+    """Give the training of each network and fold that was asked for, in the order of the registry."""
+    folds = options.run_folds if options.roles.by_folds else (0,)
+    yield from (_training(options, name, fold) for name in NETWORKS if name in options.networks for fold in folds)
 
-    ``networks`` are the ones to train, none to write the table anew; ``weights`` are by network. ``bundles`` count
-    beside those that comparisons trained, and stand for their network on their own split.
-    """
 
-    data: Path
-    runs: Path
-    out: Path
-    networks: tuple[str, ...] = ()
-    folds: int = 5
-    run_folds: tuple[int, ...] = (0,)
-    roles: Roles = field(default_factory=Roles)
-    epochs: int | None = None
-    weights: Mapping[str, Path | str] = field(default_factory=dict)
-    bfloat16: bool = False
-    bundles: tuple[Path, ...] = ()
-    seed: int = 0
-    sensitivity: float = SENSITIVITY
-    task: str = FOUR_CLASS
-
-    @property
-    def models(self) -> Path:
-        """Folder of the bundles that comparisons trained."""
-        return self.runs / "compared"
-
-    def trainings(self) -> Iterator[RunOptions]:
-        """Give the training of each network and fold that was asked for, in the order of the registry."""
-        folds = self.run_folds if self.roles.by_folds else (0,)
-        yield from (self._training(name, fold) for name in NETWORKS if name in self.networks for fold in folds)
-
-    def _training(self, network: str, fold: int) -> RunOptions:
-        parts = [network, self.roles.name, f"fold{fold}" if self.roles.by_folds else ""]
-        return RunOptions(
-            data=self.data,
-            network=network,
-            weights=self.weights.get(network),
-            name="-".join(filter(None, [*parts, "" if self.task == FOUR_CLASS else self.task])),
-            version="1.0.0",
-            size=None,
-            epochs=self.epochs,
-            folds=self.folds,
-            fold=fold,
-            seed=self.seed,
-            learning_rate=None,
-            recipe=None,
-            bfloat16=self.bfloat16,
-            runs=self.runs,
-            models=self.models,
-            sensitivity=self.sensitivity,
-            task=self.task,
-            # The categorical one, with 3% label smoothing, where the kind is known. Without the tumors of unknown kind
-            # a source that has no others would show a network its tumor-free pictures alone.
-            loss=MARGINAL if self.task == FOUR_CLASS else BINARY,
-            roles=self.roles,
-        )
+def _training(options: CompareOptions, network: str, fold: int) -> RunOptions:
+    shared = {field.name: getattr(options, field.name) for field in fields(TrainingOptions)}
+    name = [network, options.roles.name, f"fold{fold}" if options.roles.by_folds else ""]
+    return RunOptions(
+        **shared,
+        network=network,
+        weights=options.initial_weights.get(network),
+        name="-".join(filter(None, [*name, "" if options.task == FOUR_CLASS else options.task])),
+        fold=fold,
+        # The categorical one, with 3% label smoothing, where the kind is known. Without the tumors of unknown kind
+        # a source that has no others would show a network only its tumor-free pictures.
+        loss=MARGINAL if options.task == FOUR_CLASS else "binary",
+        models=options.models,
+    )
 
 
 def compare(options: CompareOptions) -> tuple[Report, dict[str, str]]:
@@ -97,7 +59,7 @@ def compare(options: CompareOptions) -> tuple[Report, dict[str, str]]:
     table = Comparison.read(options.out, index_digest(listed[at_home(listed)].assign(split="")), protocol)
     given = [result_of(load_bundle(folder), listed, protocol) for folder in options.bundles]
     skipped: dict[str, str] = {}
-    for training in options.trainings():
+    for training in trainings(options):
         if any(_stands_for(training, result) for result in given):
             continue
         try:
@@ -108,14 +70,14 @@ def compare(options: CompareOptions) -> tuple[Report, dict[str, str]]:
         table.add(result_of(load_bundle(folder), listed, protocol))
     for result in given:
         table.add(result)
-    reasons = {training.network: skipped[training.name] for training in options.trainings() if training.name in skipped}
+    reasons = {training.network: skipped[training.name] for training in trainings(options) if training.name in skipped}
     return table.write(options.out, reasons), skipped
 
 
 def _check(options: CompareOptions) -> None:
-    for name in (*options.networks, *options.weights):
+    for name in (*options.networks, *options.initial_weights):
         registered(name)
-    for weights in options.weights.values():
+    for weights in options.initial_weights.values():
         _check_weights(weights)
     check_task(options.task)
     if not 0 < options.sensitivity <= 1:
@@ -142,10 +104,11 @@ def _stands_for(training: RunOptions, result: Result) -> bool:
 
 def _train(training: RunOptions, listed: pd.DataFrame) -> None:
     """Train a network unless its bundle is there; raises ``InputError`` where that is of another training."""
+    assert training.models is not None
     folder = training.models / training.name
     if not (folder / CARD_FILE).is_file():
         # What earlier networks left in memory adds up over a night.
         keras.utils.clear_session()
         run(training, listed)
-    elif read_card(folder).command != training.settled().command:
+    elif read_card(folder).command != with_defaults(training).command:
         raise InputError(f"{folder} holds another training; rename it or delete it to train it anew.")

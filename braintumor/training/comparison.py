@@ -40,10 +40,9 @@ from braintumor.evaluation.comparison_schema import (
     Run,
     Split,
 )
-from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.networks import NETWORKS
 from braintumor.settings import DEFAULT_MODEL
-from braintumor.taxonomy import BINARY, FOUR_CLASS
+from braintumor.taxonomy import BINARY, FOUR_CLASS, PROBABILITIES
 from braintumor.training.costs import NOT_RECORDED, device, latency, operations
 from braintumor.training.decisions import operating_point
 from braintumor.training.evaluate import split_as_trained
@@ -56,7 +55,7 @@ _CLINICAL = tuple(name for name, dataset in CATALOGUE.items() if dataset.clinica
 
 
 class Key(NamedTuple):
-    """What tells one training from the others of a comparison; splits without folds have fold 0 alone."""
+    """What tells one training from the others of a comparison; splits without folds have only fold 0."""
 
     network: str
     split: str

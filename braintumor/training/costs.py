@@ -82,7 +82,7 @@ def _accelerators(backend: str) -> list[str]:
 
 
 def _processor() -> str:
-    # Linux alone says it in a file; what platform knows there is the architecture.
+    # Linux only says it in a file; what platform knows there is the architecture.
     facts = Path("/proc/cpuinfo")
     if facts.is_file():
         for line in facts.read_text(encoding="utf-8").splitlines():

@@ -1,4 +1,4 @@
-"""From a network's raw outputs to answers: everything that is chosen, and chosen on validation groups alone."""
+"""From a network's raw outputs to answers: everything that is chosen, and chosen only on validation groups."""
 
 import math
 from dataclasses import dataclass, replace
@@ -18,19 +18,16 @@ from braintumor.decision import (
     fit_map_temperature,
     fit_referral,
 )
-from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.inference import Graph, GraphOutput
 from braintumor.scans import Prepared
 from braintumor.segmentation import dice_threshold, tumor_mask
-from braintumor.taxonomy import NO_TUMOR, TUMOR_CLASSES
+from braintumor.taxonomy import NO_TUMOR, PROBABILITIES, TUMOR_CLASSES
 from braintumor.training.counterfactuals import Example, mirror_axis, mirrored_half
 from braintumor.training.experiment import ExperimentData
+from braintumor.training.options import SENSITIVITY
 from braintumor.training.outputs import run_graph
 from braintumor.training.sampling import allowed_classes, target_maps
 from braintumor.training.sources import typicality_of_sources
-
-SENSITIVITY = 0.95
-"""Share of the tumors to find in each dataset, unless a run asks for another."""
 
 EVEN_ODDS = 0.5
 """Threshold where no dataset has enough tumors in validation to choose one."""
@@ -125,7 +122,7 @@ def operating_point(validation: pd.DataFrame, sensitivity: float = SENSITIVITY) 
 def without_tumor(data: ExperimentData) -> ExperimentData:
     """Give the outlined slices whose tumor's half can be replaced by the mirrored other half, with it replaced.
 
-    The rows keep their dataset and group and are labelled "notumor"; ``outline`` holds the number of the row they were
+    The rows keep their dataset and group and are labeled "notumor"; ``outline`` holds the number of the row they were
     made from, since they have none of their own.
     """
     pictures, rows = [], []

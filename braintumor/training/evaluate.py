@@ -22,7 +22,7 @@ def evaluate_bundle(bundle: Bundle, root: Path) -> tuple[dict[str, Any], pd.Data
 
     Where the folder holds the data of the training run, its split is made again and the report says whether the figures
     are the card's. Other data counts in full as the split "external": the report then says that near-duplicates
-    of training pictures may be among it. Raises ``DatasetError`` when the folder holds no labelled pictures.
+    of training pictures may be among it. Raises ``DatasetError`` when the folder holds no labeled pictures.
     """
     index, known = split_as_trained(labelled_index(root, bundle.card.modality), bundle)
     data = prepare_pictures(root, index, bundle.size)

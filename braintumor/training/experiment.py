@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from braintumor.datasets import (
     HOSPITAL_VALIDATION,
-    MR,
     DatasetError,
     Hospitals,
     Roles,
@@ -29,7 +28,7 @@ from braintumor.datasets import (
     signatures,
 )
 from braintumor.scans import PREPROCESSING
-from braintumor.taxonomy import ANY_TUMOR, NO_TUMOR
+from braintumor.taxonomy import ANY_TUMOR, MR, NO_TUMOR
 
 _IDENTIFYING = ["path", "dataset", "published_split", "label", "picture", "group", "mask", "split"]
 
@@ -77,7 +76,7 @@ class ExperimentData:
         return self.distinct("validation").with_more(self.distinct(HOSPITAL_VALIDATION))
 
     def without_kinds(self) -> "ExperimentData":
-        """Label every tumor as one of unknown kind, for a network that is taught tumor or not alone."""
+        """Label every tumor as one of unknown kind, for a network that is taught only tumor or not."""
         return replace(
             self, index=self.index.assign(label=self.index["label"].where(self.index["label"] == NO_TUMOR, ANY_TUMOR))
         )
@@ -106,7 +105,7 @@ class ExperimentData:
 
 
 def labelled_index(root: Path, modality: str = MR) -> pd.DataFrame:
-    """List and group the labelled pictures of a modality under a folder.
+    """List and group the labeled pictures of a modality under a folder.
 
     Pictures without a label, unreadable ones, those whose copies carry contradicting labels and those of an institution
     that are copies of pictures elsewhere are left out. Raises ``DatasetError`` when none is left.
@@ -122,7 +121,7 @@ def labelled_index(root: Path, modality: str = MR) -> pd.DataFrame:
     usable = (index["label"] != "") & ~index["picture"].isin(list(disputed)) & ~index["path"].isin(list(failed))
     usable &= ~copied
     if not usable.any():
-        raise DatasetError(f"{root} holds no labelled pictures; put them in folders named after their class.")
+        raise DatasetError(f"{root} holds no labeled pictures; put them in folders named after their class.")
     return index[usable].reset_index(drop=True)
 
 
@@ -173,7 +172,7 @@ def split_index(
 
 
 def split_again(index: pd.DataFrame, told: Mapping[str, Any], hospitals: Hospitals | None = None) -> pd.DataFrame:
-    """Split an index as a bundle's card tells of its training, but for the hospitals held out; see ``split_index``."""
+    """Split an index as a bundle's card tells of its training, except the hospitals held out; see ``split_index``."""
     folds, fold, seed = (int(told[key]) for key in ("folds", "fold", "seed"))
     return split_index(index, folds=folds, fold=fold, seed=seed, hospitals=hospitals, roles=Roles.of(told))
 

@@ -92,7 +92,7 @@ def export_bundle(bundle: Bundle, path: Path) -> None:
 
 
 def without_optimizer(model: keras.Model) -> keras.Model:
-    """Copy a network with its weights alone, computing in float32 whatever it was trained in, ready to be shipped."""
+    """Copy a network with only its weights, computing in float32 whatever it was trained in, ready to be shipped."""
     # The clone of a compiled network would have its optimizer, with three more values for each weight.
     plain = keras.Model(model.input, model.output, name=model.name)
     copy = keras.models.clone_model(plain, clone_function=_in_float32)

@@ -66,7 +66,7 @@ def question_heatmaps(bundle: Bundle, data: ExperimentData, seed: int = 0) -> tu
 
     The class explained is the picture's label, or the likeliest kind of one known only as a tumor; "tumor" where a
     network tells no kinds. The score that deletion and insertion follow is P(kind | tumor) of a network whose
-    classifier knows the kinds alone, else P(class). Pictures whose outline is empty once prepared are left out. A map
+    classifier knows only the kinds, else P(class). Pictures whose outline is empty once prepared are left out. A map
     that comes out flat counts as one without heat.
     """
     subject = _Subject(bundle)

@@ -98,7 +98,7 @@ def _train(
 
 
 def _blend(model: keras.Model, folder: Path, judge: Judge, first: Weights | None, state: RunState) -> None:
-    """Write the mean of a run's best states, where it is better than the best one alone, and say what was kept.
+    """Write the mean of a run's best states, where it is better than the best one, and say what was kept.
 
     ``model`` is the last state, ``first`` are the weights that it started from, where they may be part of the mean.
     Raises ``TrainingError`` where no state had a validation loss.

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from braintumor.bundles import Metrics
 from braintumor.datasets import HOSPITAL_TEST, published_test
 from braintumor.evaluation import DecidesBy, measured_metrics, pixel_bins, score_masks
-from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.inference import Graph, GraphOutput
-from braintumor.taxonomy import NO_TUMOR
+from braintumor.taxonomy import NO_TUMOR, PROBABILITIES
 from braintumor.training.decisions import Decisions, mask_on_square, probability_table, without_tumor
 from braintumor.training.experiment import ExperimentData
 from braintumor.training.outputs import run_graph
@@ -31,7 +30,7 @@ _BY_FOLDS = ("validation", "test", "external")
 
 @dataclass(frozen=True)
 class Measured:
-    """Tables without any image: ``predictions`` (a row an image), ``foreign`` (a row a picture that is no brain MRI:
+    """Tables without any image: ``predictions`` (a row an image), ``foreign`` (a row a picture that is not a brain MRI:
     kind, distance, referred), and for a network that locates tumors ``segmentation`` (a row an outlined image) and
     ``map_bins`` (cells of maps by probability, split and dataset).
     """
@@ -68,9 +67,9 @@ def measure_splits(graph: Graph, data: ExperimentData, decisions: Decisions) -> 
 
 
 def measure_foreign(graph: Graph, data: ExperimentData, decisions: Decisions) -> pd.DataFrame:
-    """Tell which pictures that are no brain MRI would be referred as such: kind, distance, referred.
+    """Tell which pictures that are not brain MRI would be referred as such: kind, distance, referred.
 
-    All are grey; that the app refers a picture in color besides is left out.
+    All are gray; that the app refers a picture in color besides is left out.
     """
     foreign = _foreign(data.pictures.shape[1])
     distance = decisions.typicality.distance(run_graph(graph, foreign).features)
@@ -80,7 +79,7 @@ def measure_foreign(graph: Graph, data: ExperimentData, decisions: Decisions) ->
 
 
 def card_metrics(measured: Measured, decisions: Decisions, *, tells_kinds: bool = True) -> Metrics:
-    """Compute the figures of each split, and of pictures that are no brain MRI against the distinct test scans."""
+    """Compute the figures of each split, and of pictures that are not brain MRI against the distinct test scans."""
     decides_by = DecidesBy(decisions.threshold, decisions.referral, tells_kinds)
     tables = measured.predictions, measured.foreign, measured.segmentation, measured.map_bins
     return measured_metrics(*tables, decides_by)

@@ -8,12 +8,11 @@ from keras import ops
 
 from braintumor.errors import InputError
 from braintumor.networks.heads import check_task, tells_kinds
-from braintumor.taxonomy import BINARY
+from braintumor.taxonomy import BINARY, Loss, Task
 
-MARGINAL = "marginal"
-CATEGORICAL = "categorical"
-LOSSES = (MARGINAL, CATEGORICAL, BINARY)
-"""Losses of the logits: cross-entropies of what a label allows, of its one class, and of tumor or not."""
+MARGINAL: Loss = "marginal"
+CATEGORICAL: Loss = "categorical"
+LOSSES: tuple[Loss, ...] = (MARGINAL, CATEGORICAL, "binary")
 
 KINDS_ONLY = (CATEGORICAL,)
 """Losses that a tumor of unknown kind cannot teach."""
@@ -73,14 +72,14 @@ def loss_of(name: str, smoothing: float = 0.0) -> keras.losses.Loss:
     return MarginalCrossEntropy(smoothing) if name == MARGINAL else LabelCrossEntropy(name)
 
 
-def chosen_loss(name: str | None, task: str, published: str) -> str:
+def chosen_loss(name: Loss | None, task: Task, published: Loss) -> Loss:
     """Choose a loss: the one named, or what the network was ``published`` with, which for tumor or not is "binary".
 
     Raises ``InputError`` for one that is not of ``LOSSES`` or does not fit the task.
     """
     check_task(task)
     if name is None:
-        return BINARY if task == BINARY else published
+        return "binary" if task == BINARY else published
     if name not in LOSSES:
         raise InputError(f"The loss is {name!r}; it must be one of {', '.join(LOSSES)}.")
     if name == BINARY and task != BINARY:

@@ -1,35 +1,13 @@
-"""``python -m braintumor refit``: decide anew, on hospitals that a bundle's network never saw, what it answers when."""
-
-from dataclasses import dataclass
-from pathlib import Path
+"""``braintumor refit``: choose a bundle's thresholds again, on hospitals that its network never saw."""
 
 from braintumor.bundles import Bundle, Card
-from braintumor.datasets import Hospitals, at_home
+from braintumor.datasets import at_home
 from braintumor.errors import InputError
 from braintumor.training.experiment import index_digest, labelled_index, prepare_pictures, split_again
+from braintumor.training.options import RefitOptions
 from braintumor.training.run import split_facts
 from braintumor.training.stacks import StackSource
 from braintumor.training.write_bundle import refit_bundle
-
-
-@dataclass(frozen=True)
-class RefitOptions:
-    """What is decided anew on: the data of the training run, hospitals besides, and heads without a tumor, if any."""
-
-    data: Path
-    version: str
-    hospitals: Hospitals
-    tumor_free: Path | None
-    runs: Path
-
-    @property
-    def command(self) -> str:
-        """The call that does this again, without paths of the machine it ran on."""
-        given = [f"--version {self.version}"]
-        for name, held_out in (("validation", self.hospitals.validation), ("test", self.hospitals.test)):
-            given += [f"--{name}-hospitals {' '.join(held_out)}"] if held_out else []
-        given += ["--tumor-free DIR"] if self.tumor_free else []
-        return " ".join(["python -m braintumor refit --bundle BUNDLE --data DIR", *given])
 
 
 def refit(bundle: Bundle, options: RefitOptions) -> Card:

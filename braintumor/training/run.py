@@ -1,7 +1,7 @@
 """``python -m braintumor train``: from a folder of pictures to a bundle."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -9,14 +9,14 @@ from typing import Any
 import keras
 import pandas as pd
 
+from braintumor import settings
 from braintumor.bundles import CARD_FILE, HISTORY_FILE, Card, read_card, sha256_of
-from braintumor.datasets import MR, Hospitals, Roles, at_home
+from braintumor.datasets import Hospitals, Roles, at_home
 from braintumor.errors import InputError
 from braintumor.networks import Network, registered
 from braintumor.networks.ensemble import joined
 from braintumor.taxonomy import BINARY, FOUR_CLASS
 from braintumor.training.costs import NOT_RECORDED, device, software
-from braintumor.training.decisions import SENSITIVITY
 from braintumor.training.experiment import (
     ExperimentData,
     index_digest,
@@ -28,6 +28,7 @@ from braintumor.training.fit import fit, kept_epochs, trained_on, trained_with
 from braintumor.training.fit_options import FitOptions, patience
 from braintumor.training.logistic import fit_logistic
 from braintumor.training.losses import chosen_loss
+from braintumor.training.options import RunOptions
 from braintumor.training.recipes import RECIPES
 from braintumor.training.sampling import Sampling
 from braintumor.training.stacks import StackSource
@@ -39,88 +40,31 @@ WHOLE_HISTORY_FILE = "whole_history.csv"
 """Epochs of all the trainings that a bundle's network went through, beside those of its last one."""
 
 
-@dataclass(frozen=True)
-class RunOptions:
-    """What a training run was asked for; see ``python -m braintumor train --help``.
+def weights_identity(options: RunOptions) -> str | None:
+    """Give what tells initial weights from all others: the SHA-256 of a file, or "imagenet"."""
+    return sha256_of(options.weights) if isinstance(options.weights, Path) else options.weights
 
-    ``weights`` is a file, or "imagenet". Epochs, learning rate, recipe and loss are those of the network where None.
-    With ``unfreeze`` the layers are trained too that a network keeps as its ImageNet weights had them, but for the
-    first convolution.
-    """
 
-    data: Path
-    network: str
-    weights: Path | str | None
-    name: str
-    version: str
-    size: int | None
-    epochs: int | None
-    folds: int
-    fold: int
-    seed: int
-    learning_rate: float | None
-    recipe: str | None
-    bfloat16: bool
-    runs: Path
-    models: Path
-    sensitivity: float = SENSITIVITY
-    task: str = FOUR_CLASS
-    loss: str | None = None
-    unfreeze: bool = False
-    hospitals: Hospitals = field(default_factory=Hospitals)
-    roles: Roles = field(default_factory=Roles)
-    tumor_free: Path | None = None
-    modality: str = MR
+def with_defaults(options: RunOptions) -> RunOptions:
+    """Fill in what was left to the settings and the network; members of an ensemble each have their own."""
+    network = registered(options.network)
+    options = replace(options, name=options.name or network.name, models=options.models or settings.load().models_dir)
+    if network.members:
+        return options
+    return replace(
+        options,
+        epochs=network.epochs if options.epochs is None else options.epochs,
+        learning_rate=network.learning_rate if options.learning_rate is None else options.learning_rate,
+        recipe=network.recipe if options.recipe is None else options.recipe,
+        loss=chosen_loss(options.loss, options.task, network.loss),
+    )
 
-    @property
-    def command(self) -> str:
-        """The call that does this again, without paths of the machine it ran on."""
-        given = [f"--network {self.network}"]
-        given += [f"--weights {self.initial_weights}"] if self.weights else []
-        given += [f"--size {self.size}"] if self.size else []
-        given += [f"--task {self.task}"] if self.task != FOUR_CLASS else []
-        keys = ("name", "version", "recipe", "loss", "epochs", "folds", "fold", "seed")
-        given += [f"--{key} {getattr(self, key)}" for key in keys if getattr(self, key) is not None]
-        given += [f"--learning-rate {self.learning_rate:g}"] if self.learning_rate is not None else []
-        given += ["--unfreeze"] if self.unfreeze else []
-        given += [f"--validation-hospitals {' '.join(self.hospitals.validation)}"] if self.hospitals.validation else []
-        given += [f"--test-hospitals {' '.join(self.hospitals.test)}"] if self.hospitals.test else []
-        given += [f"--train-on {' '.join(self.roles.train_on)}"] if self.roles.train_on else []
-        given += [f"--test-on {' '.join(self.roles.test_on)}"] if self.roles.test_on else []
-        given += ["--as-published"] if self.roles.as_published else []
-        given += ["--tumor-free DIR"] if self.tumor_free else []
-        given += [] if self.modality == MR else [f"--modality {self.modality}"]
-        given += ["--bfloat16"] if self.bfloat16 else []
-        given += [] if self.sensitivity == SENSITIVITY else [f"--sensitivity {self.sensitivity:g}"]
-        return " ".join(["python -m braintumor train --data DIR", *given])
 
-    @property
-    def initial_weights(self) -> str | None:
-        """What training starts from, without the path of a file."""
-        return self.weights.name if isinstance(self.weights, Path) else self.weights
-
-    def weights_identity(self) -> str | None:
-        """Give what tells initial weights from all others: the SHA-256 of a file, or "imagenet"."""
-        return sha256_of(self.weights) if isinstance(self.weights, Path) else self.weights
-
-    def parts(self) -> list["RunOptions"]:
-        """Give the options of each network to train, settled and with its size: one, or the members of an ensemble."""
-        network = registered(self.network)
-        sized = replace(self, size=self.size or network.size)
-        return [replace(sized, network=name).settled() for name in network.members or (network.name,)]
-
-    def settled(self) -> "RunOptions":
-        """Fill in what was left to the network; members of an ensemble each have their own."""
-        network = registered(self.network)
-        if network.members:
-            return self
-        return replace(
-            self,
-            epochs=network.epochs if self.epochs is None else self.epochs,
-            learning_rate=network.learning_rate if self.learning_rate is None else self.learning_rate,
-            recipe=network.recipe if self.recipe is None else self.recipe,
-            loss=chosen_loss(self.loss, self.task, network.loss),
-        )
+def part_options(options: RunOptions) -> list[RunOptions]:
+    """Give the options of each network to train, complete and with its size: one, or the members of an ensemble."""
+    network = registered(options.network)
+    sized = replace(options, size=options.size or network.size)
+    return [with_defaults(replace(sized, network=name)) for name in network.members or (network.name,)]
 
 
 def run(options: RunOptions, listed: pd.DataFrame | None = None) -> Card:
@@ -132,9 +76,9 @@ def run(options: RunOptions, listed: pd.DataFrame | None = None) -> Card:
     """
     if not 0 < options.sensitivity <= 1:
         raise InputError(f"The sensitivity is {options.sensitivity:g}; it must be above 0 and at most 1.")
-    options = options.settled()
+    options = with_defaults(options)
     size = options.size or registered(options.network).size
-    for part in options.parts():
+    for part in part_options(options):
         # What cannot be drawn or built is refused before the pictures are read.
         _fit_options(part)
         start(part)
@@ -152,7 +96,7 @@ def run(options: RunOptions, listed: pd.DataFrame | None = None) -> Card:
     data = replace(data, as_published=options.roles.as_published)
     data = data.without_kinds() if options.task == BINARY else data
     # What training starts from may be replaced before it is over.
-    initial = options.weights_identity()
+    initial = weights_identity(options)
     earlier, past = _earlier_training(_bundle_of(options.weights))
     best = train_network(options, data, folder, f"{index_digest(index)} {initial}")
     folders = _folders(options, folder)
@@ -167,6 +111,7 @@ def run(options: RunOptions, listed: pd.DataFrame | None = None) -> Card:
         earlier=earlier,
     )
     history = join_histories([*past, pd.read_csv(folder / HISTORY_FILE)], folder / WHOLE_HISTORY_FILE)
+    assert options.models is not None
     stacks = StackSource(options.data, options.tumor_free)
     return write_bundle(best, data, history, options.models / options.name, facts, options.sensitivity, stacks)
 
@@ -243,7 +188,7 @@ def versions_of(folders: Sequence[Path]) -> dict[str, str]:
 
 def _training(options: RunOptions, devices: str, versions: Mapping[str, str]) -> dict[str, Any]:
     """Tell on what, with which software and with which options each network of a run was trained."""
-    fitted = [part for part in options.parts() if part.network != LOGISTIC]
+    fitted = [part for part in part_options(options) if part.network != LOGISTIC]
     return {
         "device": devices,
         "software": dict(versions),
@@ -289,7 +234,7 @@ def unfreeze(model: keras.Model) -> None:
     """
     weighted = [layer for layer in model.layers if layer.weights]
     if all(layer.trainable for layer in weighted):
-        raise InputError(f"{model.name} keeps no layers as they came; leave --unfreeze away.")
+        raise InputError(f"{model.name} keeps no layers as they came; omit --unfreeze.")
     normed = isinstance(weighted[1], keras.layers.BatchNormalization)
     for layer in weighted[2 if normed else 1 :]:
         layer.trainable = True
@@ -319,7 +264,7 @@ def _refuse_other_split(weights: Path | str | None, index: pd.DataFrame) -> None
     if read_card(bundle).split.index_sha256 != index_digest(index[at_home(index)]):
         raise InputError(
             f"{bundle.name} was trained on other data or another split, so it may have seen the test pictures; "
-            "give the folds, fold and seed of its card, or leave --weights away."
+            "give the folds, fold and seed of its card, or omit --weights."
         )
 
 
@@ -368,9 +313,9 @@ def train_network(options: RunOptions, data: ExperimentData, folder: Path, ident
     has its members' epochs one after the other. ``identity`` tells what data the run is of. Raises like ``start`` and
     ``fit``.
     """
-    parts, folders = options.parts(), _folders(options, folder)
-    trained = [_trained(part, data, where, identity) for part, where in zip(parts, folders, strict=True)]
-    if len(parts) == 1:
+    members, folders = part_options(options), _folders(options, folder)
+    trained = [_trained(part, data, where, identity) for part, where in zip(members, folders, strict=True)]
+    if len(trained) == 1:
         return trained[0]
     join_histories([pd.read_csv(where / HISTORY_FILE) for where in folders], folder / HISTORY_FILE)
     return joined(trained)
@@ -378,7 +323,7 @@ def train_network(options: RunOptions, data: ExperimentData, folder: Path, ident
 
 def _folders(options: RunOptions, folder: Path) -> list[Path]:
     """Where each network of a run leaves its state; one that leaves none was trained just now."""
-    parts = options.parts()
+    parts = part_options(options)
     return [folder if len(parts) == 1 else folder / part.network for part in parts]
 
 

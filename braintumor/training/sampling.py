@@ -24,7 +24,7 @@ class Sampling:
     """How training pictures are drawn and changed.
 
     ``by_source`` balances the labels of each dataset instead of those of all. With ``outlined_copies`` a tumor that was
-    outlined in one copy of its picture is drawn from outlined copies alone, so that what is known of its place is used.
+    outlined in one copy of its picture is drawn from outlined copies only, so that what is known of its place is used.
     ``institutions`` is the share of draws from rows that name an institution, where there are any; these are balanced
     by hospital, sequence and label.
     """

@@ -36,7 +36,7 @@ def typicality_of_sources(graph: Graph, data: ExperimentData) -> Typicality:
 
 
 def foreign_data(size: int, seed: int = 0) -> ExperimentData:
-    """Make the pictures that are no brain MRI, prepared for a network; the column ``kind`` says what they are."""
+    """Make the pictures that are not brain MRI, prepared for a network; the column ``kind`` says what they are."""
     made = foreign_pictures(seed)
     squares = np.stack([prepare(one.astype(np.float32), size).image for rows in made.values() for one in rows])
     index = pd.DataFrame({"kind": [kind for kind, rows in made.items() for _ in rows]})

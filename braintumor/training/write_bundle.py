@@ -16,10 +16,11 @@ from braintumor.decision import LEAST_NPV, LEAST_PPV, MOST_REFERRED, VolumeRule
 from braintumor.inference import Graph
 from braintumor.scans import PREPROCESSING
 from braintumor.taxonomy import CLASSES
-from braintumor.training.decisions import LEAST_BAND, SENSITIVITY, Decisions, decide
+from braintumor.training.decisions import LEAST_BAND, Decisions, decide
 from braintumor.training.experiment import ExperimentData
 from braintumor.training.export import check_backend, export_graph, without_optimizer
 from braintumor.training.held_out import DIGITS, Measured, card_metrics, measure_splits
+from braintumor.training.options import SENSITIVITY
 from braintumor.training.score_cells import choose_cells
 from braintumor.training.stacks import StackSource, judge_stacks, stack_figures
 
@@ -76,7 +77,7 @@ def refit_bundle(
     sensitivity: float = SENSITIVITY,
     stacks: StackSource | None = None,
 ) -> bundles.Card:
-    """Write a bundle's network once more with all that is decided after training decided anew; gives its card.
+    """Write a bundle's network once more with all that is decided after training decided again; gives its card.
 
     ``facts`` change the card; what was measured of its heatmaps stays. The rest is as for ``write_bundle``.
     """

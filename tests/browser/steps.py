@@ -1,6 +1,8 @@
 """What a user does in the browser, step by step; every step ends when its effect is on the page."""
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FrameLocator, Page, expect
+
+VIEWER = "iframe[title$='scan_view.viewer']"
 
 
 def watch(page: Page) -> list[str]:
@@ -23,12 +25,32 @@ def open_page(page: Page, address: str) -> None:
 
 def wait_until_settled(page: Page) -> None:
     """Wait until the page has run to its end and its components have loaded; what is done before that can be lost."""
-    app = page.get_by_test_id("stApp")
     for _ in range(2):
         page.wait_for_load_state("networkidle")
-        expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
+        wait_until_run(page)
         # A component that has just loaded answers a moment later, and the page runs once more.
         page.wait_for_timeout(500)
+
+
+def wait_until_run(page: Page) -> None:
+    """Wait until the page's script has run to its end."""
+    app = page.get_by_test_id("stApp")
+    expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
+
+
+def enter_as_guest(page: Page, address: str) -> None:
+    open_page(page, address)
+    button = page.get_by_role("button", name="Try it as a guest")
+    button.click()
+    expect(button).to_have_count(0, timeout=30_000)
+    wait_until_settled(page)
+
+
+def viewer(page: Page) -> FrameLocator:
+    """Give the viewer of the scan on a page, once it shows one."""
+    frame = page.frame_locator(VIEWER)
+    expect(frame.locator("#viewer")).to_be_visible(timeout=60_000)
+    return frame
 
 
 def create_first_administrator(page: Page, username: str, name: str, password: str) -> None:

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from braintumor.evaluation.comparison import against_default, comparison_figures
-from braintumor.evaluation.metrics import PROBABILITIES
-from braintumor.taxonomy import CLASSES, NO_TUMOR
+from braintumor.taxonomy import CLASSES, NO_TUMOR, PROBABILITIES
 
 SHARPNESS = {"squeeze_unet": 2.6, "lenet": 1.2, "logistic": 0.6}
 PUBLISHED = "masoud-published"

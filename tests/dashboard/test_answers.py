@@ -1,123 +1,36 @@
-import io
-import zipfile
-from types import SimpleNamespace
+import hashlib
 
 import numpy as np
 import pytest
-import streamlit as st
 
 from braintumor import settings
 from braintumor.dashboard import answers
-from braintumor.dashboard.answers import MOST_SLICES_KEPT, Answer, Progress
-from braintumor.scans import Limits, ScanError, phantom
-from braintumor.scans.limits import SMALLEST_SLICE
-from tests.conftest import png_bytes
+from braintumor.inference import Predictor
+from braintumor.scans import PixelBudget, StoredFile, gather, phantom
+from tests.conftest import SHIPPED, png_bytes
 
 
-def upload(file_id, name, data):
-    return SimpleNamespace(file_id=file_id, name=name, getvalue=lambda: data)
-
-
-def packed(file_id, count, first=0):
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for number in range(first, first + count):
-            archive.writestr(f"{number}.png", png_bytes(phantom(64, seed=number)))
-    return upload(file_id, f"{file_id}.zip", file.getvalue())
-
-
-@pytest.fixture
-def session(monkeypatch):
-    """A session whose answers are the names of the scans, on a server that takes four of them."""
-    read = []
-
-    def named(scan, key, room):
-        read.append(scan.source)
-        return scan.source
-
-    monkeypatch.setattr(st, "session_state", {})
-    monkeypatch.setattr(answers, "_answer", named)
-    monkeypatch.setenv("BRAINTUMOR_MAX_FILES", "4")
-    settings.load.cache_clear()
-    yield read
+def test_limits_are_those_of_the_settings_in_force(monkeypatch):
+    for most in (4, 7):
+        monkeypatch.setenv("BRAINTUMOR_MAX_FILES", str(most))
+        settings.load.cache_clear()
+        assert answers.limits().max_files == most
     settings.load.cache_clear()
 
 
-def test_limits_are_those_of_the_settings_in_force(session, monkeypatch):
-    assert answers.limits().max_files == 4
-    monkeypatch.setenv("BRAINTUMOR_MAX_FILES", "7")
-    settings.load.cache_clear()
-    assert answers.limits().max_files == 7
-
-
-def test_two_archives_together_are_bounded_with_one_sentence(session):
-    uploads = [packed("a", 3), packed("b", 3, first=3)]
-    outcomes = answers.answer_uploads(uploads)
-    assert outcomes[:4] == session == ["a.zip/0.png", "a.zip/1.png", "a.zip/2.png", "b.zip/3.png"]
-    assert len(outcomes) == 5
-    assert isinstance(outcomes[4], ScanError)
-    assert outcomes[4].source == "b.zip/4.png"
-    assert str(outcomes[4]) == ("6 scans were uploaded; the first 4 are answered. Take the others in a second go.")
-    assert [str(outcome) for outcome in answers.answer_uploads(uploads)] == [str(outcome) for outcome in outcomes]
-    assert len(session) == 4
-
-
-def test_an_archive_above_the_limit_has_the_same_one_sentence(session):
-    outcomes = answers.answer_uploads([packed("a", 6), packed("b", 1), packed("c", 1)])
-    assert len(session) == 4
-    assert [isinstance(outcome, ScanError) for outcome in outcomes] == [False] * 4 + [True]
-
-
-def test_as_many_as_allowed_are_no_error(session):
-    assert len(answers.answer_uploads([packed("a", 3), packed("b", 1)])) == len(session) == 4
-
-
-def test_unreadable_files_count_too(session):
-    outcomes = answers.answer_uploads([upload(str(number), f"{number}.png", b"nothing") for number in range(9)])
-    assert len(outcomes) == 5
-    assert "the first 4" in str(outcomes[-1])
-
-
-def test_files_taken_away_make_room_for_those_that_were_cut(session):
-    first, second = packed("a", 3), packed("b", 3, first=3)
-    answers.answer_uploads([first, second])
-    assert answers.answer_uploads([second]) == ["b.zip/3.png", "b.zip/4.png", "b.zip/5.png"]
-    assert set(st.session_state["_answers"].kept) == {"b/0", "b/1", "b/2"}
-
-
-def test_only_new_scans_are_announced_once_all_files_were_looked_at(session):
-    told = []
-    one, two = packed("a", 2), packed("b", 1)
-    answers.answer_uploads([one], told.append)
-    looked_at = [Progress("a.zip/0.png"), Progress("a.zip/1.png")]
-    assert told == [*looked_at, Progress("a.zip/0.png", 0, 2), Progress("a.zip/1.png", 1, 2)]
-    del told[:]
-    answers.answer_uploads([one, two], told.append)
-    assert told == [*looked_at, Progress("b.zip/0.png"), Progress("b.zip/0.png", 2, 3)]
-    del told[:]
-    answers.answer_uploads([one, two], told.append)
-    assert told == []
-
-
-def test_work_ends_where_the_progress_cannot_be_shown_and_what_was_answered_is_kept(session):
-    """As when the user has left: Streamlit then ends the run at its next call."""
-
-    def leave(progress):
-        if progress.done == 2:
-            raise InterruptedError
-
-    upload = packed("a", 4)
-    with pytest.raises(InterruptedError):
-        answers.answer_uploads([upload], leave)
-    assert session == ["a.zip/0.png", "a.zip/1.png"]
-    answers.answer_uploads([upload])
-    assert session == [f"a.zip/{number}.png" for number in range(4)]
-
-
-def test_outcomes_are_told_as_they_come(session):
-    told = []
-    answers.answer_uploads([packed("a", 3)], on_outcome=lambda outcomes: told.append(len(outcomes)))
-    assert told == [1, 2, 3]
+def test_an_answer_has_the_picture_the_unit_and_whether_it_is_the_sample():
+    predictor = Predictor.load(SHIPPED)
+    files = [answers.phantom_png(), png_bytes(phantom(96, seed=4))]
+    units = list(
+        gather([StoredFile(f"{number}.png", lambda data=data: data, str(number)) for number, data in enumerate(files)])
+    )
+    sample, other = (
+        answers.answer_scan(unit.read(answers.limits(), PixelBudget(10**9)), unit, predictor) for unit in units
+    )
+    assert (sample.synthetic, other.synthetic) == (True, False)
+    assert (sample.key, other.unit) == ("0", units[1])
+    assert other.picture.dtype == np.uint8
+    assert other.prediction.sha256 == hashlib.sha256(files[1]).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -145,42 +58,3 @@ def test_no_more_slices_are_kept_than_there_is_room_for(count, most):
         numbers = answers._spread(count, own, most)
         assert len(numbers) <= most
         assert own in numbers
-
-
-@pytest.fixture
-def rooms(session, monkeypatch):
-    """Room for slices that each scan was given; every scan is a volume that keeps up to 300."""
-    given = []
-
-    def keeping(scan, key, room):
-        given.append(room)
-        kept = dict.fromkeys(range(min(room, 300)), np.zeros((1, 1), np.uint8))
-        return Answer(key, None, None, np.zeros((1, 1), np.uint8), kept)
-
-    monkeypatch.setattr(answers, "_answer", keeping)
-    return given
-
-
-def test_a_session_keeps_slices_up_to_its_limit_over_all_files(rooms):
-    first, second = packed("a", 2), packed("b", 1, first=2)
-    answers.answer_uploads([first])
-    outcomes = answers.answer_uploads([first, second])
-    assert rooms == [MOST_SLICES_KEPT, MOST_SLICES_KEPT - 300, 0]
-    assert sum(len(outcome.slices) for outcome in outcomes) == MOST_SLICES_KEPT
-
-
-def test_volumes_taken_away_make_room_for_the_slices_of_others(rooms):
-    first, second = packed("a", 1), packed("b", 1, first=1)
-    answers.answer_uploads([first])
-    answers.answer_uploads([second])
-    assert rooms == [MOST_SLICES_KEPT] * 2
-
-
-def test_all_files_that_a_session_holds_share_its_pixels(session, monkeypatch):
-    monkeypatch.setattr(answers, "limits", lambda: Limits(max_files=9, max_total_pixels=3 * SMALLEST_SLICE))
-    one, two = packed("a", 2), packed("b", 2)
-    assert answers.answer_uploads([one]) == ["a.zip/0.png", "a.zip/1.png"]
-    third, refused = answers.answer_uploads([one, two])[2:]
-    assert third == "b.zip/0.png"
-    assert isinstance(refused, ScanError)
-    assert answers.answer_uploads([packed("c", 2)]) == ["c.zip/0.png", "c.zip/1.png"]

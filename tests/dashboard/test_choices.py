@@ -5,8 +5,8 @@ from streamlit.testing.v1 import AppTest
 def _page():
     import streamlit as st
 
+    from braintumor.accounts import SELF_CHOSEN
     from braintumor.dashboard import choices
-    from braintumor.records import SELF_CHOSEN
 
     role = choices.selectbox("Role", SELF_CHOSEN, SELF_CHOSEN[0], key="role")
     fruit = choices.selectbox("Fruit", ["apple", "pear"], None, key="fruit")
@@ -44,8 +44,8 @@ def test_more_values_than_may_be_chosen_are_refused(page):
 def _open_page():
     import streamlit as st
 
+    from braintumor.accounts import SELF_CHOSEN
     from braintumor.dashboard import choices
-    from braintumor.records import SELF_CHOSEN
 
     # Such a widget hands back any text, as every one may that a client of its own making writes to.
     choices.selectbox("Role", SELF_CHOSEN, SELF_CHOSEN[0], key="role", accept_new_options=True)

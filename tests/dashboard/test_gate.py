@@ -9,12 +9,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from braintumor import settings
+from braintumor.accounts import AccountError, Accounts
 from braintumor.dashboard import gate, login_cookie
-from braintumor.records import AccountError, Accounts, BusyError
-from braintumor.records.audit import utc_now
+from braintumor.database import BusyError
+from braintumor.database.audit import utc_now
 from braintumor.settings import ROOT
-from tests.records import app_users
-from tests.records.app_users import NAME, OTHER, PASSWORD, end_sessions, fill, is_inside, log_in, press, said, start
+from tests.accounts import app_users
+from tests.accounts.app_users import NAME, OTHER, PASSWORD, end_sessions, fill, is_inside, log_in, press, said, start
 
 environment, engine, accounts, ada, bob = app_users.FIXTURES
 

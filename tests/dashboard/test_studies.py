@@ -2,9 +2,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from braintumor.dashboard.studies import agreement_words, series_table, study_sentence
+from braintumor.dashboard.studies import agreement_words, lack_words, series_table, study_sentence
 from braintumor.decision import Outcome, SeriesAnswer, answer_study
-from braintumor.scans import NotJudgedError, Series, SeriesNote, Unjudged, Weighting
+from braintumor.scans import NotJudgedError, ScanError, Series, SeriesNote, Unjudged, Weighting
 
 TUMOR, CLEAR, REFER = Outcome.TUMOR, Outcome.NO_TUMOR, Outcome.REFER
 
@@ -67,3 +67,13 @@ def test_what_is_not_judged_says_why_and_what_is_odd_is_noted():
     assert row["Scanner"] == "'=cmd"
     assert "3 slices missing" in row["Notes"]
     assert "5 repeated" in row["Notes"]
+
+
+def test_a_series_that_cannot_be_read_has_a_line_and_the_answer_is_given_without_it():
+    failed = ScanError("It is damaged.", "Send it again.")
+    failed.series = Series("1", "1.5", number=5, unread=7, notes=(SeriesNote.UNREAD,))
+    (row,) = series_table([failed]).to_dict("records")
+    assert "It is damaged." in row["Answer"]
+    assert "7" in row["Notes"]
+    assert "series 5" in lack_words([failed])
+    assert lack_words([]) == ""

@@ -13,7 +13,7 @@ def pictures():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_is_grey_pictures_that_differ(kind, pictures):
+def test_each_kind_is_gray_pictures_that_differ(kind, pictures):
     made = pictures[kind]
     assert len(made) == FEW
     for picture in made:
@@ -21,7 +21,7 @@ def test_each_kind_is_grey_pictures_that_differ(kind, pictures):
         assert picture.ndim == 2
         assert min(picture.shape) >= 16
         assert max(picture.shape) < 400
-        # A picture of one grey is blank; any other has something on it.
+        # A picture of one gray is blank; any other has something on it.
         assert (np.ptp(picture) == 0) == (kind == "plain grey")
     assert len({(picture.shape, picture.tobytes()) for picture in made}) == FEW
 

@@ -16,6 +16,10 @@ def scans(rows, seed):
     return 2.0 + random.normal(size=(rows, 3)) @ MIXING + own
 
 
+def typical(fitted, features):
+    return fitted.distance(features) <= fitted.limit
+
+
 @pytest.fixture(scope="module")
 def fitted():
     return Typicality.fit(scans(800, 1), components=3).with_limit(scans(400, 2))
@@ -34,25 +38,25 @@ def test_usual_distance_is_about_1(fitted):
 
 
 def test_most_new_scans_are_typical_and_others_are_not(fitted):
-    assert fitted.typical(scans(2000, 4)).mean() == pytest.approx(0.99, abs=0.01)
+    assert typical(fitted, scans(2000, 4)).mean() == pytest.approx(0.99, abs=0.01)
     far_inside = 2.0 + 6 * MIXING[:1]
     far_outside = np.full((1, 20), 2.0) + np.array([1.5, *[0] * 19])
-    assert not fitted.typical(far_inside).any()
-    assert not fitted.typical(far_outside).any()
+    assert not typical(fitted, far_inside).any()
+    assert not typical(fitted, far_outside).any()
 
 
 def test_limit_covers_the_asked_share(fitted):
     rows = scans(101, 5)
     for share in (0.5, 0.9, 1.0):
-        assert fitted.with_limit(rows, share).typical(rows).mean() >= share
-    assert fitted.with_limit(rows, 0.5).typical(rows).mean() < 0.53
+        assert typical(fitted.with_limit(rows, share), rows).mean() >= share
+    assert typical(fitted.with_limit(rows, 0.5), rows).mean() < 0.53
 
 
 def test_values_that_are_not_finite_are_never_typical(fitted):
     rows = scans(3, 6)
     rows[0, 0], rows[1, 1] = np.nan, np.inf
     assert fitted.distance(rows)[:2].tolist() == [np.inf, np.inf]
-    assert fitted.typical(rows).tolist()[:2] == [False, False]
+    assert typical(fitted, rows).tolist()[:2] == [False, False]
 
 
 def test_fewer_rows_than_directions_still_fit():
@@ -133,7 +137,7 @@ def test_each_source_counts_alike_however_many_scans_it_gave(fitted):
     rows, few = scans(400, 6), scans(20, 8) + 5
     once = fitted.told_from(OTHERS, np.concatenate([rows, few]), ["a"] * 400 + ["b"] * 20)
     often = fitted.told_from(OTHERS, np.concatenate([rows, *[few] * 5]), ["a"] * 400 + ["b"] * 100)
-    # The number of rows scales the penalty alone.
+    # The number of rows scales only the penalty.
     np.testing.assert_allclose(often.foreign_odds(rows), once.foreign_odds(rows), atol=0.25)
 
 
@@ -143,7 +147,7 @@ def test_the_limit_is_where_either_margin_is_reached(told, odds, far):
     limited = told.with_margins(odds, far)
     assert limited.limit == 1
     beyond = (told.foreign_odds(rows) > odds) | (told.from_scans(rows) > far)
-    np.testing.assert_array_equal(~limited.typical(rows), beyond)
+    np.testing.assert_array_equal(~typical(limited, rows), beyond)
 
 
 def test_what_tells_from_others_is_kept_on_disk_and_not_needed_there(told, fitted, tmp_path):

@@ -46,3 +46,8 @@ def test_a_study_is_answered_by_its_first_series_and_never_cleared_against_anoth
 @pytest.mark.parametrize("series", [[], [UNJUDGED], [UNJUDGED, UNJUDGED]])
 def test_a_study_of_which_nothing_was_judged_has_no_answer(series):
     assert answer_study(series) is None
+
+
+@pytest.mark.parametrize("unread", [0, 2])
+def test_a_study_says_how_many_series_it_is_answered_without(unread):
+    assert answer_study([_series(T1, CLEAR)], unread).unread == unread

@@ -28,7 +28,7 @@ MASKS = hnp.arrays(bool, (SIDE, SIDE))
 
 
 def cells(values, shape=(4, 4)):
-    """A map of zeros but for the given {(row, column): value}."""
+    """A map of zeros except the given {(row, column): value}."""
     heat = np.zeros(shape)
     for place, value in values.items():
         heat[place] = value
@@ -80,7 +80,7 @@ def test_shares_stay_within_their_bounds_whatever_the_scale(heat, mask):
     [
         lambda heat: inside_share(heat, CORNER),
         lambda heat: pointing_hit(heat, CORNER),
-        lambda heat: perturbation_curves(np.zeros((4, 4), np.uint8), heat, mean_grey),
+        lambda heat: perturbation_curves(np.zeros((4, 4), np.uint8), heat, mean_gray),
     ],
     ids=["inside", "pointing", "perturbation"],
 )
@@ -89,7 +89,7 @@ def test_heat_that_is_none_is_refused(measure, heat, sentence):
         measure(heat)
 
 
-def mean_grey(pictures):
+def mean_gray(pictures):
     return pictures.mean(axis=(1, 2)) / 255
 
 
@@ -101,7 +101,7 @@ def spot(size=40, row=10, column=28, radius=3):
 
 
 def of_disc(disc):
-    """How white the disc is: the score of a network that goes by it alone."""
+    """How white the disc is: the score of a network that goes only by it."""
     return lambda pictures: pictures[:, disc].mean(axis=1) / 255
 
 
@@ -111,7 +111,7 @@ def test_curves_lead_from_the_picture_to_the_blurred_one_and_back():
 
     def score(pictures):
         seen.append(pictures)
-        return mean_grey(pictures)
+        return mean_gray(pictures)
 
     heat = random_map(len(picture), 3)
     deletion, insertion = perturbation_curves(picture, heat, score)
@@ -154,7 +154,7 @@ def test_equally_hot_pixels_go_in_random_order_not_from_the_top():
 @settings(deadline=None, max_examples=30)
 @given(HEATS, hnp.arrays(np.uint8, (SIDE, SIDE)))
 def test_areas_of_probabilities_stay_within_0_and_1(heat, picture):
-    for curve in perturbation_curves(picture, heat, mean_grey):
+    for curve in perturbation_curves(picture, heat, mean_gray):
         assert 0 <= curve_area(curve) <= 1 + 1e-12
 
 
@@ -220,7 +220,7 @@ def test_floors_are_maps_that_know_nothing(size):
     assert np.abs(np.diff(first, axis=0)).max() < 0.2
 
 
-def test_blurring_hides_a_tumor_sized_spot_and_keeps_the_greys_total():
+def test_blurring_hides_a_tumor_sized_spot_and_keeps_the_grays_total():
     picture, _ = spot(size=96, row=48, column=48, radius=9)
     soft = blurred(picture)
     assert soft.dtype == np.uint8

@@ -7,9 +7,9 @@ from sklearn import metrics as reference
 
 from braintumor.bundles import Estimate
 from braintumor.evaluation.metrics import figures
-from braintumor.evaluation.reliability import expected_calibration_error
 from braintumor.evaluation.samples import Sample, areas
 from braintumor.taxonomy import CLASSES, NO_TUMOR
+from tests.evaluation.by_hand import calibration_error
 
 PROBABILITIES = [f"p_{name}" for name in CLASSES]
 
@@ -111,10 +111,8 @@ def test_agrees_with_scikit_learn(seed):
     assert calibration.nll == pytest.approx(reference.log_loss(one_hot, chances[known]))
     assert calibration.brier == pytest.approx(((chances[known] - one_hot) ** 2).sum(axis=1).mean())
     assert calibration.detection_brier == pytest.approx(reference.brier_score_loss(is_tumor, p_tumor))
-    assert calibration.ece.value == pytest.approx(
-        expected_calibration_error(chances[known].max(axis=1), likeliest == truth)
-    )
-    assert calibration.detection_ece.value == pytest.approx(expected_calibration_error(p_tumor, is_tumor))
+    assert calibration.ece.value == pytest.approx(calibration_error(chances[known].max(axis=1), likeliest == truth))
+    assert calibration.detection_ece.value == pytest.approx(calibration_error(p_tumor, is_tumor))
 
 
 def test_auc_in_a_draw_is_the_weighted_one_of_scikit_learn():

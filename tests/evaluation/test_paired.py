@@ -57,7 +57,7 @@ def test_difference_by_hand_and_the_other_way_round():
 
 
 def test_what_is_hard_for_both_cancels_out():
-    """Groups are all right or all wrong for both but for one picture in ten, which the default misses."""
+    """Groups are all right or all wrong for both except one picture in ten, which the default misses."""
     random = np.random.default_rng(2)
     hard = np.repeat(random.random(80) < 0.5, 10)
     gained = np.tile([True, *[False] * 9], 80)

@@ -11,8 +11,9 @@ from scipy.spatial.distance import cdist
 
 from braintumor.bundles import Estimate
 from braintumor.evaluation.bootstrap import GroupBootstrap
-from braintumor.evaluation.reliability import expected_calibration_error, reliability
+from braintumor.evaluation.reliability import reliability
 from braintumor.evaluation.segmentation import (
+    area_agreement,
     dice,
     hausdorff95,
     iou,
@@ -22,6 +23,7 @@ from braintumor.evaluation.segmentation import (
     score_masks,
     segmentation_figures,
 )
+from tests.evaluation.by_hand import calibration_error
 
 MASKS = hnp.arrays(bool, (2, 9, 11))
 
@@ -310,7 +312,7 @@ def test_bins_of_many_images_say_what_their_pixels_say(images, bins):
     table, error = map_calibration(pd.concat(tables))
     chances, tumor = zip(*[pixel for pixels in images for pixel in pixels], strict=True)
     pd.testing.assert_frame_equal(table, reliability(chances, tumor, bins))
-    assert error == pytest.approx(expected_calibration_error(chances, tumor, bins))
+    assert error == pytest.approx(calibration_error(chances, tumor, bins))
 
 
 def test_no_pixels_have_no_calibration():
@@ -328,3 +330,26 @@ def test_unusable_bins_are_refused():
     added = pixel_bins([0.1], [True]) + pixel_bins([0.2], [True])
     with pytest.raises(ValueError, match="numbered"):
         map_calibration(added)
+
+
+def _areas(tumor, found, split="test"):
+    return pd.DataFrame({"split": split, "tumor_share": tumor, "found_share": found})
+
+
+def test_the_areas_of_readers_and_model_agree_within_what_nine_of_ten_do():
+    drawn = np.linspace(0.5, 2.0, 101)
+    table = pd.concat([_areas(drawn * 0.1, 0.1), _areas([0.9], [0.1], "validation"), _areas([0.0], [0.1])])
+    agreement = area_agreement(table)
+    assert (agreement.low, agreement.high) == pytest.approx((0.575, 1.925), abs=0.02)
+    assert agreement.images == 101
+
+
+@pytest.mark.parametrize(("missed", "high"), [(1, 1.0), (10, np.inf)])
+def test_a_tumor_without_an_outline_makes_the_readers_area_infinitely_larger(missed, high):
+    assert area_agreement(_areas([0.1] * 40, [0.1] * (40 - missed) + [0.0] * missed)).high == high
+
+
+def test_without_test_images_areas_do_not_agree():
+    assert area_agreement(_areas([], [])) is None
+    with pytest.raises(ValueError, match="share"):
+        area_agreement(_areas([0.1], [0.1]), 1.0)

@@ -100,7 +100,7 @@ def test_the_app_carries_the_options_and_no_code(tmp_path):
     assert main(["federated", "app", "--run", str(tmp_path / "run"), "--out", str(out), *QUICK, "--sites", "3"]) == 0
     told = tomllib.loads((out / "pyproject.toml").read_text())["tool"]["flwr"]["app"]
     assert FederatedOptions.of(told["config"]) == FederatedOptions(
-        "lenet", size=48, rounds=1, epoch_images=16, batch_size=8, sites=3
+        network="lenet", size=48, rounds=1, epoch_images=16, batch_size=8, sites=3
     )
     assert told["config"]["folder"] == str(tmp_path / "run")
     assert {path.name for path in out.iterdir()} == {"pyproject.toml", "hospitals.py"}

@@ -12,8 +12,11 @@ import numpy as np
 import pandas as pd
 
 from braintumor.bundles import HISTORY_FILE
-from braintumor.training import Augmentation, Counterfactuals, FitOptions, Sampling
+from braintumor.training.augmentation import Augmentation
+from braintumor.training.counterfactuals import Counterfactuals
 from braintumor.training.fit import fit
+from braintumor.training.fit_options import FitOptions
+from braintumor.training.sampling import Sampling
 from tests.training.glass import ROWS, build_glass, glass_data
 
 FILE = Path(__file__).with_name("fit.json")

@@ -71,7 +71,8 @@ def predictors():
 def _changed(predictor, **changes):
     point = {name if name == "threshold" else f"referral.{name}": value for name, value in changes.items()}
     named = {f"operating_point.{name}": value for name, value in point.items()}
-    return Predictor(with_card(predictor.bundle, {"marks": None, **named}))
+    anything = {"marks": None, "volume_rule.distance_limit": None}
+    return Predictor(with_card(predictor.bundle, {**anything, **named}))
 
 
 def answer(found):

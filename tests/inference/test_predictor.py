@@ -157,7 +157,7 @@ def test_a_prediction_carries_what_its_scan_and_model_say(predictor):
 
 
 def test_the_finding_of_a_doubtful_scan_is_its_likeliest_class(predictor):
-    # A drawn head is no scan, and may pass for one with marks.
+    # A drawn head is not a scan, and may pass for one with marks.
     wary = Predictor(
         with_card(predictor.bundle, {"marks": None, "operating_point.referral": asdict(ReferralRule(0, 1))})
     )
@@ -384,7 +384,7 @@ RULE = {
 
 @pytest.fixture(scope="module")
 def judging(predictor):
-    """The shipped model with a rule for volumes that looks at the lowest of three neighbors alone."""
+    """The shipped model with a rule for volumes that looks at the lowest of three neighbors only."""
     return Predictor(with_card(predictor.bundle, {"volume_rule": RULE}))
 
 

@@ -1,9 +1,10 @@
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from braintumor.inference import Predictors
+from braintumor.inference import SLICES_UNEVEN, Predictors
 from braintumor.scans import NotJudgedError, Scan, Unjudged, gather, outcome, phantom, read
 from braintumor.scans.limits import DEFAULT_LIMITS, PixelBudget
 from tests.conftest import SHIPPED, png_bytes, tiny_run
@@ -67,3 +68,14 @@ def test_ct_is_shown_in_the_window_of_the_brain(models):
     (unit,) = gather(stored(_head_ct()))
     scan = outcome(unit, DEFAULT_LIMITS, PixelBudget(10**8), {"CT"})
     assert (scan.pixels.min(), scan.pixels.max()) == (0, 80)
+
+
+@pytest.mark.parametrize(("heights", "has_volume"), [((0, 5, 10), True), ((0, 5, 15), False), ((0, 5, 12), False)])
+def test_a_series_with_slices_missing_or_unevenly_spaced_has_no_volume(heights, has_volume):
+    files = [slices(1, pixels=phantom(96).astype(np.uint16), first=(0, 0, height))[0] for height in heights]
+    (unit,) = gather(stored(files))
+    (prediction,) = Predictors(SHIPPED).first.predict([outcome(unit, DEFAULT_LIMITS, PixelBudget(10**8))])
+    measured = replace(prediction, finding="glioma", p_tumor=1.0, slice_limits=(0.0, 0.0)).measurements()
+    assert measured.largest_diameter_mm > 0
+    assert (measured.volume_ml is not None) == has_volume
+    assert (SLICES_UNEVEN in prediction.notes) != has_volume

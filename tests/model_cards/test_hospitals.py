@@ -1,7 +1,7 @@
 import pytest
 
 from braintumor.bundles.figures import HospitalStacks, SequenceStacks, StackAnswers
-from braintumor.model_cards import hospital_sentence, hospitals_markdown
+from braintumor.model_cards import hospitals_markdown
 from tests.bundles.made_card import made_card
 from tests.evaluation.test_hospitals import ROWS
 
@@ -40,10 +40,3 @@ def test_what_was_only_measured_comes_first(card):
     text = hospitals_markdown(card)
     assert text.index("Only measured") < text.index("Chosen on")
     assert text.count("| Hospital |") == 3
-
-
-def test_the_sentence_holds_the_figures_of_the_split(card):
-    found = card.metrics.hospital_test
-    said = hospital_sentence(found)
-    assert f"{found.detection.roc_auc.value:.3f}" in said
-    assert f"{found.answered.share.value:.1%}" in said

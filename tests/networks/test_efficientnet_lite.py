@@ -76,8 +76,8 @@ def test_no_layer_of_the_encoder_keeps_its_random_weights(loaded):
 
 
 def test_the_folded_first_layer_computes_what_the_color_layer_did(loaded, published):
-    grey = np.random.default_rng(0).uniform(0, 255, (2, 48, 48, 1)).astype(np.float32)
-    color = (np.repeat(grey, 3, axis=-1) - 127) / 128
+    gray = np.random.default_rng(0).uniform(0, 255, (2, 48, 48, 1)).astype(np.float32)
+    color = (np.repeat(gray, 3, axis=-1) - 127) / 128
     # A line is padded before the picture, so the second cell's first pixel is the picture's second.
     kernel = published["_conv_stem.weight"].transpose(2, 3, 1, 0)
     answer = np.asarray(keras.ops.conv(color[:, 1:, 1:], kernel, strides=2))
@@ -86,7 +86,7 @@ def test_the_folded_first_layer_computes_what_the_color_layer_did(loaded, publis
     )
     expected = (answer - mean) / np.sqrt(variance + 1e-3) * gamma + beta
     stem = keras.Model(loaded.input, loaded.get_layer("stem_norm").output)
-    np.testing.assert_allclose(np.asarray(stem(grey))[:, 1:, 1:], expected, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(np.asarray(stem(gray))[:, 1:, 1:], expected, rtol=1e-3, atol=1e-3)
 
 
 def test_the_first_blocks_stay_as_they_came_and_the_rest_is_trained(loaded):

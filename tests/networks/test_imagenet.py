@@ -22,14 +22,14 @@ def published(request, tmp_path_factory):
     return request.param, base, path
 
 
-def test_weights_of_a_file_compute_on_grey_what_they_do_on_color(published):
+def test_weights_of_a_file_compute_on_gray_what_they_do_on_color(published):
     name, base, path = published
     model = build(name, size=32, weights=path)
-    grey = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 1)).astype(np.float32)
-    color = np.repeat(grey, 3, axis=-1) - np.array([103.939, 116.779, 123.68], np.float32)
+    gray = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 1)).astype(np.float32)
+    color = np.repeat(gray, 3, axis=-1) - np.array([103.939, 116.779, 123.68], np.float32)
     last = "block5_conv3" if name == "vgg16" else "conv5_block3_out"
     wanted = keras.Model(base.input, base.get_layer(last).output)(color)
-    found = keras.Model(model.input, model.get_layer("features").output)(grey)
+    found = keras.Model(model.input, model.get_layer("features").output)(gray)
     np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3 * float(np.abs(wanted).max()))
 
 
@@ -60,7 +60,7 @@ def test_without_a_connection_the_alternatives_are_named(failure, monkeypatch):
         if weights:
             raise failure
 
-    with pytest.raises(InputError, match=r"cannot be fetched \(.*\); connect .* a file of them .* or leave it away"):
+    with pytest.raises(InputError, match=r"cannot be fetched \(.*\); connect .* a file of them .* or omit it"):
         imagenet.backbone(fail, "VGG16", 32, "imagenet")
 
 
@@ -74,7 +74,7 @@ def test_a_size_that_is_too_small_is_not_blamed_on_the_weights(weights):
 
 
 def test_an_ensemble_takes_no_file_and_says_so(tmp_path):
-    with pytest.raises(InputError, match="give --weights imagenet, or leave it away"):
+    with pytest.raises(InputError, match="give --weights imagenet, or omit it"):
         build("ensemble", size=32, weights=tmp_path / "weights.h5")
 
 

@@ -6,7 +6,7 @@ from keras import layers
 
 from braintumor.errors import InputError
 from braintumor.networks import NETWORKS, build
-from braintumor.networks.squeezenet import _IMAGENET_MEAN_BGR, _fold_to_grey, encode
+from braintumor.networks.squeezenet import _IMAGENET_MEAN_BGR, _fold_to_gray, encode
 from tests.networks.cells import seen_by_a_cell
 
 ENCODED = ("squeeze_unet", "squeezenet")
@@ -33,11 +33,11 @@ def test_the_folded_first_layer_computes_what_the_color_layer_did():
     random = np.random.default_rng(0)
     kernel = random.normal(size=(3, 3, 3, 8)).astype(np.float32)
     bias = random.normal(size=8).astype(np.float32)
-    grey = random.uniform(0, 255, (2, 9, 9, 1)).astype(np.float32)
-    color = np.repeat(grey, 3, axis=-1) - _IMAGENET_MEAN_BGR
+    gray = random.uniform(0, 255, (2, 9, 9, 1)).astype(np.float32)
+    color = np.repeat(gray, 3, axis=-1) - _IMAGENET_MEAN_BGR
     expected = keras.ops.conv(color, kernel, strides=2) + bias
-    folded_kernel, folded_bias = _fold_to_grey(kernel, bias)
-    found = keras.ops.conv(grey, folded_kernel, strides=2) + folded_bias
+    folded_kernel, folded_bias = _fold_to_gray(kernel, bias)
+    found = keras.ops.conv(gray, folded_kernel, strides=2) + folded_bias
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-2)
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from tests.records import app_users
-from tests.records.app_users import (
+from tests.accounts import app_users
+from tests.accounts.app_users import (
     OTHER,
     PASSWORD,
     end_sessions,

@@ -1,3 +1,5 @@
+import csv
+import io
 import sqlite3
 
 import pytest
@@ -5,11 +7,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from streamlit.testing.v1 import AppTest
 
-from braintumor.records import AccountError, Role, State, database
-from braintumor.records.tables import AccountRow
+from braintumor.accounts import AccountError, Role, State
+from braintumor.accounts.tables import AccountRow
 from braintumor.settings import ROOT
-from tests.records import app_users
-from tests.records.app_users import PASSWORD, end_sessions, is_outside, log_in, press, said, start
+from tests.accounts import app_users
+from tests.accounts.app_users import PASSWORD, end_sessions, is_outside, log_in, press, said, start
 
 environment, engine, accounts, ada, bob = app_users.FIXTURES
 
@@ -114,7 +116,7 @@ def test_an_unknown_role_or_state_is_shown_as_a_disabled_account_that_can_be_men
 
 
 def test_a_locked_database_is_said_and_nothing_is_changed(monkeypatch, tmp_path, request):
-    monkeypatch.setattr(database, "_SECONDS_TO_WAIT", 0.05)
+    monkeypatch.setattr("braintumor.database.engine._SECONDS_TO_WAIT", 0.05)
     app, engine, eve = (request.getfixturevalue(name) for name in ("app", "engine", "eve"))
     other = sqlite3.connect(tmp_path / "data" / "braintumor.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -136,8 +138,35 @@ def test_failed_logins_are_shown(app, accounts):
 def test_trail_names_who_did_what(app, eve):
     click(app, f"approve_{eve.id}")
     trail = app.dataframe[1].value
-    assert list(trail.columns) == ["Time", "By", "Action", "Account"]
-    assert trail.iloc[0][["By", "Action", "Account"]].tolist() == ["ada", "account approved", "eve"]
+    assert list(trail.columns) == ["Time", "By", "Action", "Subject", "From", "Details"]
+    assert trail.iloc[0][["By", "Action", "Subject"]].tolist() == ["ada", "account approved", "eve"]
+
+
+def test_trail_is_filtered(app, bob, eve):
+    app.selectbox(key="trail_by").set_value(eve.id).run()
+    assert app.dataframe[1].value["Action"].tolist() == ["registered"]
+    app.selectbox(key="trail_subject").set_value("patient").run()
+    assert app.dataframe[1].value.empty
+
+
+def test_trail_is_checked_and_exported_and_the_export_is_in_it(app, engine):
+    press(app, "Check the trail")
+    assert not app.error
+    press(app, "Export as CSV")
+    rows = list(csv.DictReader(io.StringIO(app.session_state["audit_trail_export"])))
+    assert rows[-1]["Action"] == "first administrator created"
+    assert app.dataframe[1].value.iloc[0][["Action", "Details"]].tolist() == [
+        "audit trail exported",
+        f"lines: {len(rows)}",
+    ]
+
+
+def test_a_forged_trail_is_said(app, engine):
+    with engine.begin() as db:
+        db.exec_driver_sql("DROP TRIGGER audit_refuses_update")
+        db.exec_driver_sql("UPDATE audit SET actor_id = 9 WHERE id = 2")
+    press(app, "Check the trail")
+    assert "line 2" in said(app)[0]
 
 
 @pytest.mark.parametrize("action", ["Approve", "Refuse", "Set role", "Disable", "Reset password", "Delete"])
@@ -180,4 +209,4 @@ def test_a_clinician_sees_nothing_of_it(bob):
     assert "Only an administrator" in said(page)[0]
     assert not page.dataframe
     assert not page.button
-    assert not page.subheader
+    assert not page.header

@@ -18,7 +18,7 @@ def asks_the_gate(statement):
 
 
 def first(body):
-    """The first statement that is no docstring; None for an empty body."""
+    """The first statement that is not a docstring; None for an empty body."""
     rest = [statement for statement in body if not is_text(statement)]
     return rest[0] if rest else None
 

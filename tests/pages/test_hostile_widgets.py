@@ -1,6 +1,7 @@
 """Widget values that no browser sends, over the websocket: no page breaks, and nobody becomes what was not offered."""
 
 import sqlite3
+from itertools import zip_longest
 
 import pytest
 from streamlit.proto.WidgetStates_pb2 import WidgetState
@@ -14,8 +15,8 @@ NUMBERS = [float("nan"), float("inf"), -1e308, 1e9, 0.5]
 HOSTILE = {
     "selectbox": [{"string_value": word} for word in WORDS],
     "radio": [{"string_value": word} for word in WORDS],
-    "button_group": [{"string_array_value": [word]} for word in WORDS] + [{"string_array_value": WORDS * 100}],
-    "multiselect": [{"string_array_value": [word]} for word in WORDS] + [{"string_array_value": WORDS * 100}],
+    "button_group": [{"string_array_value": [word]} for word in WORDS] + [{"string_array_value": WORDS * 10}],
+    "multiselect": [{"string_array_value": [word]} for word in WORDS] + [{"string_array_value": WORDS * 10}],
     "select_slider": [{"string_array_value": [word]} for word in WORDS] + [{"string_array_value": WORDS}],
     "slider": [{"double_array_value": value} for value in ([], NUMBERS, *([number] for number in NUMBERS))],
     "number_input": [{"double_value": number} for number in NUMBERS],
@@ -58,10 +59,15 @@ def test_no_page_breaks(app, page):
     url, _ = app
     with log_in(url, page) as client:
         widgets = [(kind, widget) for kind, widget in client.elements if kind in HOSTILE]
-        for kind, widget in widgets:
-            for value in HOSTILE["select_slider" if kind == "slider" and widget.options else kind]:
-                client.run(state(widget, value))
-                assert not client.of("exception"), (widget.label, str(value)[:80])
+        kinds = ["select_slider" if kind == "slider" and widget.options else kind for kind, widget in widgets]
+        hostile = [
+            [state(widget, value) for value in HOSTILE[kind]] for kind, (_, widget) in zip(kinds, widgets, strict=True)
+        ]
+        # All at once: a page takes a second to run, and each widget's value is checked by itself.
+        for states in zip_longest(*hostile):
+            client.run(*filter(None, states))
+            assert not client.of("exception"), str(states)[:200]
+        for _, widget in widgets:
             client.forget(widget.id)
         assert client.run().of("heading")
 
@@ -80,7 +86,7 @@ def test_values_of_another_type_break_at_most_the_sender_s_run(app):
         assert another.of("heading")
 
 
-@pytest.mark.parametrize("role", ["Administrator", " administrator", "ADMINISTRATOR", *WORDS[:5]])
+@pytest.mark.parametrize("role", ["administrator", "Administrator", " administrator", "", "\u202e\x00"])
 def test_nobody_registers_with_a_role_that_is_not_offered(app, role):
     url, database = app
     before = accounts(database)

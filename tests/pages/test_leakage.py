@@ -47,9 +47,9 @@ def test_shows_the_shipped_audit(server):
     assert f"**Masoud**: {100 * share:.1f}% of the" in texts(page)
     assert page.dataframe[0].value.loc["Masoud", "Of it with a copy in training"] == pytest.approx(100 * share)
     assert titles(page)[:3] == [
+        "Where the copies lie (% of the images of a row)",
         "Copies of a picture",
         "Size of the groups",
-        "Where the copies lie (% of the images of a row)",
     ]
     assert "the public collections" in page.caption[0].value
 

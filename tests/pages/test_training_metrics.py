@@ -359,7 +359,7 @@ def test_a_model_of_tumor_or_not_is_measured_by_that_alone(models):
     measured(folder, kinds=False)
     page = opened("training_metrics.py")
     said, labels = texts(page), [element.label for element in page.metric]
-    assert said.count("tells tumor or not alone") == 2
+    assert said.count("tells only tumor or not") == 2
     assert "temperature of the kinds" not in said
     assert not {"Accuracy", "Wrong if answered", "Wrong if referred", "Ratio"} & set(labels)
     answered = rows[(rows["split"] == "test") & ~rows["referred"]]

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from braintumor.decision import Reason, ReasonCode
-from braintumor.inference import ORIENTATION_ASSUMED, SIZE_UNKNOWN
+from braintumor.inference import ORIENTATION_ASSUMED, SIZE_UNKNOWN, SLICES_UNEVEN
 from braintumor.reports import MEASURES, NOTE_WORDS, answers_csv, answers_table, guarded, reason_words
 from braintumor.reports.tables import COLUMNS, manifest_csv
-from braintumor.scans import BACKGROUND, FRAME, INVERTED, ScanError
+from braintumor.scans import BACKGROUND, FRAME, INVERTED, ScanError, Series, SeriesNote
 from braintumor.segmentation import Measurements
 from tests.reports.made_predictions import answered, prediction
 
@@ -61,6 +61,8 @@ def test_columns_and_values_of_an_answer():
         ({"oriented": False}, (ORIENTATION_ASSUMED,)),
         ({"spacing": None}, (SIZE_UNKNOWN,)),
         ({"oriented": False, "spacing": None}, (ORIENTATION_ASSUMED, SIZE_UNKNOWN)),
+        ({"series": Series("1", "2", notes=(SeriesNote.DUPLICATES,))}, ()),
+        ({"series": Series("1", "2", notes=(SeriesNote.GAPS, SeriesNote.UNREAD))}, (SLICES_UNEVEN,)),
         ({"undone": (FRAME, BACKGROUND, FRAME)}, (FRAME, BACKGROUND)),
         ({"oriented": False, "undone": (INVERTED,)}, (ORIENTATION_ASSUMED, INVERTED)),
     ],

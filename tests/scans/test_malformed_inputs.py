@@ -69,7 +69,7 @@ GOOD = {
     "zip": _zip(("a.png", _file(PICTURE, "PNG")), ("b.jpg", _file(PICTURE, "JPEG"))),
 }
 # Up to nine tenths: the last bytes of some formats hold nothing of the picture.
-SHARES = (0.02, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9)
+SHARES = (0.02, 0.35, 0.65, 0.9)
 
 
 def _truncated():
@@ -82,7 +82,7 @@ def _truncated():
 
 def _flipped():
     for number, (name, data) in enumerate(GOOD.items()):
-        for seed in range(20):
+        for seed in range(8):
             random = np.random.default_rng((number, seed))
             reach = len(data) if seed % 4 == 0 else min(96, len(data))
             broken = np.frombuffer(data, np.uint8).copy()

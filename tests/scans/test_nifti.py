@@ -36,7 +36,7 @@ NO_VOLUME = "This NIfTI file holds no volume."
 NOWHERE = "This volume does not say how it lies in space."
 QUATERNION = "This volume's orientation is given by a quaternion that is not of unit length."
 PAIR = "This is the header of a NIfTI or Analyze pair."
-COLORS = "This volume holds colors, not grey values."
+COLORS = "This volume holds colors, not gray values."
 COMPLEX = "This volume holds complex numbers."
 NO_NUMBERS = "This file holds no values that are numbers."
 OTHER_TYPE = "The type of this volume's values cannot be read."
@@ -72,8 +72,9 @@ def _shown(values, plane):
     return values.transpose(across)[:, ::-1, ::-1]
 
 
-@pytest.mark.parametrize("plane", SPACINGS)
-@pytest.mark.parametrize("way", ALL_WAYS)
+@pytest.mark.parametrize(
+    ("way", "plane"), [(way, plane) for plane in SPACINGS for way in ALL_WAYS[:: 1 if plane == "axial" else 8]]
+)
 def test_however_a_volume_is_stored_it_is_shown_the_same_way(way, plane):
     upright = nibabel.Nifti1Image(VALUES, np.diag([*SPACINGS[plane], 1]))
     turn = orientations.ornt_transform(orientations.axcodes2ornt("RAS"), orientations.axcodes2ornt(way))
@@ -182,10 +183,15 @@ def test_slices_lie_in_the_plane_of_acquisition(shape, spacing, plane, shown):
 TYPES = ["u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"]
 
 
-@pytest.mark.parametrize(("slope", "intercept"), [(1, 0), (0, 7), (np.nan, 3), (0.25, -1024), (-3, 5)])
+@pytest.mark.parametrize(
+    ("dtype", "slope", "intercept"),
+    [
+        *((dtype, 0.25, -1024) for dtype in TYPES),
+        *((TYPES[0], *line) for line in ((1, 0), (0, 7), (np.nan, 3), (-3, 5))),
+    ],
+)
 @pytest.mark.parametrize("order", "<>")
-@pytest.mark.parametrize("dtype", TYPES)
-def test_grey_values_are_those_that_the_header_makes_of_the_stored_ones(dtype, order, slope, intercept):
+def test_gray_values_are_those_that_the_header_makes_of_the_stored_ones(dtype, order, slope, intercept):
     stored = np.random.default_rng(4).integers(0, 100, SHAPE).astype(dtype)
     image = nibabel.Nifti1Image(stored, np.diag([1, 1, 4, 1]), nibabel.Nifti1Header(endianness=order), dtype=dtype)
     data = _changed(image.to_bytes(), scl_slope=slope, scl_inter=intercept)
@@ -236,7 +242,7 @@ SAME = {
 }
 
 
-@pytest.mark.parametrize("name", ["head.nii", "head.nii.gz", "head.png", "head.zip", "head", ""])
+@pytest.mark.parametrize("name", ["head.nii", "head.png", ""])
 @pytest.mark.parametrize("data", SAME.values(), ids=SAME)
 def test_content_counts_and_not_the_name(data, name):
     scan = read(data, name)

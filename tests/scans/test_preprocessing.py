@@ -23,7 +23,7 @@ from braintumor.scans import (
 
 
 def _head(height, width, center, radii, background=0.0, brightness=180.0):
-    """Draw an ellipse of rising brightness; every value follows from the arguments alone."""
+    """Draw an ellipse of rising brightness; every value follows only from the arguments."""
     y, x = np.mgrid[:height, :width]
     inside = ((y - center[0]) / radii[0]) ** 2 + ((x - center[1]) / radii[1]) ** 2 <= 1
     shade = brightness * (0.6 + 0.4 * (x - center[1]) / radii[1] * (y - center[0]) / radii[0])
@@ -162,7 +162,7 @@ def test_flat_slice_maps_to_zero(value, shape):
 
 
 @pytest.mark.parametrize("factor", [0.25, 3.0, 257.0, 1e6, 1e-6, 1e30, 1e34])
-def test_grey_scale_does_not_matter(factor):
+def test_gray_scale_does_not_matter(factor):
     picture = phantom(120).astype(np.float32)
     plain, scaled = prepare(picture, 48), prepare(picture * np.float32(factor), 48)
     assert (plain.top, plain.left, plain.side) == (scaled.top, scaled.left, scaled.side)

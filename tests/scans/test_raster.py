@@ -14,9 +14,9 @@ from braintumor.scans.limits import SMALLEST_SLICE
 from braintumor.scans.raster import read_raster
 
 HEIGHT, WIDTH = 40, 56
-GREY = phantom(64, seed=3)[:HEIGHT, :WIDTH]
-DEEP = GREY.astype(np.uint16) * 257
-RGB = np.stack([GREY, GREY // 2, GREY // 4], axis=-1)
+PICTURE = phantom(64, seed=3)[:HEIGHT, :WIDTH]
+DEEP = PICTURE.astype(np.uint16) * 257
+RGB = np.stack([PICTURE, PICTURE // 2, PICTURE // 4], axis=-1)
 LUMA = RGB @ np.array([0.299, 0.587, 0.114])
 ALPHA = np.where(np.arange(WIDTH) < WIDTH // 2, 255, 0).astype(np.uint8) * np.ones((HEIGHT, 1), np.uint8)
 SHOWN = ALPHA / 255
@@ -28,8 +28,8 @@ def _file(image, format_name, **options):
     return stream.getvalue()
 
 
-def _grey():
-    return Image.fromarray(GREY)
+def _gray():
+    return Image.fromarray(PICTURE)
 
 
 def _with_alpha(array):
@@ -37,14 +37,14 @@ def _with_alpha(array):
 
 
 def _palette(transparent=None):
-    image = Image.fromarray(np.where(GREY > 90, 1, 2).astype(np.uint8), "L")
+    image = Image.fromarray(np.where(PICTURE > 90, 1, 2).astype(np.uint8), "L")
     image.putpalette([0, 0, 0, 200, 100, 50, 10, 20, 30])
     return _file(image, "PNG", **({} if transparent is None else {"transparency": transparent}))
 
 
-def _palette_grey(bright_shown=1):
+def _palette_gray(bright_shown=1):
     bright, dark = 200 * 0.299 + 100 * 0.587 + 50 * 0.114, 10 * 0.299 + 20 * 0.587 + 30 * 0.114
-    return np.where(GREY > 90, bright * bright_shown, dark)
+    return np.where(PICTURE > 90, bright * bright_shown, dark)
 
 
 def _keyed(array, key):
@@ -52,28 +52,28 @@ def _keyed(array, key):
 
 
 WHITE_SHEET = np.full((HEIGHT, WIDTH), 255, np.uint8)
-FLOATS = (GREY.astype(np.float32) - 100) * 12.5
+FLOATS = (PICTURE.astype(np.float32) - 100) * 12.5
 
 LOSSLESS = {
-    "png": (_file(_grey(), "PNG"), GREY, "PNG", 8),
-    "bmp": (_file(_grey(), "BMP"), GREY, "BMP", 8),
-    "gif": (_file(_grey(), "GIF"), GREY, "GIF", 8),
-    "tiff": (_file(_grey(), "TIFF"), GREY, "TIFF", 8),
-    "tiff-lzw": (_file(_grey(), "TIFF", compression="tiff_lzw"), GREY, "TIFF", 8),
-    "webp-lossless": (_file(_grey().convert("RGB"), "WEBP", lossless=True), GREY, "WEBP", 8),
+    "png": (_file(_gray(), "PNG"), PICTURE, "PNG", 8),
+    "bmp": (_file(_gray(), "BMP"), PICTURE, "BMP", 8),
+    "gif": (_file(_gray(), "GIF"), PICTURE, "GIF", 8),
+    "tiff": (_file(_gray(), "TIFF"), PICTURE, "TIFF", 8),
+    "tiff-lzw": (_file(_gray(), "TIFF", compression="tiff_lzw"), PICTURE, "TIFF", 8),
+    "webp-lossless": (_file(_gray().convert("RGB"), "WEBP", lossless=True), PICTURE, "WEBP", 8),
     "png-16": (_file(Image.fromarray(DEEP), "PNG"), DEEP, "PNG", 16),
     "tiff-16": (_file(Image.fromarray(DEEP), "TIFF"), DEEP, "TIFF", 16),
     "tiff-16-big-endian": (_file(Image.frombytes("I;16B", (WIDTH, HEIGHT), DEEP.astype(">u2").tobytes()), "TIFF"),
                            DEEP, "TIFF", 16),
     "tiff-32": (_file(Image.fromarray(DEEP.astype(np.int32) * 9), "TIFF"), DEEP.astype(int) * 9, "TIFF", 32),
     "tiff-float": (_file(Image.fromarray(FLOATS), "TIFF"), FLOATS, "TIFF", 32),
-    "png-1-bit": (_file(Image.fromarray(GREY > 90), "PNG"), (GREY > 90) * 255, "PNG", 8),
+    "png-1-bit": (_file(Image.fromarray(PICTURE > 90), "PNG"), (PICTURE > 90) * 255, "PNG", 8),
     "png-rgb": (_file(Image.fromarray(RGB), "PNG"), LUMA, "PNG", 8),
     "bmp-rgb": (_file(Image.fromarray(RGB), "BMP"), LUMA, "BMP", 8),
-    "palette": (_palette(), _palette_grey(), "PNG", 8),
-    "palette-transparent": (_palette(1), _palette_grey(0), "PNG", 8),
-    "palette-half-transparent": (_palette(b"\xff\x80\xff"), _palette_grey(128 / 255), "PNG", 8),
-    "la": (_file(_with_alpha(GREY), "PNG"), GREY * SHOWN, "PNG", 8),
+    "palette": (_palette(), _palette_gray(), "PNG", 8),
+    "palette-transparent": (_palette(1), _palette_gray(0), "PNG", 8),
+    "palette-half-transparent": (_palette(b"\xff\x80\xff"), _palette_gray(128 / 255), "PNG", 8),
+    "la": (_file(_with_alpha(PICTURE), "PNG"), PICTURE * SHOWN, "PNG", 8),
     "rgba": (_file(_with_alpha(RGB), "PNG"), LUMA * SHOWN, "PNG", 8),
     "rgba-webp": (_file(_with_alpha(RGB), "WEBP", lossless=True, exact=True), LUMA * SHOWN, "WEBP", 8),
     "l-transparent-white": (_keyed(WHITE_SHEET, 255), WHITE_SHEET * 0, "PNG", 8),
@@ -81,31 +81,31 @@ LOSSLESS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("data", "grey", "format_name", "bits"), LOSSLESS.values(), ids=LOSSLESS)
-def test_grey_values_come_back_as_they_were_stored(data, grey, format_name, bits):
+@pytest.mark.parametrize(("data", "gray", "format_name", "bits"), LOSSLESS.values(), ids=LOSSLESS)
+def test_gray_values_come_back_as_they_were_stored(data, gray, format_name, bits):
     scan = read(data, "slice.any")
     assert scan.pixels.dtype == np.float32
     assert scan.shape == (1, HEIGHT, WIDTH)
-    np.testing.assert_allclose(scan.pixels[0], grey, rtol=1e-6, atol=0.01)
+    np.testing.assert_allclose(scan.pixels[0], gray, rtol=1e-6, atol=0.01)
     assert (scan.facts["format"], scan.facts["bits"]) == (format_name, bits)
     assert scan.sha256 == hashlib.sha256(data).hexdigest()
     assert (scan.source, scan.spacing, scan.modality) == ("slice.any", None, None)
 
 
 LOSSY = {
-    "jpeg": (_file(_grey(), "JPEG", quality=95), GREY, "JPEG"),
-    "jpeg-progressive": (_file(_grey(), "JPEG", quality=95, progressive=True), GREY, "JPEG"),
-    "jpeg-rgb": (_file(_grey().convert("RGB"), "JPEG", quality=95), GREY, "JPEG"),
-    "jpeg-cmyk": (_file(_grey().convert("RGB").convert("CMYK"), "JPEG", quality=95), GREY, "JPEG"),
-    "webp": (_file(_grey().convert("RGB"), "WEBP", quality=95), GREY, "WEBP"),
+    "jpeg": (_file(_gray(), "JPEG", quality=95), PICTURE, "JPEG"),
+    "jpeg-progressive": (_file(_gray(), "JPEG", quality=95, progressive=True), PICTURE, "JPEG"),
+    "jpeg-rgb": (_file(_gray().convert("RGB"), "JPEG", quality=95), PICTURE, "JPEG"),
+    "jpeg-cmyk": (_file(_gray().convert("RGB").convert("CMYK"), "JPEG", quality=95), PICTURE, "JPEG"),
+    "webp": (_file(_gray().convert("RGB"), "WEBP", quality=95), PICTURE, "WEBP"),
 }
 
 
-@pytest.mark.parametrize(("data", "grey", "format_name"), LOSSY.values(), ids=LOSSY)
-def test_lossy_formats_come_close(data, grey, format_name):
+@pytest.mark.parametrize(("data", "gray", "format_name"), LOSSY.values(), ids=LOSSY)
+def test_lossy_formats_come_close(data, gray, format_name):
     scan = read(data, "slice.any")
     assert scan.shape == (1, HEIGHT, WIDTH)
-    assert np.abs(scan.pixels[0] - grey).mean() < 6
+    assert np.abs(scan.pixels[0] - gray).mean() < 6
     assert (scan.facts["format"], scan.facts["bits"]) == (format_name, 8)
 
 
@@ -186,25 +186,25 @@ def _tinted(difference):
         (_file(_hues(1).convert("RGBA"), "WEBP", lossless=True), COLORED),
         (_file(_tinted(41), "PNG"), TINTED),
         (_file(_tinted(40), "PNG"), GRAY),
-        (_file(_grey().convert("RGB"), "PNG"), GRAY),
-        (_file(_grey().convert("RGB"), "JPEG"), GRAY),
-        (_file(_grey().convert("RGB"), "WEBP"), GRAY),
-        (_file(_grey(), "PNG"), GRAY),
+        (_file(_gray().convert("RGB"), "PNG"), GRAY),
+        (_file(_gray().convert("RGB"), "JPEG"), GRAY),
+        (_file(_gray().convert("RGB"), "WEBP"), GRAY),
+        (_file(_gray(), "PNG"), GRAY),
         (_file(Image.fromarray(DEEP), "PNG"), GRAY),
         (_file(Image.fromarray(FLOATS), "TIFF"), GRAY),
     ],
 )
-def test_color_is_told_from_a_grey_picture_stored_as_rgb(data, color):
+def test_color_is_told_from_a_gray_picture_stored_as_rgb(data, color):
     assert read(data, "picture").facts["color"] == color
 
 
 @pytest.mark.parametrize(
-    ("sign", "grey"),
+    ("sign", "gray"),
     [((255, 0, 0), 76.245), ((0, 255, 0), 149.685), ((0, 0, 255), 29.07), ((255, 255, 255), 255), ((0, 0, 0), 0)],
 )
-def test_luminance_weighs_colors_as_bt601_does(sign, grey):
+def test_luminance_weighs_colors_as_bt601_does(sign, gray):
     scan = read(_file(Image.new("RGB", (20, 20), sign), "PNG"), "one color")
-    np.testing.assert_allclose(scan.pixels, grey, atol=0.01)
+    np.testing.assert_allclose(scan.pixels, gray, atol=0.01)
 
 
 @settings(deadline=None)
@@ -214,10 +214,10 @@ def test_luminance_weighs_colors_as_bt601_does(sign, grey):
     seed=st.integers(0, 2**32 - 1),
     format_name=st.sampled_from(["PNG", "TIFF", "BMP", "GIF"]),
 )
-def test_any_grey_picture_survives_a_lossless_file(width, height, seed, format_name):
-    grey = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
-    stored = read(_file(Image.fromarray(grey), format_name), "x").pixels[0]
-    np.testing.assert_allclose(stored, grey, atol=1e-3)
+def test_any_gray_picture_survives_a_lossless_file(width, height, seed, format_name):
+    gray = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
+    stored = read(_file(Image.fromarray(gray), format_name), "x").pixels[0]
+    np.testing.assert_allclose(stored, gray, atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -227,11 +227,11 @@ def test_any_grey_picture_survives_a_lossless_file(width, height, seed, format_n
         (_file(Image.new("L", (40, 15)), "GIF"), 10_000, "This picture is 40 × 15 pixels, too small to show a brain."),
         (_file(Image.new("L", (101, 100)), "PNG"), 10_000, "This picture has more pixels than are accepted."),
         (_file(Image.new("L", (101, 100)), "JPEG"), 10_000, "This picture has more pixels than are accepted."),
-        (_file(_grey(), "PNG")[:-200], 10_000, "This picture is damaged or cut short."),
-        (_file(_grey(), "JPEG")[:-200], 10_000, "This picture is damaged or cut short."),
-        (_file(_grey(), "PPM"), 10_000, "This file is not a picture that can be read."),
-        (_file(_grey(), "TGA"), 10_000, "This file is not a picture that can be read."),
-        (_file(_grey(), "ICO"), 10_000, "This file is not a picture that can be read."),
+        (_file(_gray(), "PNG")[:-200], 10_000, "This picture is damaged or cut short."),
+        (_file(_gray(), "JPEG")[:-200], 10_000, "This picture is damaged or cut short."),
+        (_file(_gray(), "PPM"), 10_000, "This file is not a picture that can be read."),
+        (_file(_gray(), "TGA"), 10_000, "This file is not a picture that can be read."),
+        (_file(_gray(), "ICO"), 10_000, "This file is not a picture that can be read."),
         (b"no picture at all", 10_000, "This file is not a picture that can be read."),
         (
             _file(Image.fromarray(np.full_like(FLOATS, np.nan)), "TIFF"),
@@ -255,9 +255,9 @@ def test_the_bounds_themselves_are_accepted(side):
 def test_orientation_table_agrees_with_pillow():
     exif = Image.Exif()
     exif[0x0112] = 6
-    stored = Image.open(io.BytesIO(_file(_grey(), "PNG", exif=exif)))
+    stored = Image.open(io.BytesIO(_file(_gray(), "PNG", exif=exif)))
     shown = np.asarray(ImageOps.exif_transpose(stored))
-    np.testing.assert_array_equal(read(_file(_grey(), "PNG", exif=exif), "x").pixels[0], shown)
+    np.testing.assert_array_equal(read(_file(_gray(), "PNG", exif=exif), "x").pixels[0], shown)
 
 
 def _walk_through(kind, count, size=(64, 48)):
@@ -314,7 +314,7 @@ def test_pages_beyond_the_bound_are_never_visited():
 
 def test_a_tile_larger_than_its_picture_counts():
     file = io.BytesIO()
-    tifffile.imwrite(file, GREY, tile=(512, 512))
+    tifffile.imwrite(file, PICTURE, tile=(512, 512))
     assert read(file.getvalue(), "tiled.tif", Limits(max_pixels=512 * 512)).shape == (1, HEIGHT, WIDTH)
     with pytest.raises(ScanError):
         read(file.getvalue(), "tiled.tif", Limits(max_pixels=512 * 512 - 1))

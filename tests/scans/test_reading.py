@@ -1,5 +1,6 @@
 import gzip
 import io
+import re
 import weakref
 import zipfile
 from pathlib import Path
@@ -9,8 +10,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from braintumor.scans import DEFAULT_LIMITS, Limits, PixelBudget, Scan, ScanError, phantom, read, read_all, walk
+from braintumor.scans import (
+    DEFAULT_LIMITS,
+    Limits,
+    PixelBudget,
+    Scan,
+    ScanError,
+    bounded,
+    gather,
+    phantom,
+    read,
+    read_all,
+    walk,
+)
 from braintumor.scans.limits import SMALLEST_SLICE
+from tests.scans.dicom_files import dicom, slices, stored
 
 
 def _png(size=32, value=None):
@@ -102,7 +116,7 @@ def test_a_bad_file_never_ends_the_others():
 @pytest.mark.parametrize(
     ("limits", "told"),
     [
-        (Limits(max_files=1), ["ok", "This archive holds more than 1 scans; the first 1 were taken."]),
+        (Limits(max_files=1), ["ok", "This archive holds 2 pictures and volumes; the first 1 were taken."]),
         (Limits(max_bytes=len(PNG) - 1), ["This file unpacks to more than is accepted."] * 2),
         (Limits(max_archive_bytes=2 * len(PNG) - 1), ["ok", "This file unpacks to more than is accepted."]),
         (Limits(max_archive_bytes=2 * len(PNG)), ["ok", "ok"]),
@@ -194,3 +208,18 @@ def test_walk_takes_folders_in_order_and_files_at_their_word(tmp_path):
 def test_walk_of_nothing_is_empty(tmp_path):
     assert list(walk([])) == []
     assert list(walk([Path(tmp_path)])) == []
+
+
+def test_nothing_beside_a_study_crowds_it_out():
+    """Neither pictures, nor files that cannot be used, nor series that none judges."""
+    files = {f"{number}.png": PNG for number in range(5)} | {f"n{number}.dcm": dicom()[:200] for number in range(9)}
+    for number in range(1, 8):
+        kind = "t1_se" if number > 5 else "localizer"
+        for data in slices(2, SeriesInstanceUID=f"1.2.{number}", SeriesNumber=number, SeriesDescription=kind):
+            files[f"IM{len(files)}"] = data
+    taken, left_out = bounded(gather(stored(files)), 4)
+    assert [unit.series.number for unit in taken[:4]] == [1, 2, 6, 7]
+    assert [unit.name for unit in taken[4:8]] == [f"{number}.png" for number in range(4)]
+    assert [isinstance(unit, ScanError) for unit in taken[8:]] == [True] * 4
+    assert [int(part) for part in re.findall(r"(\d+) of \d+", left_out)] == [3, 1, 5]
+    assert bounded(gather(stored(files)), 9)[1] == ""

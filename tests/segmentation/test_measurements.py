@@ -11,7 +11,7 @@ from scipy import ndimage
 from scipy.spatial.distance import pdist
 
 from braintumor.scans import phantom, prepare
-from braintumor.segmentation import Measurements, head_mask, measure
+from braintumor.segmentation import Measurements, bidirectional_diameters, head_mask, measure
 
 
 def boxes(shape, *cuts):
@@ -110,6 +110,29 @@ def test_turning_a_mask_over_changes_no_size(mask):
     turned = measure(mask.transpose(0, 2, 1), None, (2.0, 0.75, 0.5))
     assert astuple(flipped) == pytest.approx(astuple(plain))
     assert astuple(turned) == pytest.approx(astuple(plain))
+
+
+@pytest.mark.parametrize("angle", [0, 30, 90, 135])
+@pytest.mark.parametrize("short", [20, 60, 79])
+def test_bidirectional_diameters_of_an_ellipse_are_its_axes(angle, short):
+    y, x = np.mgrid[-100:100, -100:100] * 0.5
+    turn = np.deg2rad(angle)
+    along, across = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
+    mask = np.zeros((3, 200, 200), bool)
+    mask[1] = (along / 40) ** 2 + (across / (short / 2)) ** 2 <= 1
+    mask[1, :5, :5] = True
+    assert bidirectional_diameters(mask, (4.0, 0.5, 0.5)) == pytest.approx((80, short), abs=1.5)
+
+
+@given(hnp.arrays(bool, (2, 6, 7)))
+def test_of_the_bidirectional_diameters_the_first_is_the_longest(mask):
+    spacing = (3.0, 0.5, 0.8)
+    found = bidirectional_diameters(mask, spacing)
+    if not mask.any():
+        assert found is None
+    else:
+        assert found[0] == measure(mask, None, spacing).largest_diameter_mm
+        assert 0 < found[1] <= found[0] + 1e-9
 
 
 @pytest.mark.parametrize(

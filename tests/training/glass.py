@@ -16,7 +16,7 @@ SPLIT = {"seed": 0, "folds": 5, "fold": 0, "groups": {}, "index_sha256": ""}
 """What a card says of how its data was split."""
 
 MIDDLE, STEP = 128, 16
-"""Grey value of even odds on the map, and how many grey values make the logit one higher."""
+"""Gray value of even odds on the map, and how many gray values make the logit one higher."""
 
 ROWS = [
     *[("train", "a", "glioma", True, {"tumor": 0.9})] * 6,
@@ -34,7 +34,7 @@ ROWS = [
 
 
 def build_glass(name="squeeze_unet", size=48, seed=0):
-    """Build it: the map's logit is (grey - 128) / 16 of each 2 × 2 pixels; the rest has small random weights."""
+    """Build it: the map's logit is (gray - 128) / 16 of each 2 × 2 pixels; the rest has small random weights."""
     keras.utils.set_random_seed(seed)
     image = keras.Input((size, size, 1), name="image")
     x = layers.Conv2D(6, 3, strides=2, padding="same", activation="relu")(layers.Rescaling(1 / 255)(image))
@@ -54,8 +54,8 @@ def build_glass(name="squeeze_unet", size=48, seed=0):
     return model
 
 
-def grey_for(probability):
-    """Grey value at which the map says a probability."""
+def gray_for(probability):
+    """Gray value at which the map says a probability."""
     return MIDDLE + STEP * np.log(probability / (1 - probability))
 
 
@@ -65,7 +65,7 @@ def glass_slice(seed, tumor=None, halo=None, *, size=48, column=0.3, radius=0.1)
     row, column, radius = 0.45 * size, column * size, radius * size
     for probability, reach in ((halo, 1.5 * radius), (tumor, radius)):
         if probability is not None:
-            picture = np.where(disc(size, row, column, reach), grey_for(probability), picture)
+            picture = np.where(disc(size, row, column, reach), gray_for(probability), picture)
     outline = disc(size, row, column, radius) if tumor is not None else np.zeros((size, size), bool)
     return np.rint(picture).astype(np.uint8), np.where(outline, np.uint8(255), np.uint8(0))
 

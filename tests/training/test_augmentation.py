@@ -158,13 +158,13 @@ def test_an_outline_moves_as_its_picture_does(seed, amounts):
     augmentation = Augmentation(**{**OFF, **amounts})
     picture, outline = augmentation.apply(PICTURE, np.random.default_rng(seed), PICTURE)
     assert (outline.shape, outline.dtype) == (PICTURE.shape, np.uint8)
-    # Grey values are rounded once more than outlines.
+    # Gray values are rounded once more than outlines.
     np.testing.assert_allclose(outline.astype(int), picture, atol=1)
 
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), amounts=st.fixed_dictionaries(COLOR))
-def test_an_outline_keeps_out_of_all_that_is_done_to_grey_values(seed, amounts):
+def test_an_outline_keeps_out_of_all_that_is_done_to_gray_values(seed, amounts):
     augmentation = Augmentation(**{**OFF, **amounts})
     _, outline = augmentation.apply(PICTURE, np.random.default_rng(seed), OUTLINE)
     np.testing.assert_array_equal(outline, OUTLINE)

@@ -153,7 +153,7 @@ def test_disputed_and_unreadable_pictures_are_left_out(picture_folder, tmp_path)
 def test_a_folder_without_labels_is_refused(tmp_path):
     (tmp_path / "some").mkdir()
     (tmp_path / "some" / "a.png").write_bytes(png_bytes(np.eye(64) * 255))
-    with pytest.raises(DatasetError, match="no labelled pictures"):
+    with pytest.raises(DatasetError, match="no labeled pictures"):
         labelled_index(tmp_path)
 
 

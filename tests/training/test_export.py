@@ -60,11 +60,11 @@ def test_the_graph_computes_what_the_model_does_for_any_number_of_pictures(model
 
 
 def test_outputs_are_told_apart_by_name_and_not_by_order(tmp_path):
-    """Two outputs of one shape, and a network whose map is known for every grey value."""
+    """Two outputs of one shape, and a network whose map is known for every gray value."""
     export_graph(build_glass(), tmp_path / "graph.tflite")
-    grey = np.array([0, 100, 128, 150, 255], np.uint8)
-    found = Graph(tmp_path / "graph.tflite").run(np.ones((5, 48, 48), np.uint8) * grey[:, None, None])
-    chance = expit((grey.astype(float) - MIDDLE) / STEP)
+    gray = np.array([0, 100, 128, 150, 255], np.uint8)
+    found = Graph(tmp_path / "graph.tflite").run(np.ones((5, 48, 48), np.uint8) * gray[:, None, None])
+    chance = expit((gray.astype(float) - MIDDLE) / STEP)
     np.testing.assert_allclose(found.tumor_map, chance[:, None, None] * np.ones((24, 24)), atol=1e-4)
     p_tumor = 1 - np.exp(found.logits[:, 3]) / np.exp(found.logits).sum(axis=1)
     np.testing.assert_allclose(p_tumor, chance, atol=1e-4)

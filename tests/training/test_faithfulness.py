@@ -41,7 +41,7 @@ def measured(tiny_bundle, picture_folder, printed, tmp_path_factory):
     """A copy of the tiny bundle after the command was run on it, which printed ``printed``."""
     folder = shutil.copytree(tiny_bundle, tmp_path_factory.mktemp("models") / "tiny")
     with redirect_stdout(printed):
-        assert main(["heatmaps", "--bundle", str(folder), "--data", str(picture_folder), "--images", "2"]) == 0
+        assert main(["heatmaps", "--bundle", str(folder), "--data", str(picture_folder), "--images", "1"]) == 0
     return folder
 
 
@@ -207,7 +207,7 @@ def test_a_map_that_is_right_by_its_making_beats_what_knows_nothing(glass):
 
 
 def test_a_map_that_only_repeats_the_picture_is_found_out_by_random_weights(glass):
-    """The glass network's map is the grey of the picture, and so it is with any other weights."""
+    """The glass network's map is the gray of the picture, and so it is with any other weights."""
     report, _ = glass
     assert report["methods"][MAP]["randomized_correlation"]["value"] > 0.7
 

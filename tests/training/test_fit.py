@@ -10,14 +10,17 @@ import pytest
 
 from braintumor.bundles import HISTORY_FILE
 from braintumor.scans import phantom
-from braintumor.training import Augmentation, Counterfactuals, FitOptions, Sampling, callbacks
+from braintumor.training import callbacks
+from braintumor.training.augmentation import Augmentation
 from braintumor.training.callbacks import Judge, RunState, records
 from braintumor.training.costs import device, software
+from braintumor.training.counterfactuals import Counterfactuals
 from braintumor.training.experiment import ExperimentData
 from braintumor.training.fit import TrainingError, fit, kept_epochs, trained_on, trained_with
+from braintumor.training.fit_options import FitOptions
 from braintumor.training.losses import MarginalCrossEntropy, OutlineLoss
-from braintumor.training.sampling import allowed_classes, target_maps
-from tests.conftest import phantom_outline
+from braintumor.training.sampling import Sampling, allowed_classes, target_maps
+from tests.conftest import phantom_outline, trace_nothing
 from tests.training.glass import build_glass, first_statistics
 
 SIZE = 48
@@ -73,6 +76,12 @@ def whole(request, part, tmp_path_factory):
     return _run(build_glass(request.param), part, tmp_path_factory.mktemp("whole"))
 
 
+@pytest.fixture
+def untraced(monkeypatch):
+    """Runs of a few batches without a graph; those of ``whole`` have one."""
+    trace_nothing(monkeypatch)
+
+
 def test_a_run_leaves_a_history_and_both_states(whole):
     assert list(whole.history["epoch"]) == [1, 2, 3]
     assert set(whole.history.columns) == MEASURED[whole.trained.name]
@@ -113,6 +122,7 @@ def test_a_run_that_was_never_begun_kept_nothing(tmp_path):
     assert kept_epochs(tmp_path) == []
 
 
+@pytest.mark.usefixtures("untraced")
 def test_the_best_two_states_and_the_last_are_blended(part, tmp_path, monkeypatch):
     """Of five epochs the second and fourth were the best so far; their mean is better, with the last it is worse."""
     losses = iter([0.9, 0.5, 0.6, 0.4, 0.7, *(0.4, 0.3, 0.35), 0.3])
@@ -126,6 +136,7 @@ def test_the_best_two_states_and_the_last_are_blended(part, tmp_path, monkeypatc
     assert not list(losses), "measured once an epoch, and once a state that may join"
 
 
+@pytest.mark.usefixtures("untraced")
 def test_the_kept_weights_have_statistics_of_their_own(part, tmp_path):
     """Three steps of 1% would leave the statistics near the zeros and ones that they start from."""
     plain = Sampling(Augmentation(*[0] * len(fields(Augmentation))))
@@ -138,6 +149,7 @@ def test_the_kept_weights_have_statistics_of_their_own(part, tmp_path):
     assert np.abs(kept[3] - variance).max() < 0.5 * variance.max()
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_network_learns_what_it_is_shown_and_its_average_is_kept(part, tmp_path):
     model, pictures = build_glass(), part.pictures[..., None].astype(np.float32)
     targets = {
@@ -163,6 +175,7 @@ def test_a_network_learns_what_it_is_shown_and_its_average_is_kept(part, tmp_pat
         assert (np.asarray(kept) != np.asarray(weight)).any()
 
 
+@pytest.mark.usefixtures("untraced")
 def test_the_map_counts_as_much_as_asked_for(part, tmp_path):
     once = replace(OPTIONS, epochs=1, epoch_images=8)
     light, heavy = (
@@ -173,6 +186,7 @@ def test_the_map_counts_as_much_as_asked_for(part, tmp_path):
         assert heavy[measured][0] > light[measured][0] + 0.5
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_run_in_bfloat16_keeps_its_weights_in_float32(part, tmp_path):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -244,6 +258,7 @@ def test_records_are_lower_than_any_before(losses, epochs):
     assert records(pd.DataFrame({"val_loss": losses})) == epochs
 
 
+@pytest.mark.usefixtures("untraced")
 def test_patience_ends_a_run_that_stops_improving(part, tmp_path, monkeypatch):
     losses = iter([0.5, 0.6, 0.7, *[0.5] * 3])
     original = Judge.measure
@@ -252,6 +267,7 @@ def test_patience_ends_a_run_that_stops_improving(part, tmp_path, monkeypatch):
     assert list(run.history["epoch"]) == [1, 2, 3]
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_run_that_never_had_a_validation_loss_says_what_to_change(part, tmp_path, monkeypatch):
     original = Judge.measure
     monkeypatch.setattr(Judge, "measure", lambda self, model: {**original(self, model), "val_loss": float("nan")})

@@ -7,11 +7,10 @@ import pytest
 from braintumor.datasets import foreign_pictures, published_test
 from braintumor.datasets.foreign import PICTURES
 from braintumor.evaluation import figures, foreign_figures, segmentation_figures
-from braintumor.evaluation.metrics import PROBABILITIES
 from braintumor.evaluation.segmentation import dice
 from braintumor.scans import prepare
 from braintumor.segmentation import dice_threshold
-from braintumor.taxonomy import NO_TUMOR
+from braintumor.taxonomy import NO_TUMOR, PROBABILITIES
 from braintumor.training.decisions import decide
 from braintumor.training.held_out import MIRRORED, card_metrics, measure_foreign, measure_splits
 from braintumor.training.outputs import run_graph

@@ -7,12 +7,12 @@ import pytest
 
 from braintumor.bundles import load_bundle, read_card
 from braintumor.bundles.schema import FittedOn
-from braintumor.datasets import Hospitals
 from braintumor.errors import InputError
 from braintumor.inference import Predictor
 from braintumor.scans import Scan
 from braintumor.training.evaluate import evaluate_bundle
-from braintumor.training.refit import RefitOptions, refit
+from braintumor.training.options import RefitOptions
+from braintumor.training.refit import refit
 from tests.bundles.made_card import with_card
 from tests.training.hospital import put_hospital, write_list
 
@@ -32,7 +32,13 @@ def data(picture_folder, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def options(data, tmp_path_factory):
-    return RefitOptions(data, "0.2.0", Hospitals(("X",), ("Y",)), None, tmp_path_factory.mktemp("runs"))
+    return RefitOptions(
+        data=data,
+        version="0.2.0",
+        validation_hospitals=("X",),
+        test_hospitals=("Y",),
+        runs=tmp_path_factory.mktemp("runs"),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +104,8 @@ def test_evaluating_gives_the_figures_of_the_card(refitted, data):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"hospitals": Hospitals(("W",))}, "no hospital 'W'"),
-        ({"hospitals": Hospitals(("X",), ("clinic",))}, "is not the data"),
+        ({"validation_hospitals": ("W",), "test_hospitals": ()}, "no hospital 'W'"),
+        ({"test_hospitals": ("clinic",)}, "is not the data"),
     ],
 )
 def test_what_does_not_fit_the_bundle_is_refused(tiny_bundle, options, changes, message):

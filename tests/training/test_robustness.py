@@ -4,8 +4,9 @@ import pytest
 
 from braintumor.bundles import load_bundle
 from braintumor.datasets import CHANGES, DatasetError
-from braintumor.reports.changes import changes_block, changes_plot
 from braintumor.training.robustness import measure_changes
+from scripts.changes_plot import changes_plot
+from scripts.write_figures import changes_block
 
 CHOSEN = [change for change in CHANGES if change.name in ("RGB", "turned 180", "jet", "16-bit")]
 

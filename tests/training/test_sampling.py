@@ -193,12 +193,12 @@ def test_batches_have_their_shapes(batch_size, epoch_images, count, map_side):
 
 
 def test_pictures_keep_their_labels_and_outlines():
-    grey = np.array([20, 60, 100, 140, 180, 220], np.uint8)
-    flat = np.ones((6, SIZE, SIZE), np.uint8) * grey[:, np.newaxis, np.newaxis]
+    gray = np.array([20, 60, 100, 140, 180, 220], np.uint8)
+    flat = np.ones((6, SIZE, SIZE), np.uint8) * gray[:, np.newaxis, np.newaxis]
     data = ExperimentData(flat, OUTLINES, INDEX)
     sampling = Sampling(STILL, outlined_copies=False)
     pictures, targets = _batches(data, sampling, batch_size=60, epoch_images=60, map_side=SIZE)[0][:2]
-    rows = np.abs(pictures[:, SIZE // 2, SIZE // 2] - grey).argmin(axis=1)
+    rows = np.abs(pictures[:, SIZE // 2, SIZE // 2] - gray).argmin(axis=1)
     assert set(rows) == set(range(6))
     np.testing.assert_array_equal(targets["logits"], allowed_classes(INDEX["label"])[rows])
     shown = {0: OUTLINES[0] / 255, 2: OUTLINES[1] / 255, 3: 0, 4: 0, 1: -1, 5: -1}

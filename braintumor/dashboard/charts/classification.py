@@ -17,8 +17,7 @@ from braintumor.dashboard.charts.style import (
     finish,
     unit_square,
 )
-from braintumor.evaluation.metrics import PROBABILITIES
-from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, TITLES
+from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR, PROBABILITIES, TITLES
 
 
 def confusion_matrix(counts: Sequence[Sequence[int]], shares: bool = False) -> go.Figure:

@@ -82,14 +82,14 @@ class Comparison:
 
     @property
     def tells_kinds(self) -> bool:
-        """Whether networks were taught the kinds of tumor, and not tumor or not alone."""
+        """Whether networks were taught the kinds of tumor, and not only tumor or not."""
         return self.report.protocol.task != BINARY
 
     @cached_property
     def figures(self) -> dict[str, Figure]:
         """Figures by which networks are compared, by their keys for ``spread``; page and document show all.
 
-        They are of four classes but for sensitivity, specificity and those of tumor or not.
+        They are of four classes except sensitivity, specificity and those of tumor or not.
         """
         own = {}
         for name in self.report.clinical:
@@ -116,6 +116,10 @@ class Comparison:
     def split_title(self, name: str) -> str:
         """Give the title of a split."""
         return self.shown.get(name) or _split_title(self.report.splits[name])
+
+    def is_short(self, name: str) -> bool:
+        """Tell whether the leak-free training of a network was cut short, so that it cannot be ranked."""
+        return bool(cut_short(self.runs(name, LEAK_FREE)))
 
     def title(self, name: str) -> str:
         """Give a network's title, with a word for the default one."""

@@ -53,18 +53,26 @@ def side_by_side(comparison: Comparison) -> None:
         "Figure", [*figures], "accuracy", format_func=lambda key: figures[key].title, key="figure"
     )
     about = figures[chosen]
-    elements.chart(
-        charts.network_intervals(interval_table(comparison, chosen), about.title, about.is_share), "intervals"
-    )
+    table = interval_table(comparison, chosen)
+    is_short = table["network"].map(comparison.is_short)
+    if not is_short.all():
+        elements.chart(charts.network_intervals(table[~is_short], about.title, about.is_share), "intervals")
     better = "Less is better" if about.less_is_better else "More is better"
     st.caption(
         f"{better}; the best on leak-free folds comes first. Bars: 95% intervals from drawing whole groups of near-"
         "identical images again and again. The dotted line joins what a network reaches without leakage to what it "
-        "seems to reach with it. A network with epochs behind its name was stopped early: it shows what so short a "
-        "training gives, not what it can reach."
+        "seems to reach with it."
     )
     if chosen in ("sensitivity", "specificity"):
         _threshold(comparison)
+    if is_short.any():
+        st.subheader("Trained too short to be ranked")
+        st.caption(
+            "In the order of their names. The epochs behind a name were all that it was trained for, so its figures "
+            "show what so short a training gives and not what the network can reach."
+        )
+        apart = table[is_short].sort_values("title", kind="stable")
+        elements.chart(charts.network_intervals(apart, about.title, about.is_share), "intervals_short")
 
 
 def _threshold(comparison: Comparison) -> None:

@@ -11,10 +11,10 @@ from braintumor.dashboard.metric_sections import elements
 from braintumor.dashboard.plain_text import plain
 from braintumor.datasets.catalogue import short_name
 from braintumor.evaluation import rates_at, reliability
-from braintumor.evaluation.samples import PROBABILITIES, right_answers
+from braintumor.evaluation.samples import right_answers
 from braintumor.model_cards import PUBLISHED, SPLITS
 from braintumor.reports import listed, percent
-from braintumor.taxonomy import NO_TUMOR, TITLES
+from braintumor.taxonomy import NO_TUMOR, PROBABILITIES, TITLES
 
 
 def show(tables: BundleTables) -> None:
@@ -35,7 +35,7 @@ def show(tables: BundleTables) -> None:
     if tables.card.kinds:
         _errors(report)
     else:
-        st.caption("This model tells tumor or not alone, so there are no classes that it could mix up.")
+        st.caption("This model tells only tumor or not, so there are no classes that it could mix up.")
     _ranking(chosen)
     point = tables.card.operating_point
     _threshold_picker(chosen, point.threshold, _origin(point))

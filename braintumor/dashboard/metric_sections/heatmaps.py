@@ -73,7 +73,7 @@ def _table(methods: Mapping[str, MethodFigures]) -> pd.DataFrame:
 def _curves(report: HeatmapFigures) -> None:
     captions = {
         "deletion": "The sooner it falls, the more the pixels called hot were what the answer rested on.",
-        "insertion": "The sooner it rises, the more the hottest pixels alone suffice for the answer.",
+        "insertion": "The sooner it rises, the more the hottest pixels by themselves suffice for the answer.",
     }
     for column, (kind, caption) in zip(st.columns(2), captions.items(), strict=True):
         curves = {name: pair.deletion if kind == "deletion" else pair.insertion for name, pair in report.curves.items()}

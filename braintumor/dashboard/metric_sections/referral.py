@@ -11,9 +11,10 @@ from braintumor.dashboard import charts
 from braintumor.dashboard.bundle_tables import BundleTables
 from braintumor.dashboard.metric_sections import elements
 from braintumor.evaluation import risk_coverage
-from braintumor.evaluation.samples import PROBABILITIES, right_answers
+from braintumor.evaluation.samples import right_answers
 from braintumor.model_cards import SPLITS, TEST
 from braintumor.reports import REFERRAL_WORDS, figure, interval, percent
+from braintumor.taxonomy import PROBABILITIES
 
 
 def show(tables: BundleTables) -> None:
@@ -28,7 +29,7 @@ def show(tables: BundleTables) -> None:
         + (
             "wrong is where the likeliest of the four classes is not the true one, on scans whose class is known."
             if tells_kinds
-            else "this model tells tumor or not alone, so what it answers is held to that."
+            else "this model tells only tumor or not, so what it answers is held to that."
         )
     )
     _cards(report.answered, tells_kinds)
@@ -78,7 +79,7 @@ def _curve(rows: pd.DataFrame, answered: Answered) -> None:
     st.caption(
         "Moving left, only the surest answers by their probability are given; the line should fall to show that doubt "
         "is well placed. The diamond is the model's own rule, which also weighs tumor or not by itself and what is "
-        "unlike the training scans; below the line it would beat the probability alone."
+        "unlike the training scans; below the line it would beat the probability by itself."
     )
 
 

@@ -1,6 +1,7 @@
 """What ``Home.py`` hands to ``st.App``: the middleware around every request, and what runs beside the pages."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -12,18 +13,35 @@ from streamlit.starlette import App
 from braintumor.dashboard.server.headers import SecurityHeaders
 from braintumor.dashboard.server.sessions import close_abandoned
 from braintumor.dashboard.server.uploads import UploadGuard
+from braintumor.errors import InputError
+
+_LOG = logging.getLogger(__name__)
+_SWEEP_SECONDS = 3600
 
 MIDDLEWARE = [Middleware(SecurityHeaders), Middleware(UploadGuard)]
 
 
 @asynccontextmanager
 async def lifespan(_app: App) -> AsyncIterator[None]:
-    """Close abandoned sessions for as long as the server runs."""
-    sweeper = asyncio.create_task(close_abandoned(Runtime.instance()))
+    """Close abandoned sessions, and clear what has had its time from desks, for as long as the server runs."""
+    tasks = [asyncio.create_task(close_abandoned(Runtime.instance())), asyncio.create_task(_sweep_desks())]
     yield
-    sweeper.cancel()
-    with suppress(asyncio.CancelledError):
-        await sweeper
+    for task in tasks:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _sweep_desks() -> None:
+    # Not above: desks stand on this package.
+    from braintumor.dashboard import desk
+
+    while True:
+        try:
+            await asyncio.to_thread(desk.sweep)
+        except InputError as error:
+            _LOG.warning("Desks were not swept: %s", error)
+        await asyncio.sleep(_SWEEP_SECONDS)
 
 
 def _unknown_address() -> None:

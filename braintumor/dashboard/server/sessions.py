@@ -3,16 +3,63 @@
 import asyncio
 import threading
 import time
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from streamlit import config
 from streamlit.runtime import Runtime, exists, get_instance
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 _SWEEP_SECONDS = 2
 
 _lock = threading.Lock()
+_belongings: dict[str, "_Belongings"] = {}
 _last_seen: dict[str, float] = {}
 """Admitted sessions by the time (monotonic, seconds) at which each was last connected."""
+
+
+class _Belongings(NamedTuple):
+    """What a session holds besides Streamlit's own: how to let go of it, and how many bytes of uploads it is."""
+
+    close: Callable[[], object]
+    size: Callable[[], int]
+
+
+def at_end(close: Callable[[], object], size: Callable[[], int]) -> None:
+    """Have ``close`` called once this run's session has ended; ``size`` gives the bytes of uploads held until then."""
+    session_id = _current()
+    if session_id is not None:
+        with _lock:
+            _belongings[session_id] = _Belongings(close, size)
+
+
+def presence() -> Callable[[], bool]:
+    """Give what tells whether the browser of this run's session is connected; may be asked from any thread."""
+    session_id = _current()
+    if session_id is None or not exists():
+        return lambda: True
+    runtime = get_instance()
+    # A run without a server, as in tests, has no connection to lose.
+    return lambda: not isinstance(runtime, Runtime) or runtime.is_active_session(session_id)
+
+
+def held_bytes() -> dict[str, int]:
+    """Give how many bytes of uploads sessions hold by ``at_end``."""
+    with _lock:
+        belongings = dict(_belongings)
+    return {session_id: held.size() for session_id, held in belongings.items()}
+
+
+def release(file_ids: Iterable[str]) -> None:
+    """Free uploads of this run's session that are kept elsewhere now."""
+    session_id = _current()
+    if session_id is not None and exists():
+        manager = get_instance().uploaded_file_mgr
+        # Tests that run a page without a server have another one.
+        if isinstance(manager, MemoryUploadedFileManager):
+            for file_id in file_ids:
+                manager.remove_file(session_id, file_id)
 
 
 def admit() -> None:
@@ -30,6 +77,7 @@ def dismiss() -> None:
         return
     with _lock:
         _last_seen.pop(session_id, None)
+    _let_go(session_id)
     if exists():
         runtime = get_instance()
         runtime.uploaded_file_mgr.remove_session_files(session_id)
@@ -54,6 +102,7 @@ async def close_abandoned(runtime: Runtime) -> None:
         await asyncio.sleep(_SWEEP_SECONDS)
         for session_id in _abandoned(runtime, config.get_option("server.disconnectedSessionTTL") / 2):
             runtime.close_session(session_id)
+            _let_go(session_id)
 
 
 def _abandoned(runtime: Runtime, seconds: float) -> list[str]:
@@ -66,6 +115,13 @@ def _abandoned(runtime: Runtime, seconds: float) -> list[str]:
         for session_id in gone:
             del _last_seen[session_id]
     return gone
+
+
+def _let_go(session_id: str) -> None:
+    with _lock:
+        held = _belongings.pop(session_id, None)
+    if held is not None:
+        held.close()
 
 
 def _current() -> str | None:

@@ -11,7 +11,7 @@ from streamlit.runtime import get_instance
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
 from braintumor import settings
-from braintumor.dashboard.server.sessions import is_admitted
+from braintumor.dashboard.server.sessions import held_bytes, is_admitted
 
 _UPLOADS = "/_stcore/upload_file/"
 
@@ -19,8 +19,8 @@ _UPLOADS = "/_stcore/upload_file/"
 class UploadGuard:
     """ASGI middleware that refuses uploads of sessions outside the gate (403) and beyond what may be held (413).
 
-    What a session and all sessions hold is what Streamlit keeps of theirs plus what is under way, chunked bodies
-    included; ``BRAINTUMOR_MAX_SESSION_MB`` and ``BRAINTUMOR_MAX_SERVER_MB`` bound the two.
+    What a session and all sessions hold is what Streamlit keeps of theirs and what lies on guests' desks, plus what is
+    under way, chunked bodies included; ``BRAINTUMOR_MAX_SESSION_MB`` and ``BRAINTUMOR_MAX_SERVER_MB`` bound the two.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -100,4 +100,5 @@ def _stored_bytes() -> Counter[str]:
     assert isinstance(manager, MemoryUploadedFileManager)
     # Copied, since another thread may add a file meanwhile.
     held = {session_id: list(files.values()) for session_id, files in manager.file_storage.copy().items()}
-    return Counter({session_id: sum(len(file.data) for file in files) for session_id, files in held.items()})
+    stored = Counter({session_id: sum(len(file.data) for file in files) for session_id, files in held.items()})
+    return stored + Counter(held_bytes())

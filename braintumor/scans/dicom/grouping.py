@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from braintumor.scans.dicom.frames import Frame, along
 from braintumor.scans.dicom.instance import Instance
@@ -24,6 +25,8 @@ _GAP = 1.5
 """Distances between slices, in usual ones, from which a slice is missing between them."""
 _EVEN = 0.1
 """Share of the usual distance by which others may differ where none is missing."""
+_SHIFTED = 0.5
+"""Pixels by which slices may lie beside their line: less is not to be seen, and positions are given to a tenth."""
 _WEAK_FIELD = 30.0
 """Tesla above which a field's strength was given in gauss: no scanner for people has more than 12."""
 _GAUSS_IN_TESLA = 10_000.0
@@ -197,10 +200,13 @@ def _described(images: Sequence[Image], part: int, repeated: int) -> ImageSeries
     facts = _facts(first, weighting(first, images[0].frame))
     heights = [height for image in images if (height := image.frame.height) is not None]
     missing, is_even = _gaps(heights)
+    shifted = shear(images)
     notes = {
         SeriesNote.GAPS: missing > 0,
         SeriesNote.DUPLICATES: repeated > 0,
         SeriesNote.UNEVEN: not is_even,
+        SeriesNote.SHEARED: shifted is not None and shifted[1],
+        SeriesNote.SHIFTED: shifted is not None and not shifted[1],
         SeriesNote.BURNED_IN: first.text("BurnedInAnnotation").upper() == "YES",
     }
     facts = replace(
@@ -222,6 +228,29 @@ def _instances(images: Iterable[Image]) -> tuple[Instance, ...]:
 def slice_distance(heights: Sequence[float]) -> float | None:
     """Give the usual distance between slices at these places, in order; None of a single one."""
     return float(np.median(np.diff(heights))) if len(heights) > 1 else None
+
+
+def shear(images: Sequence[Image]) -> tuple[NDArray[np.float64], bool] | None:
+    """Give how slices are shifted against each other, and whether they are so evenly; None where they are not.
+
+    The shift, (3,), is in millimeters for each millimeter along the normal, as a gantry that is tilted makes it. Slices
+    that lie less than half a pixel beside their line are none shifted. None as well for images without a place.
+    """
+    first = images[0].frame
+    if first.normal is None or first.position is None or first.spacing is None or len(images) < 2:
+        return None
+    places = [image.frame.position for image in images if image.frame.position is not None]
+    if len(places) < len(images):
+        return None
+    steps = np.array(places) - first.position
+    normal = np.array(first.normal)
+    heights = steps @ normal
+    beside = steps - np.outer(heights, normal)
+    allowed = _SHIFTED * min(first.spacing)
+    if abs(beside).max() <= allowed:
+        return None
+    slope = heights @ beside / max(float(heights @ heights), _SAME_PLACE)
+    return slope, bool(abs(beside - np.outer(heights, slope)).max() <= allowed)
 
 
 def _gaps(heights: Sequence[float]) -> tuple[int, bool]:

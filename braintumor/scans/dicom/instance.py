@@ -96,8 +96,19 @@ class Instance:
         return read if abs(read) < LARGEST else None
 
 
+class DamagedObjectError(ScanError):
+    """An object that is cut short or damaged, of a series that its header names."""
+
+    def __init__(self, error: ScanError, patient: Patient, study: str, uid: str) -> None:
+        super().__init__(error.reason, error.hint, error.source)
+        self.patient, self.study, self.uid = patient, study, uid
+
+
 def read_instance(file: StoredFile, data: bytes, limits: Limits) -> Instance:
-    """Read what a DICOM object says, without its pixels; raises ``ScanError`` where it is damaged or too much."""
+    """Read what a DICOM object says, without its pixels; raises ``ScanError`` where it is damaged or too much.
+
+    Where its header still tells the series, that is a ``DamagedObjectError``.
+    """
     try:
         return _instance(file, Parsed(data, _TAGS, limits.max_bytes, up_to_pixels=True), limits)
     except ScanError as error:
@@ -113,16 +124,20 @@ def _instance(file: StoredFile, parsed: Parsed, limits: Limits) -> Instance:
     stored_kind = text(dataset.file_meta, _STORED_KIND)
     facts = _facts(parsed)
     rows, columns = (int(number(dataset, name) or 0) for name in ("Rows", "Columns"))
-    _check_whole(parsed, facts, stored_kind, rows * columns)
+    study, series, uid = (intern(text(dataset, name)) for name in _IDENTIFIERS)
+    patient = Patient(*(intern(text(dataset, name)) for name in _PATIENT))
+    try:
+        _check_whole(parsed, facts, stored_kind, rows * columns)
+    except ScanError as error:
+        raise DamagedObjectError(error, patient, study, series) if series else error from None
     tiles = count_tiles(dataset)
     across = math.ceil(math.sqrt(tiles)) if tiles else 1
     rows, columns = rows // across, columns // across
     is_image = parsed.has_pixels and rows > 0 and columns > 0 and facts.get("Modality", "") not in _NO_PICTURES
-    study, series, uid = (intern(text(dataset, name)) for name in _IDENTIFIERS)
     return Instance(
         file=file,
         facts=facts,
-        patient=Patient(*(intern(text(dataset, name)) for name in _PATIENT)),
+        patient=patient,
         study=study,
         series=series,
         uid=uid,
@@ -157,7 +172,7 @@ def _facts(parsed: Parsed) -> dict[str, str]:
 
 
 def _check_whole(parsed: Parsed, facts: Mapping[str, str], stored_kind: str, pixels: int) -> None:
-    """Refuse what is no DICOM object after all, or ends before what it announces."""
+    """Refuse what is not a DICOM object after all, or ends before what it announces."""
     dataset = parsed.dataset
     kind = facts.get("SOPClassUID", "") or stored_kind
     if not kind and not facts["Modality"]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braintumor.scans.color import GRAY
-from braintumor.scans.dicom.grouping import Image, ImageSeries, slice_distance
+from braintumor.scans.dicom.grouping import Image, ImageSeries, shear, slice_distance
 from braintumor.scans.dicom.parsing import EXPORT_AGAIN
 from braintumor.scans.dicom.stored import StoredPixels
 from braintumor.scans.layout import Layout, checked, nifti_header
@@ -59,7 +59,7 @@ def _read_series(series: ImageSeries, source: str, limits: Limits, budget: Pixel
     places = places_of(series.images, limits)
     identity = hashlib.sha256()
     fill = partial(_fill, series.images, places, identity, limits, _WINDOWS.get(series.facts.modality))
-    affine = _affine(series.images)
+    affine = voxel_affine(series.images)
     shape = (columns, rows, places[-1] + 1)
     if affine is None:
         budget.take(rows * columns * len(series.images), len(series.images))
@@ -75,7 +75,8 @@ def _read_series(series: ImageSeries, source: str, limits: Limits, budget: Pixel
             checked(affine),
             oriented=True,
             sized=True,
-            placed=nifti_header(shape, affine),
+            # Slices with gaps between them that are read one after another lie nowhere together.
+            placed=nifti_header(shape, None if series.facts.missing and shape[2] == len(series.images) else affine),
         )
         scan = assemble(layout, fill, source, "", limits, budget)
     facts = replace(series.facts, plane=str(scan.facts.get("plane", "")), spacing=scan.spacing)
@@ -95,22 +96,30 @@ def places_of(images: Sequence[Image], limits: Limits) -> list[int]:
     return places if places[-1] < min(2 * len(images), limits.max_slices) else list(range(len(images)))
 
 
-def _affine(images: Sequence[Image]) -> NDArray[np.float64] | None:
+def voxel_affine(images: Sequence[Image]) -> NDArray[np.float64] | None:
     """Give the matrix from (column, row, slice) to the patient's space (RAS+); None where images have no place."""
     first = images[0].frame
     normal = first.normal
     if normal is None or first.orientation is None or first.position is None or first.spacing is None:
         return None
     heights = [height for image in images if (height := image.frame.height) is not None]
-    usual = slice_distance(heights)
-    if len(heights) < len(images) or (usual or 0) > _THICKEST:
+    if len(heights) < len(images) or (slice_distance(heights) or 0) > _THICKEST:
         return None
     affine = np.eye(4)
     affine[:3, 0] = np.array(first.orientation[:3]) * first.spacing[1]
     affine[:3, 1] = np.array(first.orientation[3:]) * first.spacing[0]
-    affine[:3, 2] = np.array(normal) * (usual or first.thickness or max(first.spacing))
+    affine[:3, 2] = np.array(normal) * slice_thickness(images)
+    if (shifted := shear(images)) is not None:
+        affine[:3, 2] += shifted[0] * slice_thickness(images)
     affine[:3, 3] = first.position
     return np.asarray(_TO_RAS @ affine)
+
+
+def slice_thickness(images: Sequence[Image]) -> float:
+    """Give the millimeters from slice to slice of images that have places; of one image its thickness."""
+    first = images[0].frame
+    heights = [height for image in images if (height := image.frame.height) is not None]
+    return slice_distance(heights) or first.thickness or max(first.spacing or (1.0,))
 
 
 def _fill(

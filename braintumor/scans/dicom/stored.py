@@ -28,7 +28,7 @@ _MOST_FRAGMENTS = 20_000
 
 
 class StoredPixels:
-    """The pixels of one object; raises ``ScanError`` for what is no gray image of up to 16 bits or cannot be unpacked.
+    """The pixels of one object; raises ``ScanError`` for what is not a gray image of up to 16 bits or is damaged.
 
     On damage it raises nearly every built-in exception.
     """

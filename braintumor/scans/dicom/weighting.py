@@ -159,7 +159,7 @@ def has_contrast_agent(instance: Instance) -> bool | None:
 def weighting(instance: Instance, frame: Frame) -> Weighting:
     """Tell what kind of image a frame is, by its type, then the series' name, then its b-value and how it was acquired.
 
-    Of what is no MRI only localizers and derived images are told apart.
+    Of what is not MRI only localizers and derived images are told apart.
     """
     kind = _weighting(instance, frame)
     if instance.text("Modality") != "MR" and kind not in (Weighting.LOCALIZER, Weighting.DERIVED_MAP):
@@ -231,7 +231,7 @@ def _is_echo_planar(instance: Instance) -> bool:
 
 
 def is_report(instance: Instance) -> bool:
-    """Tell whether images are no scan but a page or a screen: GE and others store those as MR too."""
+    """Tell whether images are not a scan but a page or a screen: GE and others store those as MR too."""
     kinds = instance.frames[0].kind.upper() if instance.frames else ""
     return "SCREEN SAVE" in kinds or bool(_REPORT_WORDS.search(name_of(instance)))
 

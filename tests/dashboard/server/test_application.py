@@ -1,5 +1,3 @@
-import time
-
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -15,11 +13,9 @@ def url(offline):
 
 def test_foreign_origins_are_refused_and_cost_nothing(url):
     """The server reaches no other machine, and would fail this test by trying."""
-    started = time.monotonic()
     for number in range(20):
         with pytest.raises(InvalidStatus) as refused:
             connect(f"ws{url.removeprefix('http')}/_stcore/stream", origin=f"https://{number}.example.org")
         assert refused.value.response.status_code == 403
-    assert time.monotonic() - started < 10
     with guest(url, "prediction") as client:
         assert client.of("file_uploader")

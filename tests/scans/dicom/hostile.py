@@ -338,9 +338,9 @@ def _bombs():
     for name, tag in {"types": (0x8, 0x8), "numbers": (0x20, 0x32), "names": (0x10, 0x10)}.items():
         yield f"millions of {name}", implicit(plain(tag, b"1\\" * 4_000_000)), None
     zeros = [bytes(2**20)] * 400
-    yield "deflate of 400 MB", _deflated([BASE, *zeros]), UNPACKS
-    late = plain((2, 3), b"x" * 60_000)
-    yield "deflate of 400 MB, said late", _deflated([BASE, *zeros]).replace(b"DICM", b"DICM" + late, 1), None
+    bomb, late = _deflated([BASE, *zeros]), plain((2, 3), b"x" * 60_000)
+    yield "deflate of 400 MB", bomb, UNPACKS
+    yield "deflate of 400 MB, said late", bomb.replace(b"DICM", b"DICM" + late, 1), None
     yield "deflate cut short", _deflated([BASE, head().tobytes()])[:-20], DAMAGED
     packer = zlib.compressobj(wbits=31)
     parts = [packer.compress(part) for part in (implicit(), *zeros)]

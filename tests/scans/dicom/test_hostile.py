@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import braintumor
-from braintumor.scans import NotJudgedError, Scan, ScanError
+from braintumor.scans import LeftOutError, Limits, NotJudgedError, Scan, ScanError, phantom
+from tests.conftest import png_bytes
 from tests.scans.dicom.hostile import CASES, DAMAGED, DAMAGED_PIXELS
 from tests.scans.dicom_files import ROOT, dicom, head, scans, slices, units
 
@@ -142,15 +143,56 @@ def _slice(number, height):
     return DATA.replace(UID, uid).replace(b"77777", b"%05d" % height)
 
 
-def test_of_five_thousand_objects_the_first_four_thousand_are_listed():
-    archive = _zip((f"DICOM/{number:05}", _slice(number, number)) for number in range(5000))
+def test_a_study_of_five_thousand_objects_in_twenty_series_is_listed_whole():
+    series = re.search(rb"\x20\x00\x0e\x00UI..([\d.]+)", DATA, re.DOTALL)[1]
+    archive = _zip(
+        (f"{number % 20}/{number:05}", _slice(number, number).replace(series, series[:-2] + b"%02d" % (number % 20)))
+        for number in range(5000)
+    )
     started = time.process_time()
     found = units([archive])
     assert time.process_time() - started < 2 * CPU_SECONDS
-    assert [one.series.slices for one in found if not isinstance(one, ScanError)] == [4000]
-    assert [one.reason for one in found if isinstance(one, ScanError)] == [
-        "More than 4000 files were given; the first 4000 were read."
-    ]
+    assert [one.series.slices for one in found] == [250] * 20
+
+
+@pytest.mark.parametrize(
+    ("most", "whole", "failed", "said"),
+    [(9, [3, 3, 3], [], 0), (8, [3, 3], [1], 0), (6, [3, 3], [], 1), (4, [3], [2], 1), (0, [], [], 1)],
+)
+def test_images_beyond_the_limit_leave_no_series_in_part(most, whole, failed, said):
+    files = [data for uid in (1, 2, 3) for data in slices(3, SeriesInstanceUID=f"1.2.{uid}", SeriesNumber=uid)]
+    found = units(files, Limits(max_objects=most))
+    assert [one.series.slices for one in found if not isinstance(one, ScanError)] == whole
+    errors = [one for one in found if isinstance(one, ScanError)]
+    assert [int(one.reason.split()[0]) for one in errors if one.series] == failed
+    left_out = [one for one in errors if isinstance(one, LeftOutError)]
+    assert len(left_out) == said
+    beyond = sum(int(one.reason.split()[0]) for one in errors)
+    assert beyond + sum(whole) + sum(one.series.slices for one in errors if one.series) == 9
+
+
+@pytest.mark.parametrize("other", [b"broken", png_bytes(phantom(32))], ids=["broken files", "pictures"])
+def test_other_files_do_not_crowd_out_a_series_and_are_counted(other):
+    members = [(f"{number}.png", other) for number in range(300)]
+    archive = _zip([*members[:250], *((f"IM{number}", data) for number, data in enumerate(slices(3))), *members[250:]])
+    *others, left_out, series = units([archive])
+    assert series.series.slices == 3
+    assert len(others) == 200
+    assert isinstance(left_out, LeftOutError)
+    assert "300" in left_out.reason
+
+
+@pytest.mark.parametrize(("cut", "slices_left", "failed"), [(2, 3, 0), (5, None, 1)])
+def test_images_that_are_cut_short_are_counted_in_their_series(cut, slices_left, failed):
+    damaged = [data[:-100] for data in slices(5, SeriesInstanceUID="1.2.9", SeriesNumber=9)]
+    found = units([*damaged[:cut], *slices(5, SeriesInstanceUID="1.2.9", SeriesNumber=9)[cut:], *slices(2)])
+    known = {one.series.number: one.series for one in found if not isinstance(one, ScanError)}
+    assert known[2].unread == 0
+    whole = [one.series for one in found if isinstance(one, ScanError) and one.series]
+    assert len(whole) == failed
+    of_series = known[9] if slices_left else whole[0]
+    assert of_series.unread == cut
+    assert of_series.study_number == known[2].study_number
 
 
 @pytest.mark.parametrize(

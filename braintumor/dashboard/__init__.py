@@ -1,0 +1,1 @@
+"""What several pages share; a page imports from its modules by name."""

@@ -1,0 +1,9 @@
+"""The page of patients: searching, who a patient is, and the history with readers' verdicts."""
+
+from braintumor.dashboard.patients.group_forms import show_groups
+from braintumor.dashboard.patients.history import show_history
+from braintumor.dashboard.patients.identity import show_identity, show_new
+from braintumor.dashboard.patients.search import choose
+from braintumor.dashboard.patients.store import groups, show_refusal
+
+__all__ = ["choose", "groups", "show_groups", "show_history", "show_identity", "show_new", "show_refusal"]

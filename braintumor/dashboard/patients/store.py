@@ -1,0 +1,77 @@
+"""The patients of this server, and how a page acts on them."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import streamlit as st
+
+from braintumor import settings
+from braintumor.dashboard import gate
+from braintumor.database import RefusedError, open_database
+from braintumor.records import Groups, Patients, Studies
+from braintumor.records.vault import VaultError, open_vault
+
+_REFUSAL = "patients_refusal"
+_SHOWN = "patients_shown"
+"""What the page shows, so that drawing it again is not viewing it again; any change empties it."""
+
+
+def patients() -> Patients:
+    """Give the patients of this server."""
+    return _open(settings.load())[0]
+
+
+def studies() -> Studies:
+    """Give the studies of this server."""
+    return _open(settings.load())[1]
+
+
+def groups() -> Groups:
+    """Give the groups of this server."""
+    return _open(settings.load())[2]
+
+
+@cache
+def _open(configured: settings.Settings) -> tuple[Patients, Studies, Groups]:
+    engine, vault = open_database(configured), open_vault(configured, "patients")
+    opened = Patients(engine, vault)
+    opened.finish_removals()
+    return opened, Studies(engine, vault), Groups(engine)
+
+
+def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
+    """Run a change in the name of who is logged in now; gives None where nobody is, or where it is refused.
+
+    A refusal is shown on the page.
+    """
+    st.session_state.pop(_SHOWN, None)
+    return _run(action, *arguments)
+
+
+def shown(key: object, action: Callable[..., Any], *arguments: Any) -> Any:
+    """Give what a view gave when it was shown first, by its key; looked up once, so it is in the audit trail once."""
+    kept = st.session_state.setdefault(_SHOWN, {})
+    if key not in kept:
+        kept[key] = _run(action, *arguments)
+    return kept[key]
+
+
+def forget_shown() -> None:
+    """Forget what the page shows."""
+    st.session_state.pop(_SHOWN, None)
+
+
+def show_refusal() -> None:
+    """Say why the last change was refused, once."""
+    if _REFUSAL in st.session_state:
+        st.error(st.session_state.pop(_REFUSAL))
+
+
+def _run(action: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        actor = gate.actor()
+        return None if actor is None else action(actor, *arguments)
+    except (RefusedError, VaultError) as error:
+        st.session_state[_REFUSAL] = str(error)
+        return None

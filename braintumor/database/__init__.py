@@ -1,0 +1,21 @@
+"""The database: how it is opened and brought up to date, what all tables share, and the audit trail."""
+
+from braintumor.database.audit import AuditEntry, Verification, Wanted
+from braintumor.database.base import Base, OneOf, UtcDateTime
+from braintumor.database.engine import connect, open_database, unless_busy, writing
+from braintumor.database.errors import BusyError, RefusedError
+
+__all__ = [
+    "AuditEntry",
+    "Base",
+    "BusyError",
+    "OneOf",
+    "RefusedError",
+    "UtcDateTime",
+    "Verification",
+    "Wanted",
+    "connect",
+    "open_database",
+    "unless_busy",
+    "writing",
+]

@@ -1,0 +1,109 @@
+"""Opening the database: SQLite in a private file by default, PostgreSQL by its address."""
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
+from sqlalchemy.pool import StaticPool
+
+from braintumor.database import migrate
+from braintumor.database.errors import BusyError
+from braintumor.database.secret_file import secret
+from braintumor.settings import Settings
+
+_LOG = logging.getLogger(__name__)
+_WRITER_LOCK = 0x62726169
+_SECONDS_TO_WAIT = 10
+
+
+def open_database(settings: Settings) -> Engine:
+    """Open the database that the settings name, like ``connect``."""
+    loss = "the audit trail so far can then no longer be verified"
+    key = settings.site_key or secret(settings.data_dir / "site.key", loss)
+    return connect(settings.database, key.encode("utf-8"))
+
+
+def connect(url: str, site_key: bytes) -> Engine:
+    """Open the database at ``url`` and bring its tables up to date; ``site_key`` seals its audit trail.
+
+    A SQLite file and the folder it lies in are made only for their owner. Raises ``BusyError`` for a database that
+    cannot be reached, ``RefusedError`` like ``migrate.upgrade``, and SQLAlchemy's ``ArgumentError`` for what is no
+    address of one.
+    """
+    # Hosting services hand out the short scheme, which SQLAlchemy no longer knows.
+    address = make_url(url.replace("postgres://", "postgresql://", 1))
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if address.get_backend_name() == "sqlite":
+        if address.database in (None, "", ":memory:"):
+            options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+        else:
+            _make_private(Path(str(address.database)))
+    # What people typed stays out of the log.
+    engine = create_engine(address, hide_parameters=True, **options)
+    if address.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin)
+    engine = engine.execution_options(site_key=site_key)
+    with unless_busy():
+        migrate.upgrade(writing(engine))
+    return engine
+
+
+def writing(engine: Engine) -> Engine:
+    """Give the same database for transactions that decide on what they read: only one runs at a time."""
+    return engine.execution_options(writing=True)
+
+
+@contextmanager
+def unless_busy() -> Iterator[None]:
+    """Turn what happens when the database is locked, or out of reach, into ``BusyError``; the log has the cause."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, TimeoutError) as error:
+        _LOG.warning("The database did not answer: %s", error)
+        raise BusyError from error
+
+
+def _make_private(file: Path) -> None:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    file.chmod(0o600)
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    # The driver opens transactions late and on its own terms; None leaves that to _begin.
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {_SECONDS_TO_WAIT * 1000:.0f}")
+    _use_write_ahead_log(connection)
+    for setting in ("foreign_keys = ON", "synchronous = NORMAL"):
+        connection.execute(f"PRAGMA {setting}")
+
+
+def _use_write_ahead_log(connection: Any) -> None:
+    # SQLite heeds no busy timeout while another process makes the same change, as when several start together.
+    deadline = time.monotonic() + _SECONDS_TO_WAIT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _begin(connection: Connection) -> None:
+    exclusive = connection.get_execution_options().get("writing", False)
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if exclusive else "BEGIN")
+    elif connection.dialect.name == "postgresql" and exclusive:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_SECONDS_TO_WAIT}s'")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})")

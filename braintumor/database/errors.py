@@ -1,0 +1,17 @@
+"""The errors that whatever is asked of the database raises towards a page."""
+
+from braintumor.errors import InputError
+
+
+class RefusedError(InputError):
+    """A request was refused and changed nothing; the message is one sentence that says what to do next.
+
+    The message never repeats what the user typed, so a page may show it as it is.
+    """
+
+
+class BusyError(RefusedError):
+    """The database is busy or cannot be reached, and nothing was changed."""
+
+    def __init__(self) -> None:
+        super().__init__("The records are busy or cannot be reached; try again in a moment.")

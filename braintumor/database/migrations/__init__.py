@@ -1,0 +1,1 @@
+"""The revisions of the tables, and how they run; ``braintumor.database.connect`` runs those that a database lacks."""

@@ -1,0 +1,195 @@
+import nibabel
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from braintumor.scans import phantom
+from tests.browser import steps
+
+pytestmark = pytest.mark.browser
+
+SLICES = 12
+
+
+def volume():
+    """A head in space, with a mass in its middle slices, as a NIfTI file."""
+    layers = [phantom(96, tumor=4 <= number < 8, seed=number) for number in range(SLICES)]
+    pixels = np.stack(layers, axis=-1)[::-1].transpose(1, 0, 2)
+    return nibabel.Nifti1Image(pixels, np.diag([2.0, 2.0, 5.0, 1.0])).to_bytes()
+
+
+@pytest.fixture(scope="module")
+def opened(browser, trusting_app):
+    """A guest's page with the viewer of a volume, and what the page asked of other hosts."""
+    page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
+    complaints = steps.watch(page)
+    steps.enter_as_guest(page, f"{trusting_app}/prediction")
+    file = {"name": "volume.nii", "mimeType": "application/octet-stream", "buffer": volume()}
+    page.locator("input[type=file]").set_input_files([file])
+    steps.viewer(page)
+    steps.wait_until_run(page)
+    yield page, complaints
+    page.context.close()
+
+
+@pytest.fixture
+def viewer(opened):
+    """The viewer as it is at first: reset, at the most suspicious slice."""
+    frame = steps.viewer(opened[0])
+    for key in "rsc":
+        frame.locator("#planes").press(key)
+    frame.get_by_label("Overlay", exact=True).select_option("map")
+    settle(frame)
+    return frame
+
+
+def settle(frame):
+    """Wait for two pictures of the browser, after which what was asked for is drawn."""
+    frame.locator("#planes").evaluate(
+        "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
+
+
+def picture(frame, number=0):
+    settle(frame)
+    return frame.locator("#planes canvas").nth(number).evaluate("canvas => canvas.toDataURL()")
+
+
+def press(frame, key):
+    frame.locator("#planes").press(key)
+    settle(frame)
+
+
+def drag(opened, frame, tool, moved):
+    press(frame, tool)
+    box = frame.locator("#planes canvas").first.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    mouse = opened[0].mouse
+    mouse.move(x, y)
+    mouse.down()
+    mouse.move(x + moved[0], y + moved[1])
+    mouse.up()
+    settle(frame)
+
+
+def slice_shown(frame):
+    return int(frame.get_by_role("slider", name="Slice").input_value())
+
+
+def test_picture_slices_and_answer_are_on_a_small_screen_together(opened, viewer):
+    page, _ = opened
+    said = page.get_by_text("The model leans towards", exact=False).or_(page.get_by_text("The model sees"))
+    shown = [page.locator(steps.VIEWER), viewer.get_by_role("slider", name="Slice"), viewer.get_by_role("status"), said]
+    for place in shown:
+        box = place.first.bounding_box()
+        assert box["y"] >= 0
+        assert box["y"] + box["height"] <= 800
+        assert box["x"] + box["width"] <= 1280
+    assert viewer.locator("#planes canvas").first.bounding_box()["height"] > 150
+
+
+@pytest.mark.parametrize(
+    ("keys", "arrives"),
+    [
+        (["Home"], 0),
+        (["End"], SLICES - 1),
+        (["Home", "ArrowUp"], 0),
+        (["Home", "ArrowDown", "ArrowRight", "ArrowLeft"], 1),
+        (["Home", "PageDown"], 10),
+        (["End", "PageUp"], 1),
+    ],
+)
+def test_keys_go_through_the_slices(viewer, keys, arrives):
+    for key in keys:
+        press(viewer, key)
+    assert slice_shown(viewer) == arrives
+    expect(viewer.get_by_role("status")).to_contain_text(f"Slice {arrives + 1} of {SLICES}")
+
+
+def test_the_wheel_goes_through_the_slices_and_the_picture_follows(opened, viewer):
+    press(viewer, "Home")
+    first = picture(viewer)
+    viewer.locator("#planes canvas").first.hover()
+    opened[0].mouse.wheel(0, 100)
+    expect(viewer.get_by_role("slider", name="Slice")).to_have_value("1")
+    assert picture(viewer) != first
+
+
+def test_the_curve_marks_the_slice_shown(viewer):
+    curve = viewer.locator("#curve")
+    press(viewer, "Home")
+    first = curve.evaluate("canvas => canvas.toDataURL()")
+    press(viewer, "ArrowDown")
+    assert curve.evaluate("canvas => canvas.toDataURL()") != first
+
+
+def test_a_drag_on_one_plane_moves_the_others(opened, viewer):
+    before = [picture(viewer, number) for number in range(3)]
+    drag(opened, viewer, "c", (30, 20))
+    assert all(picture(viewer, number) != before[number] for number in range(3))
+    press(viewer, "v")
+    assert viewer.locator("#planes canvas:visible").count() == 1
+    press(viewer, "v")
+    assert viewer.locator("#planes canvas:visible").count() == 3
+
+
+@pytest.mark.parametrize("key", ["2", "3", "4", "+", "-", "m", "t", "x"])
+def test_a_key_changes_the_picture(viewer, key):
+    before = picture(viewer)
+    press(viewer, key)
+    assert picture(viewer) != before
+
+
+@pytest.mark.parametrize("tool", ["w", "z", "p"])
+def test_a_drag_with_a_tool_changes_the_picture_and_reset_brings_it_back(opened, viewer, tool):
+    before = picture(viewer)
+    drag(opened, viewer, tool, (25, 40))
+    assert picture(viewer) != before
+    press(viewer, "r")
+    assert picture(viewer) == before
+
+
+def test_the_opacity_of_the_overlay_is_a_slider(viewer):
+    before = picture(viewer)
+    viewer.get_by_role("slider", name="Overlay opacity").press("Home")
+    assert picture(viewer) != before
+
+
+def test_the_ruler_measures_in_millimeters(opened, viewer):
+    canvas = viewer.locator("#planes canvas").first
+    # The plane is square and fills the shorter side: 96 pixels of 2 mm each.
+    per_pixel = 192 / min(canvas.bounding_box()[side] for side in ("width", "height"))
+    drag(opened, viewer, "l", (60, 0))
+    said = viewer.get_by_role("status").inner_text()
+    assert "mm" in said
+    length = float(said.rpartition("Ruler: ")[2].split()[0])
+    assert length == pytest.approx(60 * per_pixel, abs=2 * 2)
+
+
+def test_the_keys_are_listed_under_a_question_mark(viewer):
+    press(viewer, "?")
+    dialog = viewer.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    assert dialog.get_by_role("row").count() > 15
+    dialog.get_by_role("button", name="Close").press("Enter")
+    expect(dialog).to_be_hidden()
+
+
+def test_the_viewer_asks_no_other_host_for_anything(opened, viewer):
+    page, complaints = opened
+    assert complaints == []
+    own = [frame.url for frame in page.frames if "/component/" in frame.url]
+    assert own
+    loaded = page.frames[-1].evaluate("performance.getEntriesByType('resource').map(entry => entry.name)")
+    assert {"main.js", "scene.js", "paint.js", "panel.js", "actions.js"} <= {name.rpartition("/")[2] for name in loaded}
+    assert {name.split("/")[2] for name in loaded} == {page.url.split("/")[2]}
+
+
+def test_plain_pictures_take_the_place_of_the_viewer(opened, viewer):
+    page, _ = opened
+    toggle = page.get_by_text("Plain pictures", exact=True)
+    toggle.click()
+    expect(page.get_by_alt_text("The scan as it was uploaded")).to_be_visible(timeout=30_000)
+    expect(page.locator(steps.VIEWER)).to_have_count(0)
+    toggle.click()
+    expect(steps.viewer(page).locator("#planes")).to_be_visible(timeout=30_000)
