@@ -62,4 +62,5 @@ def _table(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def _words(one: Trained, figure: str, is_share: bool) -> str:
-    return in_words(*getattr(one, figure).floats, is_share)
+    value, low, high = getattr(one, figure).floats
+    return in_words(value, low, high, is_share)

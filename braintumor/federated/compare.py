@@ -10,7 +10,7 @@ import pandas as pd
 
 from braintumor.datasets import HOSPITAL_TEST, Hospitals
 from braintumor.evaluation import figures
-from braintumor.evaluation.metrics import PROBABILITIES
+from braintumor.evaluation.samples import PROBABILITIES
 from braintumor.federated.attacks import poisoned
 from braintumor.federated.options import (
     AVERAGED,

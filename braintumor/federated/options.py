@@ -4,10 +4,10 @@ Nothing here loads a framework, so that ``--help`` answers at once.
 """
 
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from braintumor.errors import InputError
-from braintumor.taxonomy import FOUR_CLASS, Task
+from braintumor.taxonomy import FOUR_CLASS, Loss, Task
 
 if TYPE_CHECKING:
     from braintumor.training.fit_options import FitOptions
@@ -147,8 +147,13 @@ class FederatedOptions:
             patience=self.patience,
             seed=self.seed,
             sampling=RECIPES[self.recipe or network.recipe],
-            loss=chosen_loss(self.loss or None, self.task, network.loss),
+            loss=chosen_loss(_named(self.loss), self.task, network.loss),
         )
+
+
+def _named(loss: str) -> Loss | None:
+    """Give a loss by its name, None for ""; ``chosen_loss`` refuses what is no loss."""
+    return cast(Loss, loss) if loss else None
 
 
 def _check_recipe(name: str) -> None:

@@ -1,6 +1,7 @@
 """From a federated run to a bundle: its best round, decided and measured on pictures of whoever writes it."""
 
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 
@@ -10,6 +11,7 @@ from braintumor.federated.options import LOCAL
 from braintumor.federated.records import ROUNDS_FILE, Rounds, read_rounds
 from braintumor.federated.server import load_best
 from braintumor.federated.site_training import Site, Trainer
+from braintumor.taxonomy import Loss
 from braintumor.training.costs import device, software
 from braintumor.training.experiment import ExperimentData
 from braintumor.training.options import RunOptions
@@ -57,7 +59,7 @@ def write_federated(
             learning_rate=options.learning_rate or None,
             recipe=options.recipe or None,
             task=options.task,
-            loss=options.fitting.loss,
+            loss=cast(Loss, options.fitting.loss),
         )
     )
     facts = card_facts(
