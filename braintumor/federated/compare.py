@@ -10,7 +10,6 @@ import pandas as pd
 
 from braintumor.datasets import HOSPITAL_TEST, Hospitals
 from braintumor.evaluation import figures
-from braintumor.evaluation.samples import PROBABILITIES
 from braintumor.federated.attacks import poisoned
 from braintumor.federated.options import (
     AVERAGED,
@@ -26,6 +25,7 @@ from braintumor.federated.server import load_best
 from braintumor.federated.simulation import simulate
 from braintumor.federated.site_training import Site, Trainer
 from braintumor.federated.sites import EVEN, NATURAL, UNEVEN, Partition, divide, names_of
+from braintumor.taxonomy import PROBABILITIES
 from braintumor.training.experiment import ExperimentData, prepare_pictures, split_index
 from braintumor.training.files import write_whole
 
