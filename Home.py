@@ -26,6 +26,7 @@ def main() -> None:
             *patients,
             st.Page("pages/training_metrics.py", title="Training metrics", icon=":material/monitoring:"),
             st.Page("pages/networks.py", title="Networks", icon=":material/compare_arrows:"),
+            st.Page("pages/federated.py", title="Federated training", icon=":material/hub:"),
             st.Page("pages/leakage.py", title="Leakage", icon=":material/water_drop:"),
             st.Page("pages/about.py", title="About", icon=":material/info:"),
         ]

@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import attacks, duplicates, folder, locating, login_page, memory, one_scan, study, viewer
+from benchmarks import attacks, duplicates, federated, folder, locating, login_page, memory, one_scan, study, viewer
 from benchmarks.result import Result
 
 RESULTS = Path(__file__).parent.parent / "docs" / "benchmarks.json"
@@ -15,7 +15,7 @@ RESULTS = Path(__file__).parent.parent / "docs" / "benchmarks.json"
 
 def main() -> int:
     results: list[Result] = []
-    for benchmark in (login_page, memory, attacks, folder, duplicates, one_scan, locating, study, viewer):
+    for benchmark in (login_page, memory, attacks, folder, duplicates, one_scan, locating, study, viewer, federated):
         found = benchmark.run()
         for result in found if isinstance(found, list) else [found]:
             print(result, flush=True)

@@ -19,6 +19,7 @@ from braintumor.reports import codes, in_words
 from braintumor.settings import DEFAULT_MODEL
 from scripts.changes_plot import changes_plot
 from scripts.document_templates import fill
+from scripts.federated_figures import federated_block
 from scripts.network_figures import networks_block
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +36,7 @@ OTHER_HOSPITAL = ROOT / "docs" / "other-hospital.json"
 CHANGES = ROOT / "docs" / "changes.json"
 CHANGES_PLOT = ROOT / "docs" / "changes.svg"
 COMPARISON = ROOT / "results" / "comparison"
+FEDERATED = ROOT / "results" / "federated" / "comparison.json"
 START, END = "<!-- figures:start -->", "<!-- figures:end -->"
 
 NOT_YET = f"They stand here once `models/{DEFAULT_MODEL}` holds a trained model and `scripts/write_figures.py` has run."
@@ -220,6 +222,7 @@ _REPORTED: Mapping[Path, tuple[Path, Callable[[Mapping[str, Any]], str]]] = {
     ROOT / "docs" / "benchmarks.md": (BENCHMARKS, benchmark_block),
     ROOT / "docs" / "ideas.md": (IDEAS, ideas_block),
     ROOT / "docs" / "changes.md": (CHANGES, changes_block),
+    ROOT / "docs" / "federated.md": (FEDERATED, federated_block),
     ROOT / "docs" / "other-hospital.md": (OTHER_HOSPITAL, hospital_block),
 }
 """Documents with the report that each takes its figures from, and how it is put in words."""

@@ -113,6 +113,7 @@ def test_the_command_reference_is_what_help_says():
         "docs/networks.md",
         "docs/other-hospital.md",
         "docs/changes.md",
+        "docs/federated.md",
     ],
 )
 def test_figures_in_a_document_are_those_of_their_file(name):

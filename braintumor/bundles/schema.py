@@ -50,6 +50,23 @@ class Training(Record):
     options: dict[str, dict[str, JsonValue]]
 
 
+class FederatedTraining(Record):
+    """How sites trained the model together: pictures of each label at every site, and the privacy that was spent.
+
+    ``strategy``, ``norms`` and ``privacy`` are those of ``braintumor.federated.options``; the served weights are those
+    of ``best_round``. ``epsilon`` and ``delta`` are None without differential privacy.
+    """
+
+    strategy: str
+    norms: str
+    privacy: str
+    epsilon: float | None = None
+    delta: float | None = None
+    sites: dict[str, Counts]
+    rounds: int
+    best_round: int
+
+
 class StartedFrom(Record):
     """The model whose network training started from, and the commands that made that one, in order."""
 
@@ -192,6 +209,7 @@ class Card(Record):
     refitted_by: str | None = None
     started_from: StartedFrom | None = None
     training: Training | None = None
+    federated: FederatedTraining | None = None
     kept_epochs: tuple[int, ...] = ()
     parameters: int
     classes: tuple[str, ...]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import pandas as pd
@@ -76,7 +77,7 @@ def _train(
     model: keras.Model, train: ExperimentData, judge: Judge, folder: Path, options: FitOptions, state: RunState
 ) -> None:
     """Run the epochs that are left, and leave the average of the last one's weights in ``model``."""
-    _compile(model, options)
+    compile_for(model, options)
     backup = Backup(folder / _BACKUP, options.steps)
     # Before the batches are made, which depend on the epoch.
     backup.set_model(model)
@@ -122,23 +123,66 @@ def _blend(model: keras.Model, folder: Path, judge: Judge, first: Weights | None
     state.save(folder)
 
 
-def _compile(model: keras.Model, options: FitOptions) -> None:
+def fit_epoch(
+    model: keras.Model, train: ExperimentData, options: FitOptions, epoch: int, first_step: keras.Variable
+) -> dict[str, float]:
+    """Train a network for one epoch of a run, counted from 0, with an optimizer that knows nothing of those before.
+
+    Batches and learning rate are those of that epoch. ``first_step`` is what ``compile_apart`` gave; ``options`` have
+    no ``averaging``, so that the weights left are those of the last step. Gives the epoch's loss and accuracy.
+    """
+    for variable in model.optimizer.variables:
+        variable.assign(keras.ops.zeros_like(variable))
+    first_step.assign(epoch * options.steps)
+    batches = batches_of(train, options, epoch, map_side(model))
+    logs = model.fit(batches, epochs=1, shuffle=False, verbose=0).history
+    return {"loss": float(logs["loss"][0]), "accuracy": float(logs.get("logits_accuracy", logs.get("accuracy"))[0])}
+
+
+def compile_apart(model: keras.Model, options: FitOptions) -> keras.Variable:
+    """Make a network ready for ``fit_epoch``, and give the variable by which that places its epoch on the schedule."""
+    compile_for(model, options)
+    later = _Later(schedule(options))
+    model.optimizer.learning_rate = later
+    model.optimizer.build(model.trainable_variables)
+    return later.first_step
+
+
+class _Later(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule that begins at a step of its own; the optimizer's count also corrects the bias of its moments."""
+
+    def __init__(self, inner: keras.optimizers.schedules.LearningRateSchedule) -> None:
+        super().__init__()
+        self._inner = inner
+        self.first_step = keras.Variable(0, dtype="int32", trainable=False)
+
+    def __call__(self, step: Any) -> Any:
+        return self._inner(keras.ops.cast(step, "int32") + self.first_step)
+
+
+def schedule(options: FitOptions) -> keras.optimizers.schedules.CosineDecay:
+    """Give the learning rate by step: a short rise, and a half cosine down to a hundredth over all epochs."""
     steps = options.epochs * options.steps
     warm_up = max(1, steps // 20)
-    rate = keras.optimizers.schedules.CosineDecay(
+    return keras.optimizers.schedules.CosineDecay(
         options.learning_rate / 20,
-        steps - warm_up,
+        max(1, steps - warm_up),
         alpha=0.01,
         warmup_target=options.learning_rate,
         warmup_steps=warm_up,
     )
+
+
+def compile_for(model: keras.Model, options: FitOptions) -> None:
+    """Give a network the optimizer, the schedule over all epochs, and the losses that the options ask for."""
+    steps = options.epochs * options.steps
     optimizer = keras.optimizers.AdamW(
-        rate,
+        schedule(options),
         weight_decay=options.weight_decay,
         global_clipnorm=1.0,
-        use_ema=True,
+        use_ema=options.averaging > 0,
         # A fixed momentum would leave a short run with the average of its first, untrained weights.
-        ema_momentum=max(0.0, 1 - 1 / (options.averaging * steps)),
+        ema_momentum=max(0.0, 1 - 1 / (options.averaging * steps)) if options.averaging else 0.0,
         ema_overwrite_frequency=None,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])

@@ -15,7 +15,7 @@ class FitOptions:
 
     ``patience`` is the number of epochs without a better validation loss after which the run ends.
     ``averaging`` is the share of all steps over which the weights' moving average reaches back (Polyak & Juditsky
-    1992); that average is kept.
+    1992); that average is kept, or the weights as they are where it is 0.
     ``outline_weight`` is that of the map's loss beside the logits', for networks that have a map. ``loss`` is one of
     ``losses.LOSSES``; ``smoothing`` is for "marginal".
     """

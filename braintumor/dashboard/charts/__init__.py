@@ -10,6 +10,7 @@ from braintumor.dashboard.charts.classification import (
 )
 from braintumor.dashboard.charts.comparison import copies_matrix, headline_intervals, network_intervals, size_bars
 from braintumor.dashboard.charts.explanation import distance_boxes, erasing_curves
+from braintumor.dashboard.charts.federated import round_curves
 from braintumor.dashboard.charts.segmentation import distance_curves, overlap_boxes, overlap_by_size
 from braintumor.dashboard.charts.style import (
     CARD_PIXELS,
@@ -45,5 +46,6 @@ __all__ = [
     "reliability_diagram",
     "risk_coverage_curve",
     "roc_curves",
+    "round_curves",
     "size_bars",
 ]

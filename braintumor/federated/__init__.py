@@ -1,0 +1,1 @@
+"""Hospitals that train one network together, on Flower: scans stay where they are, weights travel."""
