@@ -7,11 +7,14 @@ not on offer they say so and stop the run.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-import pandas as pd
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
+
+if TYPE_CHECKING:
+    # The login page needs none of it, and loads no more than it needs.
+    import pandas as pd
 
 T = TypeVar("T")
 Default = TypeVar("Default")
@@ -57,7 +60,7 @@ class Selection:
     cell: tuple[int, str] | None
 
 
-def selection(data: pd.DataFrame, **widget: Any) -> Selection:
+def selection(data: "pd.DataFrame", **widget: Any) -> Selection:
     """Show a table in which rows can be ticked and cells clicked, and give what is selected."""
     chosen = _shown(st.dataframe, data, on_select="rerun", **widget)["selection"]
     rows = [_row(row, data) for row in _iterable(chosen.get("rows"))]
@@ -65,7 +68,7 @@ def selection(data: pd.DataFrame, **widget: Any) -> Selection:
     return Selection(tuple(dict.fromkeys(rows)), (_row(cells[0][0], data), str(cells[0][1])) if cells else None)
 
 
-def _row(value: object, data: pd.DataFrame) -> int:
+def _row(value: object, data: "pd.DataFrame") -> int:
     if type(value) is not int or not 0 <= value < len(data):
         refuse()
     return value
