@@ -29,21 +29,19 @@ LICENSES = Path("docs", "licenses.md")
 LOCKS = Path("requirements", "lock")
 APP = "app"
 _APP_INPUT = Path("requirements.txt")
-_FEDERATED_INPUT, _PACS_INPUT, _POSTGRESQL_INPUT, _TRAIN_INPUT = (
-    Path("requirements", f"{extra}.txt") for extra in ("federated", "pacs", "postgresql", "train")
+_FEDERATED_INPUT, _POSTGRESQL_INPUT, _TRAIN_INPUT = (
+    Path("requirements", f"{extra}.txt") for extra in ("federated", "postgresql", "train")
 )
 INPUTS = {
     APP: (_APP_INPUT,),
     "postgresql": (_APP_INPUT, _POSTGRESQL_INPUT),
     "train": (_APP_INPUT, _TRAIN_INPUT),
     "federated": (_APP_INPUT, _TRAIN_INPUT, _FEDERATED_INPUT),
-    "pacs": (_APP_INPUT, _PACS_INPUT),
     "test": (
         _APP_INPUT,
         _POSTGRESQL_INPUT,
         _TRAIN_INPUT,
         _FEDERATED_INPUT,
-        _PACS_INPUT,
         Path("requirements", "test.txt"),
     ),
 }
