@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tests.pages.guest import decoded, drawn, opened
+from tests.pages.guest import decoded, drawn, every_tab_open, opened
 
 FILE = Path(__file__).with_name("networks.json")
 PAGES = ("networks.py", "leakage.py")
@@ -20,7 +20,8 @@ _LONGEST = 100
 
 def shown(name):
     """Give the numbers of a page's texts, tables and charts, each a list."""
-    page = opened(name)
+    with every_tab_open():
+        page = opened(name)
     texts = [element.value for kind in (page.markdown, page.caption) for element in kind]
     tables = [table.value.reset_index() for kind in (page.table, page.dataframe) for table in kind]
     return {

@@ -1,9 +1,9 @@
 import pytest
-import streamlit as st
+
+from tests.pages.guest import every_tab_open
 
 
 @pytest.fixture(autouse=True)
-def every_tab(monkeypatch):
-    """Let every tab of a page be computed, so that one run shows all of it; see the tests of ``dashboard.tabs``."""
-    tabs = st.tabs
-    monkeypatch.setattr(st, "tabs", lambda titles, **options: tabs(titles))
+def every_tab():
+    with every_tab_open():
+        yield

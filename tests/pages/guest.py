@@ -2,12 +2,24 @@
 
 import base64
 import json
+from contextlib import contextmanager
 
 import numpy as np
+import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from braintumor.dashboard import gate
 from braintumor.settings import ROOT
+
+
+@contextmanager
+def every_tab_open():
+    """Let every tab of a page be computed, so that one run shows all of it; see the tests of ``dashboard.tabs``."""
+    tabs = st.tabs
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(st, "tabs", lambda titles, **options: tabs(titles))
+        yield
 
 
 def opened(name):
