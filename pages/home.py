@@ -17,8 +17,8 @@ def main() -> None:
     gate.current()
     st.title("Brain tumor MRI dashboard")
     st.markdown(
-        "Drop an MRI slice of the head and see within a second whether a network finds a tumor, its outline, which of "
-        "three kinds it resembles, how sure it is, and where it looked. When it is unsure, it refers the scan to a "
+        "Drop MRI of the head, as pictures, NIfTI volumes or DICOM studies, and see whether a network finds a tumor, its "
+        "outline, which of three kinds it resembles, and how sure it is. When it is unsure, it refers the scan to a "
         "reader instead of answering."
     )
     if st.button("Get started", type="primary", icon=":material/arrow_forward:", width=260):
@@ -40,7 +40,7 @@ def _show_scope(origin: str) -> None:
     with is_for, st.container(border=True, height="stretch"):
         st.header("What it is", anchor=False)
         st.markdown(
-            "- A second look at single MRI slices for readers who know what they see\n"
+            "- A second look at MRI for readers who know what they see\n"
             "- A place where researchers can check how every figure was earned\n"
             "- Open: the data, the splits, the training command and the model are all named"
         )
@@ -48,7 +48,7 @@ def _show_scope(origin: str) -> None:
         st.header("What it is not", anchor=False)
         st.markdown(
             "- Not a medical device and never a diagnosis\n"
-            "- Not able to rule out a tumor: it knows three kinds, on single slices\n"
+            "- Not able to rule out a tumor: it knows three kinds, and misses some\n"
             f"- Not proven on your scanner: it learned from {origin}"
         )
 

@@ -300,7 +300,7 @@ def test_clearing_takes_what_is_listed_off_the_desk(seeing):
     next(widget for widget in seeing.button_group if widget.key == "of_mark").set_value("read")
     seeing.run()
     assert len(_listed(seeing)) == 1
-    _press(seeing, "Clear 1 scans")
+    _press(seeing, "Clear 1 scan")
     next(widget for widget in seeing.button_group if widget.key == "of_mark").set_value(None)
     seeing.run()
     assert len(_listed(seeing)) == 2

@@ -205,14 +205,23 @@ def _show_actions(desk: Desk, cases: Sequence[Case], which: str) -> None:
                 icon=":material/folder_zip:",
                 on_click="ignore",
                 key="take_masks",
-                help=f"Of the {len(keys)} scans {which}: each mask, named by its content, and a table of them.",
+                help=f"Of the {_counted(keys)} {which}: each mask, named by its content, and a table of them.",
             )
         marks = partial(_mark, keys)
         st.button("Mark as read", on_click=partial(marks, True), key="mark_read")
         st.button("Mark as new", on_click=partial(marks, False), key="mark_new")
         with st.popover("Clear", icon=":material/delete:"):
-            st.write(f"This removes the {len(keys)} scans {which} and their answers from the server for good.")
-            st.button(f"Clear {len(keys)} scans", on_click=partial(_clear, keys), type="primary", key="clear")
+            st.write(f"This removes the {_counted(keys)} {which}, answers included, from the server for good.")
+            st.button(
+                f"Clear {_counted(keys)}",
+                on_click=partial(_clear, keys),
+                type="primary",
+                key="clear",
+            )
+
+
+def _counted(keys: Sequence[str]) -> str:
+    return "1 scan" if len(keys) == 1 else f"{len(keys)} scans"
 
 
 def _csv(cases: Sequence[Case]) -> bytes:
