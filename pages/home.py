@@ -17,9 +17,9 @@ def main() -> None:
     gate.current()
     st.title("Brain tumor MRI dashboard")
     st.markdown(
-        "Drop MRI of the head, as pictures, NIfTI volumes or DICOM studies, and see whether a network finds a tumor, its "
-        "outline, which of three kinds it resembles, and how sure it is. When it is unsure, it refers the scan to a "
-        "reader instead of answering."
+        "Drop MRI of the head, as pictures, NIfTI volumes or DICOM studies, and see whether a network finds a tumor, "
+        "its outline, which of three kinds it resembles, and how sure it is. When it is unsure, it refers the scan to "
+        "a reader instead of answering."
     )
     if st.button("Get started", type="primary", icon=":material/arrow_forward:", width=260):
         st.switch_page("pages/prediction.py")

@@ -193,7 +193,7 @@ def _show_actions(desk: Desk, cases: Sequence[Case], which: str) -> None:
             icon=":material/download:",
             on_click="ignore",
             key="take_csv",
-            help=f"Of the {len(keys)} scans {which}.",
+            help=f"Of the {_counted(keys)} {which}.",
         )
         if any(case.answer and case.answer.measurements for case in cases):
             st.download_button(
