@@ -3,7 +3,7 @@ from playwright.sync_api import expect
 
 from braintumor import settings
 from braintumor.accounts import Accounts
-from braintumor.database import connect
+from braintumor.database import open_database
 from tests.browser import steps
 from tests.browser.test_main_flow import ADMINISTRATOR
 
@@ -32,7 +32,7 @@ def tab_to(page, name, tag):
 def known_app(offline, tmp_path):
     """A server on which the administrator has an account."""
     configured = settings.parse({"BRAINTUMOR_DATA_DIR": str(tmp_path)}, {})
-    accounts = Accounts(connect(configured.database), configured)
+    accounts = Accounts(open_database(configured), configured)
     accounts.create_first_administrator(*ADMINISTRATOR)
     with offline(BRAINTUMOR_DEMO="0", BRAINTUMOR_DATA_DIR=str(tmp_path)) as url:
         yield url
