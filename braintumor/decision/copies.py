@@ -17,8 +17,10 @@ SIDE = 64
 """Side in pixels to which squares are shrunk before they are compared."""
 
 _CELLS = 32
-_AXES, _BITS = 64, 512
-"""Of 40 to 160 axes and 256 or 512 bits the best recall of crops where one in a thousand foreign slices matches."""
+_AXES, _BITS = 64, 448
+"""Of 40 to 160 axes 64 know crops best where one in a thousand foreign slices matches; more bits are more bytes."""
+
+_STEPS = 127
 _RIDGE = 0.01
 _TURNS = 8
 _CROPS = (
@@ -34,15 +36,17 @@ _WORTH_TRYING = 2
 class CopyDetector:
     """Signatures of the pictures that a network learned from, and what makes one.
 
-    A signature are the signs of random directions in the ``axes`` that tell pictures apart best for how little small
+    A signature is the signs of random directions in the ``axes`` that tell pictures apart best for how little small
     crops, another size and storing with loss move them (linear discriminant analysis, Fisher 1936; signs of random
-    projections, Charikar 2002). A picture of 32 × 32 cells is centered by ``mean`` (1024,); ``axes`` are
-    (1024, k), ``directions`` (k, bits), ``signatures`` (n, bits / 8) packed. In a copy at most ``limit`` bits differ.
+    projections, Charikar 2002). A picture of 32 × 32 cells is centered by ``mean`` (1024,). ``axes`` (1024, k) are in
+    steps of ``scale`` (k,), ``directions`` (k, bits) are -1 or 1, and ``signatures`` are packed, (n, bits / 8). In a
+    copy at most ``limit`` bits differ.
     """
 
     mean: Singles
-    axes: Singles
-    directions: Singles
+    axes: npt.NDArray[np.int8]
+    scale: Singles
+    directions: npt.NDArray[np.int8]
     signatures: Bytes
     limit: int
 
@@ -62,8 +66,10 @@ class CopyDetector:
         within += _RIDGE * np.trace(within) / len(within) * np.eye(len(within))
         ratio, axes = eigh(np.cov(pictures.T), within, subset_by_index=(len(within) - _AXES, len(within) - 1))
         axes = axes / ((pictures - mean) @ axes).std(axis=0) * np.sqrt(ratio / (ratio + 1))
-        directions = np.random.default_rng(seed).normal(size=(_AXES, _BITS))
-        made = cls(_singles(mean), _singles(axes), _singles(directions), np.zeros((0, _BITS // 8), np.uint8), -1)
+        scale = np.abs(axes).max(axis=0) / _STEPS
+        directions = np.random.default_rng(seed).choice(np.array([-1, 1], np.int8), size=(_AXES, _BITS))
+        steps = np.rint(axes / scale).astype(np.int8)
+        made = cls(_singles(mean), steps, _singles(scale), directions, np.zeros((0, _BITS // 8), np.uint8), -1)
         return replace(made, signatures=np.packbits(made._bits(cells.reshape(len(cells), -1)), axis=1))
 
     def with_limit(self, squares: Bytes, most: float) -> "CopyDetector":
@@ -96,8 +102,8 @@ class CopyDetector:
         """Read what ``save`` wrote; raises ``ValueError`` for a file that is something else."""
         try:
             with np.load(path, allow_pickle=False) as stored:
-                mean, axes, directions = stored["mean"], stored["axes"], stored["directions"]
-                return cls(mean, axes, directions, stored["signatures"], int(stored["limit"]))
+                mean, axes, scale = stored["mean"], stored["axes"], stored["scale"]
+                return cls(mean, axes, scale, stored["directions"], stored["signatures"], int(stored["limit"]))
         except (KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as problem:
             raise ValueError(f"{path.name} holds no signatures of pictures") from problem
 
@@ -106,8 +112,12 @@ class CopyDetector:
         """Signatures as -1 and 1, (bits, n), so that a product counts the bits that are alike."""
         return np.ascontiguousarray((2.0 * np.unpackbits(self.signatures, axis=1) - 1).T.astype(np.float32))
 
+    @cached_property
+    def _projection(self) -> Singles:
+        return (self.axes * self.scale) @ self.directions.astype(np.float32)
+
     def _bits(self, rows: Singles) -> npt.NDArray[np.bool_]:
-        return np.asarray((rows - self.mean) @ self.axes @ self.directions > 0)
+        return np.asarray((rows - self.mean) @ self._projection > 0)
 
     def _wrong(self, squares: Bytes) -> npt.NDArray[np.int64]:
         cells = _cells(squares)

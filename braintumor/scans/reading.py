@@ -94,7 +94,7 @@ class _Taken:
             reason = f"This archive holds {self._scans} pictures and volumes; the first {self._most} were taken."
             yield LeftOutError(reason, "Split it into smaller archives.", source)
         if self._failures > self._most:
-            reason = f"{self._failures} files of this archive cannot be used; the first {self._most} are named."
+            reason = f"Of this archive {self._failures} files cannot be used; the first {self._most} are named."
             yield LeftOutError(reason, "Look at these first.", source)
 
 

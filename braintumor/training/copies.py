@@ -48,7 +48,8 @@ def teach_copies(bundle: Bundle, root: Path, seed: int = 0) -> CopyFigures:
     others = distinct[~distinct["split"].isin(LEARNED_FROM)].reset_index(drop=True)
     squares = _squares(root, learned, bundle.size, lambda picture, row: [picture])[:, 0]
     shuffled = sampled(learned.reset_index(names="row"), len(learned), seed)["row"].to_numpy()
-    taught, measured = shuffled[:-_MEASURED][:_CHANGED], shuffled[-_MEASURED:]
+    apart = min(_MEASURED, len(shuffled) // 4)
+    taught, measured = shuffled[apart:][:_CHANGED], shuffled[:apart]
     changed = _squares(root, learned.loc[taught], bundle.size, _random_changes(seed))
     upright = np.stack([np.rot90(changed[:, turn], -turn, axes=(1, 2)) for turn in range(_CHANGES_EACH)], axis=1)
     of = np.repeat(taught, _CHANGES_EACH)

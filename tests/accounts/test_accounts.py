@@ -412,7 +412,7 @@ class TestAdministration:
         assert accounts.refuse_waiting(ada) == len(waiting)
         assert not {person.id for person in accounts.everybody(ada)} & set(waiting)
         refused = [line for line in accounts.audit_trail(ada) if line.action == "registration refused"]
-        assert {(line.actor_id, line.subject_account_id) for line in refused} == {(ada.id, one) for one in waiting}
+        assert {(line.actor_id, line.subject_id) for line in refused} == {(ada.id, one) for one in waiting}
         with pytest.raises(AccountError):
             accounts.refuse_waiting(bob)
 

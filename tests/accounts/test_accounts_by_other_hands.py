@@ -49,6 +49,8 @@ class TestUnknownRoleOrState:
     @pytest.fixture(params=[("role", "nonsense"), ("role", ""), ("state", "nonsense"), ("state", "Active")])
     def odd(self, request, accounts, bob, engine):
         column, value = request.param
+        if engine.dialect.name != "sqlite":
+            pytest.skip("only SQLite lets its checks be put aside by one connection")
         token = accounts.start_session(bob)
         with engine.connect() as db:
             db.exec_driver_sql("PRAGMA ignore_check_constraints = ON")

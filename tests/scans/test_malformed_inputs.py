@@ -391,7 +391,8 @@ def test_outcome_is_one_clear_sentence_or_a_whole_scan(what, data, name, reason)
     started = time.process_time()
     outcomes = list(read_all(data, name, LIMITS))
     assert time.process_time() - started < 5
-    assert 1 <= len(outcomes) <= LIMITS.max_files + 1
+    # Scans and failures are bounded apart, and of each it is said what was left out.
+    assert 1 <= len(outcomes) <= 2 * (LIMITS.max_files + 1)
     for outcome in outcomes:
         _check_name(outcome.source)
         if isinstance(outcome, ScanError):

@@ -68,7 +68,7 @@ BASE = b"".join(
 )
 END = plain(PIXELS, head().tobytes() * 2)
 ITEM = struct.pack("<HHL", 0xFFFE, 0xE000, 0)
-MANY = 1_500_000
+MANY = 1_000_000
 
 
 def implicit(*parts):
