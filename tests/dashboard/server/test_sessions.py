@@ -28,12 +28,13 @@ def status(url):
 
 
 def until_answered(client):
-    """Run the page until it shows a picture of the scan that its job answers."""
+    """Run the page until it shows the scan that its job answers, and then have it shown as pictures with addresses."""
     deadline = time.monotonic() + 60
-    while not client.of("imgs"):
+    # Beside the viewer of an answered scan, and nowhere else.
+    while not client.of("checkbox"):
         assert time.monotonic() < deadline
         client.run()
-    return client
+    return client.toggle("Plain pictures")
 
 
 @pytest.mark.parametrize(("enter", "leave"), [(log_in, "Log out"), (guest, "Log in")], ids=["user", "guest"])
