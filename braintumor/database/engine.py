@@ -3,6 +3,7 @@
 import logging
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from braintumor.settings import Settings
 _LOG = logging.getLogger(__name__)
 _WRITER_LOCK = 0x62726169
 _SECONDS_TO_WAIT = 10
+_CREATING = threading.Lock()
 
 
 def open_database(settings: Settings) -> Engine:
@@ -73,7 +75,12 @@ def unless_busy() -> Iterator[None]:
 
 def _make_private(file: Path) -> None:
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    # To close a file ends all locks that this process has on it (POSIX), those of SQLite's connections too; the next
+    # other process to close the database would then delete the log that these still write to. So it is opened here
+    # only while it cannot have any connection.
+    with _CREATING:
+        if not file.exists():
+            os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
     file.chmod(0o600)
 
 

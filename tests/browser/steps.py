@@ -1,6 +1,8 @@
 """What a user does in the browser, step by step; every step ends when its effect is on the page."""
 
-from playwright.sync_api import FrameLocator, Page, expect
+from contextlib import suppress
+
+from playwright.sync_api import FrameLocator, Page, TimeoutError, expect
 
 VIEWER = "iframe[title$='scan_view.viewer']"
 
@@ -26,7 +28,9 @@ def open_page(page: Page, address: str) -> None:
 def wait_until_settled(page: Page) -> None:
     """Wait until the page has run to its end and its components have loaded; what is done before that can be lost."""
     for _ in range(2):
-        page.wait_for_load_state("networkidle")
+        # Chromium never says so where a frame, as of the cookie component, is taken away while it loads.
+        with suppress(TimeoutError):
+            page.wait_for_load_state("networkidle", timeout=5_000)
         wait_until_run(page)
         # A component that has just loaded answers a moment later, and the page runs once more.
         page.wait_for_timeout(500)

@@ -1,5 +1,7 @@
 import sqlite3
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -70,6 +72,22 @@ def test_connecting_again_keeps_what_is_there(engine, tmp_path):
     again = connect(f"sqlite:///{tmp_path / 'data' / 'app.sqlite3'}", SITE_KEY)
     assert times(again) == [NOON]
     again.dispose()
+
+
+def test_connecting_again_leaves_the_locks_against_other_processes(engine, tmp_path):
+    file = tmp_path / "data" / "app.sqlite3"
+
+    def seen_by_another_process():
+        # The last process to close a database deletes its log; only locks tell it that others still have it open.
+        query = "with sqlite3.connect(sys.argv[1]) as db: print(*db.execute('SELECT count(*) FROM audit').fetchone())"
+        program = ["-c", f"import sqlite3, sys\n{query}\ndb.close()", str(file)]
+        return int(subprocess.run([sys.executable, *program], capture_output=True, check=True).stdout)
+
+    write(engine)
+    connect(f"sqlite:///{file}", SITE_KEY).dispose()
+    before = seen_by_another_process()
+    write(engine, NOON + timedelta(hours=1))
+    assert seen_by_another_process() == before + 1
 
 
 def test_a_column_of_an_older_version_is_no_hindrance(engine):
