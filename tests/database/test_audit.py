@@ -8,6 +8,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from braintumor.database import AuditEntry, Wanted, audit, connect, writing
+from braintumor.processes import started_apart
 from tests.database.servers import SITE_KEY
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -151,7 +152,7 @@ def _write_twenty(url):
 
 
 def test_processes_that_write_together_do_not_fork_the_chain(database_url):
-    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
+    with started_apart(), ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
         list(pool.map(_write_twenty, [database_url] * 4))
     engine = connect(database_url, SITE_KEY)
     assert (verified(engine).lines, verified(engine).is_whole) == (80, True)

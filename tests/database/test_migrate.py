@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 import braintumor.records  # noqa: F401 - its tables are compared below
 from braintumor.accounts import Accounts
 from braintumor.database import Base, RefusedError, Wanted, audit, connect, migrate
+from braintumor.processes import started_apart
 from braintumor.settings import Settings
 from tests.database.servers import SITE_KEY
 
@@ -143,7 +144,7 @@ def test_tables_of_another_program_are_left_alone(database_url, tmp_path):
 
 def test_processes_that_start_together_migrate_once(database_url):
     made_before_alembic(database_url).dispose()
-    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
+    with started_apart(), ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
         list(pool.map(connect_anew, [database_url] * 4))
     engine = connect(database_url, SITE_KEY)
     assert differences(engine) == []
