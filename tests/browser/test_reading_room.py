@@ -84,9 +84,9 @@ def choose_by_keys(page, files):
     """Go to the button of the uploader by Tab and open it by Enter; a run of the page may take the focus away."""
     for _ in range(120):
         if page.evaluate("document.activeElement.innerText").strip().endswith("Upload"):
-            with suppress(TimeoutError), page.expect_file_chooser(timeout=5_000) as chooser:
-                page.keyboard.press("Enter")
-            if chooser.is_done():
+            with suppress(TimeoutError):
+                with page.expect_file_chooser(timeout=5_000) as chooser:
+                    page.keyboard.press("Enter")
                 chooser.value.set_files(files)
                 return
         page.keyboard.press("Tab")
