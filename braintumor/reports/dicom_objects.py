@@ -36,7 +36,7 @@ from braintumor.reports.codes import (
     reason_codes,
     type_code,
 )
-from braintumor.reports.dicom_segmentation import MAKER
+from braintumor.reports.dicom_segmentation import MAKER, NO_DAY, NO_TIME, settle_times
 from braintumor.reports.fonts import clean
 from braintumor.reports.model import Estimate, Report
 from braintumor.scans import ScanError
@@ -47,7 +47,6 @@ _SERIES_NUMBERS = {"report": 9100, "document": 9200, "key image": 9300}
 _LARGEST_NUMBER = 2**31 - 1 - max(_SERIES_NUMBERS.values())
 _LONGEST = 64
 _UTF_8 = "ISO_IR 192"
-_NO_DAY, _NO_TIME = "19000101", "000000"
 _PATIENT_AND_STUDY = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate", "StudyTime"),
     *("ReferringPhysicianName", "StudyID", "AccessionNumber"),
@@ -113,7 +112,7 @@ def document(report: Report, pdf: bytes, sources: SourceImages) -> bytes:
         made.ManufacturerModelName = report.model.name[:_LONGEST]
         made.SoftwareVersions = report.model.version[:_LONGEST]
         made.ConversionType = "WSD"
-        made.ContentDate, made.ContentTime = _NO_DAY, _NO_TIME
+        made.ContentDate, made.ContentTime = NO_DAY, NO_TIME
         made.AcquisitionDateTime = ""
         made.BurnedInAnnotation = "YES"
         made.VerificationFlag = "UNVERIFIED" if report.is_draft else "VERIFIED"
@@ -251,20 +250,13 @@ def _uncertainty(found: Estimate, factor: float) -> hd.sr.MeasurementProperties 
 
 def _settled(made: Dataset, report: Report, sources: SourceImages) -> bytes:
     """Write an object with the study's time where highdicom puts the clock's, so that it is the same each time."""
-    source, verdict = sources.datasets[0], report.verdict
-    day, time = (str(getattr(source, name, "") or "") for name in ("StudyDate", "StudyTime"))
-    day, time = day or _NO_DAY, time or _NO_TIME
+    verdict = report.verdict
+    study_time = settle_times(made, sources.datasets[0])
     # Readers' names are in any script, whatever the patient's is in.
     made.SpecificCharacterSet = _UTF_8
-    signed = verdict.signed.strftime("%Y%m%d%H%M%S") if verdict and verdict.signed else day + time
+    signed = verdict.signed.strftime("%Y%m%d%H%M%S") if verdict and verdict.signed else study_time
     for element in made.iterall():
-        if element.keyword in ("ContentDate", "InstanceCreationDate", "SeriesDate", "DateOfSecondaryCapture"):
-            element.value = day
-        elif element.keyword in ("ContentTime", "InstanceCreationTime", "SeriesTime", "TimeOfSecondaryCapture"):
-            element.value = time
-        elif element.keyword == "ContributionDateTime":
-            element.value = day + time
-        elif element.keyword == "VerificationDateTime":
+        if element.keyword == "VerificationDateTime":
             element.value = signed
     file = io.BytesIO()
     made.save_as(file, enforce_file_format=True)

@@ -23,7 +23,7 @@ _SERIES_NUMBER_FROM = 9000
 """Added to the number of the series that was judged, so that results come after what the scanner made."""
 _LARGEST_NUMBER = 2**31 - 1 - _SERIES_NUMBER_FROM
 """Of the series that was judged, so that the sum is a number that DICOM can hold (PS3.5, section 6.2, IS)."""
-_NO_DAY, _NO_TIME = "19000101", "000000"
+NO_DAY, NO_TIME = "19000101", "000000"
 # highdicom warns of names that it takes for no person's, and quotes them.
 warnings.filterwarnings("ignore", module="highdicom")
 
@@ -64,28 +64,30 @@ def _written(prediction: Prediction, sources: SourceImages, voxels: NDArray[np.b
         omit_empty_frames=True,
     )
     segmentation.SeriesDescription = f"Tumor outline by {prediction.bundle}, not for diagnosis"[:64]
-    _settle(segmentation, prediction, datasets[0])
+    settle_times(segmentation, datasets[0])
+    for element in segmentation.iterall():
+        if element.keyword == "DimensionOrganizationUID":
+            element.value = _uid(prediction, "dimensions")
     file = io.BytesIO()
     segmentation.save_as(file, enforce_file_format=True)
     return file.getvalue()
 
 
-def _settle(segmentation: Dataset, prediction: Prediction, source: Dataset) -> None:
-    """Put the study's time and UIDs made from the answer where highdicom puts the clock's and random ones.
+def settle_times(made: Dataset, source: Dataset) -> str:
+    """Put the time of the study of ``source`` where highdicom puts the clock's, and give it as a DICOM date and time.
 
     Else the same answer would be another object each time it is asked for.
     """
     day, time = (str(getattr(source, name, "") or "") for name in ("StudyDate", "StudyTime"))
-    day, time = day or _NO_DAY, time or _NO_TIME
-    for element in segmentation.iterall():
-        if element.keyword in ("ContentDate", "InstanceCreationDate", "SeriesDate"):
+    day, time = day or NO_DAY, time or NO_TIME
+    for element in made.iterall():
+        if element.keyword in ("ContentDate", "InstanceCreationDate", "SeriesDate", "DateOfSecondaryCapture"):
             element.value = day
-        elif element.keyword in ("ContentTime", "InstanceCreationTime", "SeriesTime"):
+        elif element.keyword in ("ContentTime", "InstanceCreationTime", "SeriesTime", "TimeOfSecondaryCapture"):
             element.value = time
         elif element.keyword == "ContributionDateTime":
             element.value = day + time
-        elif element.keyword == "DimensionOrganizationUID":
-            element.value = _uid(prediction, "dimensions")
+    return day + time
 
 
 def _frames(voxels: NDArray[np.bool_], datasets: Sequence[Dataset], sources: SourceImages) -> NDArray[np.uint8]:
