@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from braintumor import settings
-from braintumor.inference import SliceAnswer
+from braintumor.inference import Predictor, SliceAnswer
 from braintumor.scans import phantom, read
 from scripts.app_process import running_app
 from tests.database import servers
@@ -152,6 +152,20 @@ def guest_app(tmp_path, monkeypatch):
     settings.load.cache_clear()
     yield
     settings.load.cache_clear()
+
+
+@pytest.fixture
+def scored(monkeypatch):
+    """Names of the scans that the network was really asked about, in order."""
+    names = []
+    original = Predictor.predict
+
+    def counting(self, scans):
+        names.extend(scan.source for scan in scans)
+        return original(self, scans)
+
+    monkeypatch.setattr(Predictor, "predict", counting)
+    return names
 
 
 @pytest.fixture

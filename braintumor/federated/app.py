@@ -22,7 +22,7 @@ server = ServerApp()
 
 @server.main()
 def _serve(grid: Grid, context: Context) -> None:
-    """Train until all rounds are done; a run in the same folder goes on after its last whole round."""
+    """Train until all rounds are done; a run in the same folder resumes from its last whole round."""
     options = FederatedOptions.of(dict(context.run_config))
     run_rounds(grid, Trainer(options), Path(str(context.run_config[FOLDER])))
 

@@ -7,7 +7,7 @@ import pytest
 
 from braintumor.dashboard.desk.desk import Bounds, Desk
 from braintumor.dashboard.desk.shelves import MemoryShelf
-from braintumor.inference import Predictor, Predictors
+from braintumor.inference import Predictors
 from braintumor.scans import phantom
 from tests.conftest import SHIPPED, png_bytes
 
@@ -17,20 +17,6 @@ ROOMY = Bounds(scans=50, size=10**8, shares_pixels=True)
 @pytest.fixture(scope="module")
 def predictors():
     return Predictors(SHIPPED, threads=1)
-
-
-@pytest.fixture
-def scored(monkeypatch):
-    """Names of the scans that the network was really asked about, in order."""
-    names = []
-    original = Predictor.predict
-
-    def counting(self, scans):
-        names.extend(scan.source for scan in scans)
-        return original(self, scans)
-
-    monkeypatch.setattr(Predictor, "predict", counting)
-    return names
 
 
 def guest(bounds=ROOMY):

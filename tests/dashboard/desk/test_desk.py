@@ -11,9 +11,9 @@ from braintumor.dashboard.desk.shelves import MemoryShelf
 from braintumor.inference import Predictor
 from braintumor.scans import Limits, ScanError
 from braintumor.scans.limits import SMALLEST_SLICE
-from tests.dashboard.desk.desks import ROOMY, finish, guest, head, heads, names, predictors, scored, zipped
+from tests.dashboard.desk.desks import ROOMY, finish, guest, head, heads, names, predictors, zipped
 
-FIXTURES = predictors, scored
+FIXTURES = (predictors,)
 
 
 def test_every_file_of_an_archive_is_a_case_with_a_whole_answer(predictors, scored):

@@ -16,10 +16,10 @@ from braintumor.scans import DEFAULT_LIMITS, PixelBudget
 from tests.accounts import app_users
 from tests.bundles.made_card import changed, put_card
 from tests.conftest import SHIPPED
-from tests.dashboard.desk.desks import finish, head, heads, names, predictors, scored, zipped
+from tests.dashboard.desk.desks import finish, head, heads, names, predictors, zipped
 from tests.scans.dicom_files import slices
 
-FIXTURES = predictors, scored
+FIXTURES = (predictors,)
 environment, engine, accounts, ada, bob = app_users.FIXTURES
 FOLDER = "vault/desk"
 
