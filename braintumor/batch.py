@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING
 
 from braintumor.errors import InputError
 from braintumor.processes import context, default_processes, started_apart
-from braintumor.scans import DEFAULT_LIMITS, Limits, PixelBudget, Scan, ScanError, Series, Unit, in_window
+from braintumor.scans import (
+    DEFAULT_LIMITS,
+    Limits,
+    PixelBudget,
+    Scan,
+    ScanError,
+    Series,
+    Unit,
+    in_window,
+    with_square_pixels,
+)
 from braintumor.scans import outcome as read_outcome
 
 if TYPE_CHECKING:
@@ -147,8 +157,9 @@ class Batch:
 
     def _report(self, prediction: "Prediction", scan: Scan, predictor: "Predictor", unit: Unit) -> Mapping[str, bytes]:
         from braintumor.reports.case_files import case_files, case_of
+        from braintumor.reports.key_image import LONGEST_SIDE
 
-        shown = scan.pixels[prediction.slice_number]
+        shown = with_square_pixels(scan.pixels[prediction.slice_number], scan.pixel_aspect, LONGEST_SIDE)
         return case_files(case_of(prediction, in_window(shown, shown), predictor.bundle, unit, self.limits))
 
     def _finding(self, prediction: "Prediction", unit: Unit, report: Mapping[str, bytes]) -> Finding:

@@ -14,7 +14,7 @@ from PIL import Image
 from braintumor import settings
 from braintumor.bundles import Bundle
 from braintumor.inference import Prediction, Predictor, Predictors
-from braintumor.scans import Limits, Scan, ScanError, Unit, in_window, phantom
+from braintumor.scans import Limits, Scan, ScanError, Unit, in_window, phantom, with_square_pixels
 from braintumor.segmentation import Measurements
 
 MOST_SLICES_KEPT = 512
@@ -29,6 +29,8 @@ MOST_OF_A_VOLUME = 160
 @dataclass(frozen=True)
 class Answer:
     """A scan's prediction, what its mask measures, and its pictures for display, each uint8 (height, width).
+
+    Pixels of the pictures are square, so that a head has its true proportions.
 
     ``measurements`` are None where there is no mask or nothing was found to be a scan. ``picture`` is the slice that
     answers, at most 640 pixels a side. ``slices`` has those of a volume by their numbers, in order, at most 320 pixels
@@ -106,8 +108,11 @@ def answer_scan(scan: Scan, unit: Unit, predictor: Predictor, room: int = MOST_O
         unit.key,
         prediction,
         measurements,
-        _picture(answering, _LONGEST_SIDE),
-        {number: _picture(scan.pixels[number], _LONGEST_SLICE_SIDE, answering) for number in numbers},
+        _picture(answering, _LONGEST_SIDE, scan.pixel_aspect),
+        {
+            number: _picture(scan.pixels[number], _LONGEST_SLICE_SIDE, scan.pixel_aspect, answering)
+            for number in numbers
+        },
         synthetic=scan.sha256 == hashlib.sha256(phantom_png()).hexdigest(),
         affine=scan.affine,
         unit=unit,
@@ -123,9 +128,9 @@ def _spread(count: int, own: int, most: int) -> Sequence[int]:
 
 
 def _picture(
-    pixels: NDArray[np.float32], longest_side: int, reference: NDArray[np.float32] | None = None
+    pixels: NDArray[np.float32], longest_side: int, aspect: float = 1.0, reference: NDArray[np.float32] | None = None
 ) -> NDArray[np.uint8]:
-    picture = Image.fromarray(pixels)
+    picture = Image.fromarray(with_square_pixels(pixels, aspect, longest_side))
     picture.thumbnail((longest_side, longest_side))
     gray = np.asarray(picture, dtype=np.float32)
     return in_window(gray, gray if reference is None else reference)

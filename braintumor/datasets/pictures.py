@@ -65,7 +65,7 @@ def map_pictures(
 
 
 def _prepared(scan: Scan, size: int) -> Prepared:
-    return prepare(restore(scan.pixels).layer(0), size)
+    return prepare(restore(scan.pixels).layer(0), size, scan.pixel_aspect)
 
 
 def _read(root: Path, path: str) -> Scan:

@@ -60,7 +60,7 @@ class _Row:
             color=None if color is None else str(color),
             in_space=scan.affine is not None,
             is_empty=self.is_empty,
-            side=self.prepared.side,
+            side=min(self.prepared.side, self.prepared.width),
             has_marks=self.marked,
         )
 
@@ -126,13 +126,17 @@ class Predictor:
         restored = [restore(scan.pixels) for scan in scans]
         boxes = [small_head(found.layers()) for found in restored]
         slices = [(number, layer) for number, scan in enumerate(scans) for layer in range(scan.shape[0])]
-        rows = iter(self._run((restored[number].layer(layer), boxes[number]) for number, layer in slices))
+        rows = iter(
+            self._run(
+                (restored[number].layer(layer), boxes[number], scans[number].pixel_aspect) for number, layer in slices
+            )
+        )
         return [
             self._answer(scan, found, list(islice(rows, scan.shape[0])))
             for scan, found in zip(scans, restored, strict=True)
         ]
 
-    def _run(self, slices: Iterable[tuple[NDArray[np.float32], Box | None]]) -> list["_Row"]:
+    def _run(self, slices: Iterable[tuple[NDArray[np.float32], Box | None, float]]) -> list["_Row"]:
         """Send slices through the network, a few at a time, and read what it says of all of them at once.
 
         Distances between its passes take ten times as long: their threads and the network's stand in each other's way.
@@ -142,7 +146,7 @@ class Predictor:
         outputs: list[GraphOutput] = []
         waiting = iter(slices)
         while chosen := list(islice(waiting, _BATCH)):
-            ready = [prepare_within(pixels, box, self.bundle.size) for pixels, box in chosen]
+            ready = [prepare_within(pixels, box, self.bundle.size, aspect) for pixels, box, aspect in chosen]
             outputs.append(self._graph.run(np.stack([item.image for item in ready])))
             prepared += ready
         if not prepared:

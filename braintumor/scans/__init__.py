@@ -20,6 +20,7 @@ from braintumor.scans.preprocessing import (
     prepare_outline,
     prepare_within,
     small_head,
+    with_square_pixels,
 )
 from braintumor.scans.reading import bounded, gather, outcome, read, read_all
 from braintumor.scans.restoring import BACKGROUND, FRAME, INVERTED, OUTLIERS, Restored, restore
@@ -81,4 +82,5 @@ __all__ = [
     "small_head",
     "survey",
     "walk",
+    "with_square_pixels",
 ]

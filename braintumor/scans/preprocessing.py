@@ -24,6 +24,8 @@ Box = tuple[slice, slice]
 _FOUR_NEIGHBORS = ndimage.generate_binary_structure(2, 1)
 _LARGEST_VALUE = 1e30
 _LARGEST_SIDE = 4096
+_SHOWN_SIDE = 1024
+"""Longest side at which a head is looked for on a slice whose pixels are not square."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,20 @@ class Prepared:
     """A slice ready for a network, and where it came from.
 
     ``image`` is uint8 (size, size). ``top``, ``left`` and ``side`` give, in pixels of the slice, the square that
-    was cut out; it may reach past the slice's edges, where it is black.
+    was cut out; it may reach past the slice's edges, where it is black. ``side`` counts rows: of pixels that are not
+    square, ``aspect`` times as wide as high, it has another number of columns, ``width``.
     """
 
     image: NDArray[np.uint8]
     top: int
     left: int
     side: int
+    aspect: float = 1.0
+
+    @property
+    def width(self) -> int:
+        """Columns of the square."""
+        return _columns(self.side, self.aspect)
 
 
 @dataclass(frozen=True)
@@ -53,24 +62,25 @@ class CoarseHead:
     bright: NDArray[np.bool_]
 
 
-def prepare(pixels: NDArray[np.float32], size: int) -> Prepared:
+def prepare(pixels: NDArray[np.float32], size: int, aspect: float = 1.0) -> Prepared:
     """Crop a slice to the head, make it square, scale its intensity and resize it.
 
-    ``pixels`` is (height, width) in any gray range. The head is the largest connected region brighter than 12 % of
-    the way from the 0.5th to the 99.5th percentile; where the box around it covers less than 5 % of the picture all
-    of it is kept. Gray values from the 0.5th to the 99.5th percentile inside the square map to 0 to 255; a flat slice
-    maps to 0.
+    ``pixels`` is (height, width) in any gray range; each is ``aspect`` times as wide as high. The head is the largest
+    connected region brighter than 12 % of the way from the 0.5th to the 99.5th percentile; where the box around it
+    covers less than 5 % of the picture all of it is kept. Gray values from the 0.5th to the 99.5th percentile inside
+    the square map to 0 to 255; a flat slice maps to 0.
     """
     pixels = _tame(pixels)
-    top, left, bottom, right = _head_box(pixels)
+    top, left, bottom, right = _head_box(pixels, aspect)
     height, width = bottom - top, right - left
-    side = round(max(height, width) * (1 + 2 * _MARGIN))
+    side = round(max(height, width * aspect) * (1 + 2 * _MARGIN))
+    columns = _columns(side, aspect)
     top -= (side - height) // 2
-    left -= (side - width) // 2
-    inside = pixels[max(top, 0) : top + side, max(left, 0) : left + side]
-    square = _cut_square(pixels, top, left, side)
+    left -= (columns - width) // 2
+    inside = pixels[max(top, 0) : top + side, max(left, 0) : left + columns]
+    square = _cut_out(pixels, top, left, side, columns)
     resized = np.asarray(square.resize((size, size), Image.Resampling.BILINEAR), dtype=np.float32)
-    return Prepared(in_window(resized, inside), top, left, side)
+    return Prepared(in_window(resized, inside), top, left, side, aspect)
 
 
 def small_head(layers: Iterable[NDArray[np.float32]]) -> Box | None:
@@ -91,12 +101,27 @@ def small_head(layers: Iterable[NDArray[np.float32]]) -> Box | None:
     return rows, slice(max(0, left - width // 2), right + width // 2)
 
 
-def prepare_within(pixels: NDArray[np.float32], box: Box | None, size: int) -> Prepared:
+def prepare_within(pixels: NDArray[np.float32], box: Box | None, size: int, aspect: float = 1.0) -> Prepared:
     """Prepare what of a slice lies in a box, see ``small_head``; without one, the slice."""
     if box is None:
-        return prepare(pixels, size)
-    prepared = prepare(pixels[box], size)
+        return prepare(pixels, size, aspect)
+    prepared = prepare(pixels[box], size, aspect)
     return replace(prepared, top=prepared.top + box[0].start, left=prepared.left + box[1].start)
+
+
+def with_square_pixels(pixels: NDArray[np.float32], aspect: float, longest_side: int) -> NDArray[np.float32]:
+    """Give a slice, (height, width), whose pixels are ``aspect`` times as wide as high, at its true proportions.
+
+    The result has square pixels and is ``longest_side`` pixels a side at most; a slice with square pixels is given
+    back as it is.
+    """
+    if aspect == 1:
+        return pixels
+    # None of its rows or columns is lost unless the longest side asks for it.
+    height, width = pixels.shape[0] * max(1 / aspect, 1.0), pixels.shape[1] * max(aspect, 1.0)
+    scale = min(1.0, longest_side / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize(size, Image.Resampling.BILINEAR))
 
 
 def coarse_head(pixels: NDArray[np.float32]) -> CoarseHead:
@@ -163,7 +188,7 @@ def in_window(values: NDArray[np.float32], reference: NDArray[np.float32]) -> ND
 def prepare_outline(mask: NDArray[np.float32], prepared: Prepared, size: int) -> NDArray[np.uint8]:
     """Cut from a mask (height, width), 0 outside, what ``prepare`` cut from its slice: uint8 (size, size), 0 to 255."""
     drawn = (mask > mask.max() / 2).astype(np.float32) * 255
-    square = _cut_square(drawn, prepared.top, prepared.left, prepared.side)
+    square = _cut_out(drawn, prepared.top, prepared.left, prepared.side, prepared.width)
     resized = np.asarray(square.resize((size, size), Image.Resampling.BOX))
     return np.asarray(np.rint(resized), dtype=np.uint8)
 
@@ -172,10 +197,10 @@ def place_on_scan(values: NDArray[np.float32], prepared: Prepared, shape: tuple[
     """Lay a map over the prepared image, of any size, back on its slice: (height, width), zero outside the square."""
     laid = np.zeros(shape, np.float32)
     top, left = max(prepared.top, 0), max(prepared.left, 0)
-    bottom, right = min(prepared.top + prepared.side, shape[0]), min(prepared.left + prepared.side, shape[1])
+    bottom, right = min(prepared.top + prepared.side, shape[0]), min(prepared.left + prepared.width, shape[1])
     if top >= bottom or left >= right:
         return laid
-    down, across = values.shape[0] / prepared.side, values.shape[1] / prepared.side
+    down, across = values.shape[0] / prepared.side, values.shape[1] / prepared.width
     # Only the part that lies on the slice is enlarged; the whole square of a narrow slice may not fit in memory.
     inside = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32)).resize(
         (right - left, bottom - top),
@@ -203,17 +228,27 @@ def _tame(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     return pixels - darkest if darkest < 0 else pixels
 
 
-def _cut_square(pixels: NDArray[np.float32], top: int, left: int, side: int) -> Image.Image:
+def _columns(rows: int, aspect: float) -> int:
+    """Give the columns of a square with so many rows, of pixels ``aspect`` times as wide as high."""
+    return max(1, round(rows / aspect))
+
+
+def _cut_out(pixels: NDArray[np.float32], top: int, left: int, rows: int, columns: int) -> Image.Image:
     # A narrow slice of a few megabytes can ask for a square of terabytes.
-    step = 1 + side // _LARGEST_SIDE
-    top, left, side = top // step, left // step, side // step
-    picture = Image.fromarray(np.ascontiguousarray(pixels[::step, ::step]))
-    return picture.crop((left, top, left + side, top + side))
+    down, across = 1 + rows // _LARGEST_SIDE, 1 + columns // _LARGEST_SIDE
+    top, left, rows, columns = top // down, left // across, max(1, rows // down), max(1, columns // across)
+    picture = Image.fromarray(np.ascontiguousarray(pixels[::down, ::across]))
+    return picture.crop((left, top, left + columns, top + rows))
 
 
-def _head_box(pixels: NDArray[np.float32]) -> tuple[int, int, int, int]:
-    head = coarse_head(pixels)
-    return _box(head, pixels.shape) if head.region.any() else (0, 0, *pixels.shape)
+def _head_box(pixels: NDArray[np.float32], aspect: float) -> tuple[int, int, int, int]:
+    shown = with_square_pixels(pixels, aspect, _SHOWN_SIDE)
+    head = coarse_head(shown)
+    if not head.region.any():
+        return (0, 0, *pixels.shape)
+    top, left, bottom, right = _box(head, shown.shape)
+    down, across = (stored / seen for stored, seen in zip(pixels.shape, shown.shape, strict=True))
+    return round(top * down), round(left * across), round(bottom * down), round(right * across)
 
 
 def _box(head: CoarseHead, shape: tuple[int, ...]) -> tuple[int, int, int, int]:

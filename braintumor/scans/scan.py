@@ -13,6 +13,12 @@ from numpy.typing import NDArray
 from braintumor.scans.series import Series
 
 _NAME_LENGTH = 120
+_SQUARE = 0.01
+"""Part by which a pixel's width and height may differ and count as equal: less than two of a head's pixels."""
+_NARROWEST = 1 / 16
+"""Sides of a pixel beyond whose ratio its size is nonsense; a slice across thick slices has 1 to 10."""
+PIXEL_ASPECT = "pixel_aspect"
+"""The fact that tells how wide a pixel is for its height where nothing tells its size in millimeters."""
 
 
 class ScanError(Exception):
@@ -95,6 +101,12 @@ class Scan:
         """Slices, height and width in pixels."""
         slices, height, width = self.pixels.shape
         return slices, height, width
+
+    @property
+    def pixel_aspect(self) -> float:
+        """The width of a pixel in heights of one, 1.0 for a square one and where the file does not say."""
+        aspect = self.spacing[2] / self.spacing[1] if self.spacing else float(self.facts.get(PIXEL_ASPECT, 1.0))
+        return aspect if _NARROWEST <= aspect <= 1 / _NARROWEST and abs(aspect - 1) > _SQUARE else 1.0
 
 
 def fill_missing(pixels: NDArray[np.float32]) -> NDArray[np.float32]:

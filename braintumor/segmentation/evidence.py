@@ -52,7 +52,7 @@ class Evidence:
 def on_grid(tumor_map: NDArray[np.float32], square: Prepared, shape: tuple[int, int]) -> NDArray[np.float32]:
     """Lay a map over the prepared square on a coarse grid of its slice (height, width): (64, 64), 0 elsewhere."""
     height, width = shape
-    down, across = tumor_map.shape[0] / square.side, tumor_map.shape[1] / square.side
+    down, across = tumor_map.shape[0] / square.side, tumor_map.shape[1] / square.width
     box = (
         -square.left * across,
         -square.top * down,
@@ -66,7 +66,7 @@ def on_grid(tumor_map: NDArray[np.float32], square: Prepared, shape: tuple[int, 
 def head_share(square: Prepared, shape: tuple[int, int]) -> float:
     """Give the share of a slice (height, width) that the head covers, from 0 to 1."""
     covered = float(head_mask(square.image.astype(np.float32)).mean())
-    return min(1.0, covered * square.side**2 / (shape[0] * shape[1]))
+    return min(1.0, covered * square.side * square.width / (shape[0] * shape[1]))
 
 
 def evidence(

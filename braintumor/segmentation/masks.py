@@ -55,7 +55,7 @@ def tumor_mask(
     # Labels take four bytes a pixel and most of the time here, and most of a slice is empty.
     box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
     regions, _ = ndimage.label(reached[box], _EIGHT_NEIGHBORS)
-    kept = np.bincount(regions.ravel()) >= _SMALLEST_REGION * prepared.side**2
+    kept = np.bincount(regions.ravel()) >= _SMALLEST_REGION * prepared.side * prepared.width
     kept[0] = False
     reached[box] = kept[regions]
     return reached

@@ -261,6 +261,16 @@ def test_measurements_are_those_of_the_mask_against_the_head(predictor):
     assert measured.volume_ml == pytest.approx(found.mask().sum() * 5 * 0.5 * 0.25 / 1000)
 
 
+def test_a_head_is_judged_at_its_true_proportions(predictor, scans):
+    thinned = [replace(scan, pixels=np.ascontiguousarray(scan.pixels[:, :, ::2])) for scan in scans]
+    told = [replace(scan, spacing=(5.0, 1.0, 2.0)) for scan in thinned]
+    whole, narrow, squeezed = (
+        np.stack([found.prepared.image.astype(float) for found in predictor.predict(given)])
+        for given in (scans[:4], told[:4], thinned[:4])
+    )
+    assert abs(narrow - whole).mean() < 0.25 * abs(squeezed - whole).mean()
+
+
 def test_without_spacing_nothing_is_said_in_millimeters(predictor):
     measured = _located(predictor, spacing=None).measurements()
     assert (measured.area_mm2, measured.largest_diameter_mm, measured.volume_ml) == (None, None, None)

@@ -20,9 +20,10 @@ def _pixels(number):
     return phantom(SIZE, seed=number).astype(np.uint16)
 
 
-def _classic(orientation):
+def _classic(orientation, pixels=None, **elements):
+    pixels = _pixels(4) if pixels is None else pixels
     made = [
-        slices(1, pixels=_pixels(4), first=place, orientation=orientation, start=number, SliceThickness=4)[0]
+        slices(1, pixels=pixels, first=place, orientation=orientation, start=number, SliceThickness=4, **elements)[0]
         for number, place in enumerate(_places(orientation))
     ]
     return made[::-1]
@@ -52,6 +53,7 @@ def _enhanced():
 SERIES = {
     "axial, last slice first": _classic(AXIAL),
     "coronal": _classic(CORONAL),
+    "pixels twice as wide as high": _classic(AXIAL, np.ascontiguousarray(_pixels(4)[:, ::2]), PixelSpacing=[1, 2]),
     "sagittal": _classic(SAGITTAL),
     "one file of many frames, geometry in each": _enhanced(),
 }

@@ -19,6 +19,7 @@ from braintumor.scans import (
     prepare_outline,
     prepare_within,
     small_head,
+    with_square_pixels,
 )
 
 
@@ -288,6 +289,42 @@ def test_map_covers_its_square_and_nothing_else(prepared, shape, expected):
     laid = place_on_scan(values, Prepared(np.zeros((6, 6), np.uint8), *prepared), shape)
     assert laid.dtype == np.float32
     np.testing.assert_allclose(laid, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("aspect", [0.25, 0.5, 2.0, 4.0])
+@pytest.mark.parametrize("background", [0, 40])
+def test_a_head_of_pixels_that_are_not_square_is_seen_as_that_of_square_ones(aspect, background):
+    plain = background + _head(400, 400, (180, 220), (130, 100))
+    thinned = plain[:, :: int(aspect)] if aspect > 1 else plain[:: int(1 / aspect)]
+    square, other = prepare(plain, 64), prepare(np.ascontiguousarray(thinned), 64, aspect)
+    assert abs(other.image.astype(int) - square.image).mean() < 4
+    assert other.side / other.width == pytest.approx(aspect, rel=0.02)
+
+
+@pytest.mark.parametrize("aspect", [0.5, 2.0, 5.0])
+def test_a_map_of_pixels_that_are_not_square_lies_on_the_scans_own(aspect):
+    prepared = prepare(np.ones((60, 50), np.float32), 32, aspect)
+    row, column = 20, 30
+    values = np.zeros((prepared.side, prepared.width), np.float32)
+    values[row - prepared.top, column - prepared.left] = 1
+    laid = place_on_scan(values, prepared, (60, 50))
+    assert np.unravel_index(laid.argmax(), laid.shape) == (row, column)
+    assert laid.sum() == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "aspect", "shown"),
+    [
+        ((100, 100), 1.0, (100, 100)),
+        ((100, 100), 2.0, (100, 200)),
+        ((100, 100), 0.5, (200, 100)),
+        ((100, 400), 2.0, (40, 320)),
+        ((2, 500), 16.0, (1, 320)),
+    ],
+)
+def test_a_slice_is_shown_at_its_true_proportions(shape, aspect, shown):
+    pixels = np.random.default_rng(0).random(shape).astype(np.float32)
+    assert with_square_pixels(pixels, aspect, 320).shape == shown
 
 
 @settings(deadline=None)

@@ -62,6 +62,22 @@ def test_scan_tells_its_shape_and_defaults():
     assert Scan(PIXELS, "name", "sha", affine=IDENTITY).affine == IDENTITY
 
 
+@pytest.mark.parametrize(
+    ("spacing", "facts", "aspect"),
+    [
+        (None, {}, 1.0),
+        ((5.0, 1.0, 2.0), {}, 2.0),
+        ((5.0, 2.0, 1.0), {}, 0.5),
+        ((5.0, 0.9375, 0.9374), {}, 1.0),
+        ((5.0, 0.001, 1.0), {}, 1.0),
+        (None, {"pixel_aspect": 1.5}, 1.5),
+    ],
+)
+def test_scan_tells_how_wide_its_pixels_are(spacing, facts, aspect):
+    scan = Scan(np.zeros((1, 20, 20), np.float32), "a", "", spacing=spacing, facts=facts)
+    assert scan.pixel_aspect == aspect
+
+
 def test_scan_cannot_be_changed():
     with pytest.raises(AttributeError):
         Scan(PIXELS, "name", "sha").source = "other"

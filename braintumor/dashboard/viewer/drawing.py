@@ -81,8 +81,10 @@ def square_on_view(answer: Answer, number: int) -> Prepared:
 def square_on_stack(prediction: Prediction, number: int, shape: tuple[int, int]) -> Prepared:
     """Give a slice's prepared square in pixels of a picture of the whole slice, ``shape`` (height, width)."""
     prepared = prediction.slices[number].prepared
-    scale = max(shape) / max(prediction.shape[1:])
-    top, left, side = (round(scale * length) for length in (prepared.top, prepared.left, prepared.side))
+    # Pixels of the picture are square, those of the slice need not be.
+    across = max(shape) / max(prediction.shape[1], prediction.shape[2] * prepared.aspect) * prepared.aspect
+    down = across / prepared.aspect
+    top, left, side = (round(down * prepared.top), round(across * prepared.left), round(down * prepared.side))
     return Prepared(prepared.image, top, left, max(1, side))
 
 

@@ -34,7 +34,15 @@ _GE_B_OFFSET = 1_000_000_000
 
 TAGS: tuple[str | BaseTag, ...] = (
     *("NumberOfFrames", "Rows", "Columns", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
-    *("SliceThickness", "SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth"),
+    *(
+        "PixelAspectRatio",
+        "SliceThickness",
+        "SpacingBetweenSlices",
+        "RescaleSlope",
+        "RescaleIntercept",
+        "WindowCenter",
+        "WindowWidth",
+    ),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "ImageType", "Manufacturer"),
     *("TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", "InstanceNumber", "EchoTime"),
     *("DiffusionBValue", _MOSAIC_COUNT, _CSA_HEADER),
@@ -57,7 +65,8 @@ class Frame:
     """One image of an object, and where it lies in the patient.
 
     ``position`` and ``orientation`` are those of DICOM (LPS, millimeters), None where the file gives none that make
-    sense; ``spacing`` is (row, column) in millimeters or None, ``thickness`` the distance to the next slice as the file
+    sense; ``spacing`` is (row, column) in millimeters or None, ``aspect`` how wide a pixel is for its height,
+    ``thickness`` the distance to the next slice as the file
     claims it. ``window`` is (center, width). ``kind`` is the image's or frame's type. ``order`` sorts what lies at one
     place: time point, acquisition, trigger time, number in the series, number in the file. ``tile`` is its number in a
     mosaic.
@@ -67,6 +76,7 @@ class Frame:
     position: Vector | None
     orientation: tuple[float, ...] | None
     spacing: tuple[float, float] | None
+    aspect: float
     thickness: float | None
     slope: float
     intercept: float
@@ -150,6 +160,7 @@ def _frame(parsed: Parsed, index: int, groups: tuple[Dataset, Dataset], *, is_en
 
     position = numbers(place("PlanePositionSequence"), "ImagePositionPatient")
     measures = place("PixelMeasuresSequence")
+    spacing = _spacing(numbers(measures, "PixelSpacing"))
     rescaling, windows = place("PixelValueTransformationSequence"), place("FrameVOILUTSequence")
     center, width = number(windows, "WindowCenter"), number(windows, "WindowWidth")
     content = place("FrameContentSequence")
@@ -158,7 +169,8 @@ def _frame(parsed: Parsed, index: int, groups: tuple[Dataset, Dataset], *, is_en
         index=index,
         position=(position[0], position[1], position[2]) if _is_place(position) else None,
         orientation=_orientation(numbers(place("PlaneOrientationSequence"), "ImageOrientationPatient")),
-        spacing=_spacing(numbers(measures, "PixelSpacing")),
+        spacing=spacing,
+        aspect=_aspect(spacing, numbers(top, "PixelAspectRatio")),
         thickness=_length(number(measures, "SpacingBetweenSlices")) or _length(number(measures, "SliceThickness")),
         slope=number(rescaling, "RescaleSlope") or 1.0,
         intercept=number(rescaling, "RescaleIntercept") or 0.0,
@@ -186,6 +198,13 @@ def _orientation(given: tuple[float, ...]) -> tuple[float, ...] | None:
 
 def _spacing(given: tuple[float, ...]) -> tuple[float, float] | None:
     return (given[0], given[1]) if len(given) == 2 and all(_length(part) for part in given) else None
+
+
+def _aspect(spacing: tuple[float, float] | None, ratio: tuple[float, ...]) -> float:
+    """Give a pixel's width over its height: by its size, else by the ratio of height to width that a file may state."""
+    if spacing:
+        return spacing[1] / spacing[0]
+    return ratio[1] / ratio[0] if len(ratio) == 2 and min(ratio) > 0 else 1.0
 
 
 def _length(given: float | None) -> float | None:

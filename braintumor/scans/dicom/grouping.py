@@ -58,9 +58,9 @@ class ImageSeries:
 def group(instances: Iterable[Instance]) -> list[ImageSeries]:
     """Form series of objects in any order; of copies of an object the first is taken.
 
-    Images belong together that have one series UID, size, orientation (see ``SAME_ORIENTATION``), echo, b-value and
-    kind. Where several lie at one place, each time point makes a volume; where none is stated, the first of each place
-    make the first volume, and so on.
+    Images belong together that have one series UID, size, spacing, echo, b-value, orientation (``SAME_ORIENTATION``)
+    and kind. Where several lie at one place, each time point makes a volume; where none is stated, the first of each
+    place make the first volume, and so on.
     """
     by_series: dict[tuple[object, ...], list[Instance]] = defaultdict(list)
     copies: dict[tuple[object, ...], int] = defaultdict(int)
@@ -119,6 +119,7 @@ def _alike(instances: Iterable[Instance]) -> list[list[Image]]:
                 orientation,
                 instance.rows,
                 instance.columns,
+                None if frame.spacing is None else tuple(round(size, 2) for size in frame.spacing),
                 instance.photometric,
                 None if frame.echo is None else round(frame.echo, 2),
                 frame.b_value,

@@ -15,7 +15,7 @@ from braintumor.scans.dicom.parsing import EXPORT_AGAIN
 from braintumor.scans.dicom.stored import StoredPixels
 from braintumor.scans.layout import Layout, checked, nifti_header
 from braintumor.scans.limits import Limits, PixelBudget
-from braintumor.scans.scan import Scan, ScanError, fill_missing
+from braintumor.scans.scan import PIXEL_ASPECT, Scan, ScanError, fill_missing
 from braintumor.scans.volumes import assemble
 
 _THICKEST = 100.0
@@ -65,7 +65,12 @@ def _read_series(series: ImageSeries, source: str, limits: Limits, budget: Pixel
         budget.take(rows * columns * len(series.images), len(series.images))
         pixels = np.empty((shape[2], rows, columns), np.float32)
         fill(pixels.transpose(2, 1, 0))
-        scan = Scan(fill_missing(pixels), source, "", facts={"format": "DICOM", "bits": 16, "color": GRAY})
+        scan = Scan(
+            fill_missing(pixels),
+            source,
+            "",
+            facts={"format": "DICOM", "bits": 16, "color": GRAY, PIXEL_ASPECT: first.frame.aspect},
+        )
     else:
         layout = Layout(
             "DICOM",
@@ -79,8 +84,8 @@ def _read_series(series: ImageSeries, source: str, limits: Limits, budget: Pixel
             placed=nifti_header(shape, None if series.facts.missing and shape[2] == len(series.images) else affine),
         )
         scan = assemble(layout, fill, source, "", limits, budget)
-    facts = replace(series.facts, plane=str(scan.facts.get("plane", "")), spacing=scan.spacing)
-    return replace(scan, sha256=identity.hexdigest(), modality=facts.modality, series=facts)
+    told = replace(series.facts, plane=str(scan.facts.get("plane", "")), spacing=scan.spacing)
+    return replace(scan, sha256=identity.hexdigest(), modality=told.modality, series=told)
 
 
 def places_of(images: Sequence[Image], limits: Limits) -> list[int]:

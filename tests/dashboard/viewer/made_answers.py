@@ -17,7 +17,14 @@ def spot(size=64):
 
 
 def made_answer(
-    decision="tumor", finding="glioma", sha256="0" * 64, pixels=None, p_tumors=(0.9,), tumor_map=None, kept=()
+    decision="tumor",
+    finding="glioma",
+    sha256="0" * 64,
+    pixels=None,
+    p_tumors=(0.9,),
+    tumor_map=None,
+    kept=(),
+    aspect=1.0,
 ):
     pixels = np.zeros((40, 40), np.float32) if pixels is None else pixels
     own = int(np.argmax(p_tumors))
@@ -32,7 +39,7 @@ def made_answer(
         seconds=0.01,
         bundle="net 1",
         slice_number=own,
-        slices=tuple(SliceAnswer(p_tumor, prepare(pixels, 192), tumor_map) for p_tumor in p_tumors),
+        slices=tuple(SliceAnswer(p_tumor, prepare(pixels, 192, aspect), tumor_map) for p_tumor in p_tumors),
         shape=(len(p_tumors), *pixels.shape),
         spacing=None,
         placement=None,
@@ -46,6 +53,6 @@ def made_answer(
         "key",
         prediction,
         prediction.measurements() if finding else None,
-        _picture(pixels, 640),
-        {number: _picture(pixels, 320) for number in kept},
+        _picture(pixels, 640, aspect),
+        {number: _picture(pixels, 320, aspect) for number in kept},
     )

@@ -120,3 +120,17 @@ def test_an_outline_is_made_once_for_each_slice_and_the_latest_are_kept(session,
         outlined(volume, number)
     assert len(st.session_state[OUTLINES]) == 32
     assert len(masked) == 40
+
+
+@pytest.mark.parametrize("aspect", [0.5, 2.0])
+def test_a_map_and_its_outline_land_where_the_slice_is_shown_at_true_proportions(aspect, session):
+    pixels, _ = head((300, 200), (190, 60))
+    shown = made_answer(pixels=pixels, tumor_map=spot(), aspect=aspect)
+    height, width = view(shown, 0).shape
+    assert width / height == pytest.approx(200 / 300 * aspect, rel=0.01)
+    square = (shown.prediction.prepared.image > 200).astype(np.float32)
+    center = ndimage.center_of_mass(on_picture(square, shown, 0))
+    np.testing.assert_allclose(center, (190 / 300 * height, 60 / 200 * width), atol=4)
+    enlarged = Image.fromarray(shown.prediction.mask()[0]).resize((width, height), Image.Resampling.NEAREST)
+    own, seen = np.asarray(enlarged), outlined(shown, 0)
+    assert 2 * (own & seen).sum() / (own.sum() + seen.sum()) > 0.95

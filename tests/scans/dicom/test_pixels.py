@@ -238,6 +238,26 @@ def test_of_a_file_with_several_volumes_the_first_that_is_judged_is_read():
     assert read(dicom(), "a.dcm").series.slices == 1
 
 
+@pytest.mark.parametrize(
+    ("elements", "spacing", "aspect"),
+    [
+        ({"PixelSpacing": [1, 2]}, (5.0, 1.0, 2.0), 2.0),
+        ({"PixelSpacing": [1, 2], "ImagePositionPatient": None}, None, 2.0),
+        ({"PixelSpacing": None, "PixelAspectRatio": ["3", "2"]}, None, 2 / 3),
+        ({"PixelSpacing": None, "PixelAspectRatio": ["0", "2"]}, None, 1.0),
+    ],
+)
+def test_pixels_that_are_not_square_are_said_to_be(elements, spacing, aspect):
+    found = scan(slices(3, **elements))
+    assert (found.spacing, found.pixel_aspect) == (spacing, pytest.approx(aspect))
+
+
+def test_images_of_other_pixel_sizes_are_another_volume():
+    first = slices(3)
+    zoomed = slices(3, PixelSpacing=[0.5, 0.5], start=4, first=(0.0, 0.0, 15.0))
+    assert [found.spacing for found in scans([*first, *zoomed])] == [(5, 1, 1), (5, 0.5, 0.5)]
+
+
 def test_a_data_set_is_one_image_of_its_own_place():
     found = scan([dicom(PixelSpacing=[0.5, 0.75], SliceThickness=4)])
     assert (found.spacing, found.facts["plane"]) == ((4, 0.5, 0.75), "axial")
