@@ -149,7 +149,7 @@ def _deep_gray(image: ImageFile, rawmode: str, twin: Callable[[], ImageFile]) ->
     # What Pillow calls RGBa is black already as far as it is transparent.
     alpha = np.zeros(gray.shape, np.uint16) if channels == "RGBA" else None
     key = np.asarray(image.info.get("transparency", ()), int)
-    keyed = np.full(gray.shape, len(key) > 0)
+    keyed = np.full(gray.shape, True) if len(key) else None
     samples: list[NDArray[np.int32]] = []
     for half, shift, its_order in ((image, _BYTE, order), (other, 0, _OTHER_ORDER[order])):
         _load_as(half, f"{channels.upper()};16{its_order}")
@@ -158,14 +158,15 @@ def _deep_gray(image: ImageFile, rawmode: str, twin: Callable[[], ImageFile]) ->
             gray[rows] += (values[..., :3].astype(np.float32) @ LUMA) * np.float32(1 << shift)
             if alpha is not None:
                 alpha[rows] |= values[..., 3].astype(np.uint16) << shift
-            if len(key):
+            if keyed is not None:
                 keyed[rows] &= np.equal(values, key >> shift & 255).all(axis=-1)
         samples.append(_sample(half).astype(np.int32) << shift)
         # Half of a large picture need not lie beside the other half.
         half.im = Image.new(half.mode, (1, 1)).im
     if alpha is not None:
         _shade(gray, alpha)
-    gray[keyed] = 0
+    if keyed is not None:
+        gray[keyed] = 0
     sample = samples[0] | samples[1]
     return gray, (sample >> max(0, int(sample.max()).bit_length() - _BYTE)).astype(np.uint8)
 

@@ -221,10 +221,11 @@ def _tame(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
 
     What a crop adds beyond the slice's edges is 0, which has to be the darkest value for it to be black.
     """
-    largest = np.abs(pixels).max()
-    if largest > _LARGEST_VALUE:
-        pixels = pixels / largest
     darkest = pixels.min()
+    # Absolute values of a large picture would be a second copy of it.
+    largest = max(pixels.max(), -darkest)
+    if largest > _LARGEST_VALUE:
+        pixels, darkest = pixels / largest, darkest / largest
     return pixels - darkest if darkest < 0 else pixels
 
 
