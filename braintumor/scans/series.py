@@ -53,6 +53,7 @@ class SeriesNote(StrEnum):
     SHIFTED = "shifted"
     """Slices are shifted against each other, not all by as much."""
     BURNED_IN = "burned_in"
+    """Text stands in the pixels: the files say so, or it was seen when the images were read."""
 
 
 JUDGED = frozenset({Weighting.T1_CONTRAST, Weighting.T1, Weighting.T2, Weighting.FLAIR, Weighting.UNKNOWN})

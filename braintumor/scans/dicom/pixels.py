@@ -14,8 +14,10 @@ from braintumor.scans.dicom.grouping import Image, ImageSeries, shear, slice_dis
 from braintumor.scans.dicom.parsing import EXPORT_AGAIN
 from braintumor.scans.dicom.stored import StoredPixels
 from braintumor.scans.layout import Layout, checked, nifti_header
+from braintumor.scans.lettering import has_lettering
 from braintumor.scans.limits import Limits, PixelBudget
 from braintumor.scans.scan import PIXEL_ASPECT, Scan, ScanError, fill_missing
+from braintumor.scans.series import SeriesNote
 from braintumor.scans.volumes import assemble
 
 _THICKEST = 100.0
@@ -23,6 +25,8 @@ _THICKEST = 100.0
 _WINDOWS = {"CT": (0.0, 80.0)}
 """Values outside which nothing of a brain differs: of CT in Hounsfield units, the preset of 40 and width 80 by which
 viewers show it. Bone and air, a hundred times further apart, would leave no contrast to the brain."""
+_LOOKED_AT = 5
+"""Slices in which letters are looked for; what is burned in stands in all of them."""
 _TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """DICOM's axes lead to the left and back, NIfTI's to the right and front."""
 
@@ -85,7 +89,16 @@ def _read_series(series: ImageSeries, source: str, limits: Limits, budget: Pixel
         )
         scan = assemble(layout, fill, source, "", limits, budget)
     told = replace(series.facts, plane=str(scan.facts.get("plane", "")), spacing=scan.spacing)
+    if SeriesNote.BURNED_IN not in told.notes and _is_lettered(scan):
+        told = replace(told, notes=(*told.notes, SeriesNote.BURNED_IN))
     return replace(scan, sha256=identity.hexdigest(), modality=told.modality, series=told)
+
+
+def _is_lettered(scan: Scan) -> bool:
+    """Tell whether letters are burned into slices, of several into two of those that are looked at."""
+    count = scan.shape[0]
+    numbers = sorted({int(place) for place in np.linspace(0, count - 1, _LOOKED_AT)})
+    return sum(has_lettering(scan.pixels[number]) for number in numbers) >= min(2, len(numbers))
 
 
 def places_of(images: Sequence[Image], limits: Limits) -> list[int]:
