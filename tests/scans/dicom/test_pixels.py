@@ -2,6 +2,7 @@ import gzip
 import io
 import tempfile
 import zipfile
+from base64 import b64decode
 from pathlib import Path
 
 import gdcm
@@ -11,9 +12,12 @@ import pytest
 from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
+    HTJ2K,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
@@ -82,6 +86,24 @@ def test_lossy_jpeg_is_read():
     made["PixelData"].VR, made["PixelData"].is_undefined_length = "OB", True
     made.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
     assert np.abs(scan([written(made)]).pixels[0] - phantom(64)).mean() < 2
+
+
+RAMP = np.add.outer(np.arange(16) * 100, np.arange(16)).astype(np.uint16)
+HIGH_THROUGHPUT = b64decode(
+    b"/0//UQApQAAAAAAQAAAAEAAAAAAAAAAAAAAAEAAAABAAAAAAAAAAAAABDwEB/1AACAACAAAACv9SAAwAAgABAAUEBEAB/1wAEyCI"
+    b"kJCQkJCQkJCQkJCQiIiI/2QAFwABT3BlbkpQSCBWZXIgMC4yNi4zLv+QAAoAAAAAAHEAAf+TwAAmY/wFB3QAAMAAEsAAEoDwAMd0"
+    b"ACICh3QAwAASwAATgMAAQnQAjjv+AINUAMAAEsAAFUDwtPJ0AMCBgYHAMYHstgDAACeAAFogAOfAKUvmAMZGo9FoNBr9iEB79iEB"
+    b"7LoA/9k="
+)
+"""The ramp as a codestream of high-throughput JPEG 2000, by OpenJPH 0.26.3, since nothing here writes one."""
+
+
+@pytest.mark.parametrize("syntax", [HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K], ids=lambda uid: uid.name)
+def test_high_throughput_jpeg_2000_is_read(syntax):
+    made = dataset(RAMP, PixelData=encapsulate([HIGH_THROUGHPUT], has_bot=False))
+    made["PixelData"].VR, made["PixelData"].is_undefined_length = "OB", True
+    made.file_meta.TransferSyntaxUID = syntax
+    np.testing.assert_array_equal(scan([written(made)]).pixels[0], RAMP)
 
 
 @pytest.mark.parametrize("syntax", PACKED[:3], ids=lambda uid: uid.name)
