@@ -87,12 +87,13 @@ def _signs(mask: NDArray[np.bool_], pixels: NDArray[np.float32]) -> list[_Sign]:
     if not _LEAST_SIGNS <= count <= _MOST_REGIONS:
         return []
     areas = np.bincount(regions.ravel())[1:]
-    grays = ndimage.maximum(pixels, regions, np.arange(1, count + 1))
     tallest = max(2 * _LEAST_HEIGHT + 2, _TALLEST * mask.shape[0])
     found = []
-    for (rows, columns), area, gray in zip(ndimage.find_objects(regions), areas, grays, strict=True):
+    for number, (box, area) in enumerate(zip(ndimage.find_objects(regions), areas, strict=True), 1):
+        rows, columns = box
         height, width = rows.stop - rows.start, columns.stop - columns.start
         has_ink = _LEAST_INK <= area / (height * width) <= _MOST_INK
         if has_ink and _LEAST_HEIGHT <= height <= tallest and width <= _WIDEST * height:
-            found.append(_Sign(columns.start, columns.stop, rows.start, rows.stop, float(gray)))
+            gray = float(pixels[box][regions[box] == number].max())
+            found.append(_Sign(columns.start, columns.stop, rows.start, rows.stop, gray))
     return sorted(found, key=lambda sign: (sign.left, sign.right, sign.top, sign.bottom))
