@@ -3,7 +3,7 @@
 from braintumor.evaluation.bootstrap import GroupBootstrap, exact_at_ends, interval, mean_by_groups
 from braintumor.evaluation.failures import failure_figures
 from braintumor.evaluation.faithfulness import faithfulness_figures
-from braintumor.evaluation.hospitals import hospital_figures
+from braintumor.evaluation.hospitals import HEIGHTS, LESIONS, hospital_figures, hospital_parts
 from braintumor.evaluation.metrics import check, figures, from_web
 from braintumor.evaluation.out_of_distribution import foreign_figures
 from braintumor.evaluation.reliability import reliability
@@ -20,6 +20,8 @@ from braintumor.evaluation.segmentation import (
 from braintumor.evaluation.selective import rates_at, risk_coverage
 
 __all__ = [
+    "HEIGHTS",
+    "LESIONS",
     "AreaAgreement",
     "DecidesBy",
     "Flips",
@@ -35,6 +37,7 @@ __all__ = [
     "foreign_figures",
     "from_web",
     "hospital_figures",
+    "hospital_parts",
     "interval",
     "map_calibration",
     "mean_by_groups",
