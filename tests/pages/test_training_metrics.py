@@ -297,7 +297,7 @@ def test_a_map_without_its_table_is_one_sentence_and_the_rest_is_shown(models, n
 def test_test_pictures_without_outlines_are_said_to_have_none(models):
     add_map(write_bundle(models / "second"), split="validation")
     page = opened("training_metrics.py")
-    assert "has an outline drawn by hand" in page.info[0].value
+    assert "has an outline drawn by hand" in " ".join(element.value for element in page.info)
     assert page.header[0].value == "How good is it?"
 
 
