@@ -1,4 +1,5 @@
 import dataclasses
+import os
 from datetime import date
 
 import pytest
@@ -305,6 +306,21 @@ class TestDeletion:
         assert len(list(clinic.vault.list())) == 2
         assert clinic.patients.finish_removals() == 2
         assert list(clinic.vault.list()) == []
+
+
+def test_a_file_that_no_row_names_goes_once_it_is_an_hour_old(clinic, tmp_path):
+    clinic.filed(clinic.patient())
+    clinic.studies.judge(clinic.people["bob"], 1, "correct", mask=b"a better mask")
+    named = set(clinic.vault.list())
+    orphan, young = clinic.vault.put(b"left by a killed process"), clinic.vault.put(b"just stored")
+    folder = tmp_path / "data" / "vault" / "patients"
+    for name in named | {orphan}:
+        os.utime(folder / name, (0, 0))
+    assert clinic.patients.remove_orphans() == 1
+    assert set(clinic.vault.list()) == named | {young}
+    assert trail(clinic)[0] == (None, "orphans removed", {"files": 1})
+    assert clinic.patients.remove_orphans() == 0
+    assert trail(clinic)[0] == (None, "orphans removed", {"files": 1})
 
 
 def test_everything_is_in_the_audit_trail(clinic):
