@@ -11,7 +11,9 @@ from braintumor.evaluation.report import DecidesBy, measured_metrics, split_figu
 from braintumor.evaluation.robustness import Flips, Pair, Share
 from braintumor.evaluation.segmentation import (
     AreaAgreement,
+    ChangeError,
     area_agreement,
+    change_error,
     map_calibration,
     pixel_bins,
     score_masks,
@@ -21,12 +23,14 @@ from braintumor.evaluation.selective import rates_at, risk_coverage
 
 __all__ = [
     "AreaAgreement",
+    "ChangeError",
     "DecidesBy",
     "Flips",
     "GroupBootstrap",
     "Pair",
     "Share",
     "area_agreement",
+    "change_error",
     "check",
     "exact_at_ends",
     "failure_figures",
