@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from braintumor.database import audit
+from braintumor.records.references import REFERENCES, named
 from braintumor.records.tables import (
     FindingRow,
     PatientRow,
@@ -18,13 +19,7 @@ from braintumor.records.tables import (
 )
 from braintumor.records.vault import Vault
 
-_REFERENCES: tuple[InstrumentedAttribute[str] | InstrumentedAttribute[str | None], ...] = (
-    SeriesRow.content,
-    FindingRow.mask,
-    VerdictRow.mask,
-    ReportRow.content,
-)
-"""Every column that names a file of the vault."""
+_PART = "patients"
 
 
 def remove_family(db: Session, patient_ids: Sequence[int], root_id: int) -> dict[str, int]:
@@ -44,7 +39,7 @@ def remove_family(db: Session, patient_ids: Sequence[int], root_id: int) -> dict
     )
     counts = {name: db.scalar(select(func.count()).select_from(table).where(mine)) or 0 for name, table, mine in theirs}
     files: set[str] = set()
-    for (_, _, mine), column in zip(theirs[1:], _REFERENCES, strict=True):
+    for (_, _, mine), column in zip(theirs[1:], REFERENCES[_PART], strict=True):
         files.update(name for name in db.scalars(select(column).where(mine)) if name is not None)
     listed = set(db.scalars(select(RemovalRow.content).where(RemovalRow.content.in_(files))))
     new = [{"content": name, "patient_id": root_id} for name in sorted(files - listed)]
@@ -62,7 +57,7 @@ def finish(db: Session, vault: Vault, now: datetime) -> int:
     """
     removed: dict[int, int] = {}
     for row in db.scalars(select(RemovalRow)).all():
-        if not any(db.scalar(select(column).where(column == row.content).limit(1)) for column in _REFERENCES):
+        if not named(db, _PART, [row.content]):
             vault.delete(row.content)
             removed[row.patient_id] = removed.get(row.patient_id, 0) + 1
         db.delete(row)
