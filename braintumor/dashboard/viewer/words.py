@@ -83,7 +83,7 @@ def elsewhere_words(card: Card, *, is_volume: bool) -> str:
         with_tumor, without = _added([one.with_tumor for one in stacks]), _added([one.without for one in stacks])
         return (
             f"At hospitals that it had never seen, of {with_tumor.stacks} stacks with a tumor {with_tumor.tumor} were "
-            f"called and {with_tumor.no_tumor} cleared, and of {without.stacks} without {without.tumor} were called and "
+            f"called, {with_tumor.no_tumor} cleared, and of {without.stacks} without {without.tumor} were called, "
             f"{without.no_tumor} cleared; the others were referred."
         )
     found = [one[""] for one in (report.hospitals or {}).values()] if report else []

@@ -237,7 +237,7 @@ def test_a_slice_above_the_line_is_never_said_to_show_nothing(limits, p_tumor):
     ("is_volume", "said"),
     [
         (False, "66.7% of slices were answered; of those without a tumor 33.3% were called one"),
-        (True, "of 3 stacks with a tumor 2 were called and 0 cleared, and of 0 without"),
+        (True, "of 3 stacks with a tumor 2 were called, 0 cleared, and of 0 without"),
     ],
 )
 def test_an_answer_says_how_such_answers_turned_out_elsewhere(is_volume, said):
