@@ -1,9 +1,12 @@
 """Patients: search, records, history, and what readers say of the answers."""
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from braintumor.accounts import Account, Role
 from braintumor.dashboard import gate, patients
+from braintumor.dashboard.tabs import show_tabs
 from braintumor.records.vault import VaultError
 
 
@@ -26,6 +29,16 @@ def show(account: Account) -> None:
     if not groups:
         st.info("You are in no group yet. An administrator adds you to one on the page Administration.")
         return
+    show_tabs(
+        {
+            "Patients": lambda: show_patients(account, groups),
+            "Agreement with readers": lambda: patients.show_agreement(account),
+        },
+        "patients_tabs",
+    )
+
+
+def show_patients(account: Account, groups: Mapping[int, str]) -> None:
     chosen, found = patients.choose(account)
     is_reader = account.role is not Role.RESEARCHER
     if is_reader:

@@ -31,7 +31,7 @@ def open_database(settings: Settings) -> Engine:
 
 
 def site_key(settings: Settings) -> bytes:
-    """Give the key that seals the audit trail, made at first start; raises ``SettingsError`` for an unusable one."""
+    """Give the key that seals the audit trail, made on the first start; raises ``SettingsError`` for no key."""
     loss = "the audit trail so far can then no longer be verified"
     return (settings.site_key or secret(site_key_path(settings), loss)).encode("utf-8")
 

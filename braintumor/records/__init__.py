@@ -4,6 +4,7 @@ from braintumor.records.desk_store import DeskEntry, DeskStore
 from braintumor.records.errors import PatientError
 from braintumor.records.groups import Group, Groups
 from braintumor.records.patients import Patient, Patients
+from braintumor.records.research import Judged, Research
 from braintumor.records.studies import NewFinding, NewSeries, Studies, Study
 from braintumor.records.tables import VerdictKind
 
@@ -12,11 +13,13 @@ __all__ = [
     "DeskStore",
     "Group",
     "Groups",
+    "Judged",
     "NewFinding",
     "NewSeries",
     "Patient",
     "PatientError",
     "Patients",
+    "Research",
     "Studies",
     "Study",
     "VerdictKind",

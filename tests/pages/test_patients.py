@@ -202,6 +202,20 @@ def test_one_study_or_none_in_common_is_not_compared(app, clinic, bob):
     assert len(app.table) == 0
 
 
+def test_a_researcher_sees_how_far_readers_agree_and_no_name(clinic, accounts, ada, bob):
+    clinic[1].judge(bob, 1, "correct", "meningioma")
+    accounts.set_role(ada, bob.id, Role.RESEARCHER)
+    app = opened()
+    app.session_state["patients_tabs"] = "Agreement with readers"
+    app.run()
+    assert not app.exception
+    metrics = {metric.label: metric.value for metric in app.metric}
+    assert (metrics["Sensitivity"], metrics["Specificity"]) == ("100.0%", "–")
+    assert [table.value.iloc[0, 1] for table in app.dataframe[-2:]] == [1, 1]
+    assert app.dataframe[-1].value.iloc[0, 0] == "10 to 20 mm"
+    assert not any(NAME in str(table.value) for table in app.dataframe)
+
+
 def test_a_researcher_sees_codes_only_and_changes_nothing(clinic, accounts, ada, bob):
     accounts.set_role(ada, bob.id, Role.RESEARCHER)
     app = choose(opened(), clinic[4])

@@ -1,5 +1,6 @@
 """The page of patients: searching, who a patient is, and the history with readers' verdicts."""
 
+from braintumor.dashboard.patients.agreement import show_agreement
 from braintumor.dashboard.patients.filing import show_filing
 from braintumor.dashboard.patients.group_forms import show_groups
 from braintumor.dashboard.patients.history import show_history
@@ -10,6 +11,7 @@ from braintumor.dashboard.patients.store import groups, sweep
 __all__ = [
     "choose",
     "groups",
+    "show_agreement",
     "show_filing",
     "show_groups",
     "show_history",

@@ -53,7 +53,7 @@ def show_follow_up(account: Account, patient: Patient, studies: Sequence[Study])
         return
     with columns[2]:
         sequence = choices.selectbox(
-            "Sequence", common, common[0], format_func=_sequence_words, key=f"follow_sequence_{before}_{now}"
+            "Sequence", common, common[0], format_func=sequence_words, key=f"follow_sequence_{before}_{now}"
         )
     _show_pair(account, found[0][sequence], found[1][sequence], [by_id[before], by_id[now]])
     store.show_refusal()
@@ -89,7 +89,8 @@ def _study_words(study: Study) -> str:
     return str(study.taken_on) if study.taken_on else f"Date unknown, filed {study.filed_at:%Y-%m-%d %H:%M}"
 
 
-def _sequence_words(sequence: str) -> str:
+def sequence_words(sequence: str) -> str:
+    """Say what kind of images a stored series holds."""
     known = {weighting.value: words for weighting, words in WEIGHTING_WORDS.items()}
     return known.get(sequence, sequence) or "Unknown sequence"
 

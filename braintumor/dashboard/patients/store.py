@@ -9,7 +9,7 @@ import streamlit as st
 from braintumor import settings
 from braintumor.dashboard import gate
 from braintumor.database import RefusedError, open_database
-from braintumor.records import Groups, Patients, Studies
+from braintumor.records import Groups, Patients, Research, Studies
 from braintumor.records.vault import VaultError, open_vault
 
 _REFUSAL = "patients_refusal"
@@ -39,12 +39,17 @@ def sweep() -> None:
         _open(configured)[0].remove_orphans()
 
 
+def research() -> Research:
+    """Give what this server offers to researchers."""
+    return _open(settings.load())[3]
+
+
 @cache
-def _open(configured: settings.Settings) -> tuple[Patients, Studies, Groups]:
+def _open(configured: settings.Settings) -> tuple[Patients, Studies, Groups, Research]:
     engine, vault = open_database(configured), open_vault(configured, "patients")
     opened = Patients(engine, vault)
     opened.finish_removals()
-    return opened, Studies(engine, vault), Groups(engine)
+    return opened, Studies(engine, vault), Groups(engine), Research(engine)
 
 
 def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
