@@ -73,7 +73,7 @@ class Scene:
         )
 
     def first_arguments(self) -> dict[str, Any]:
-        """Give what the component needs for the first picture, a hundredth of all: it asks for the rest by itself.
+        """Give what the component needs for the first picture, a fortieth of all: it asks for the rest by itself.
 
         ``volume`` then holds the planes through the focus, the own one first, and every fourth voxel of the stack along
         each axis; ``maps`` and ``mask`` are those of the own slice.
