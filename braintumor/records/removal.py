@@ -1,5 +1,6 @@
 """How a patient leaves for good: rows at once, files of the vault right after, and none forgotten by a crash."""
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -8,12 +9,16 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from braintumor.database import audit
 from braintumor.records.tables import (
+    ArrivalRow,
     FindingRow,
+    ObjectRow,
     PatientRow,
     RemovalRow,
     ReportRow,
+    ResultRow,
     SeriesRow,
     StudyRow,
+    UnitRow,
     VerdictRow,
 )
 from braintumor.records.vault import Vault
@@ -23,8 +28,14 @@ _REFERENCES: tuple[InstrumentedAttribute[str] | InstrumentedAttribute[str | None
     FindingRow.mask,
     VerdictRow.mask,
     ReportRow.content,
+    ObjectRow.content,
+    ResultRow.content,
 )
 """Every column that names a file of the vault."""
+_NAMES_A_STATEMENT = 500
+"""Of which SQLite before 3.32 takes no more than 999."""
+_ORPHAN_SECONDS = 3600
+"""Age from which a file without a row is removed: somebody may just have stored it and not yet listed it."""
 
 
 def remove_family(db: Session, patient_ids: Sequence[int], root_id: int) -> dict[str, int]:
@@ -35,24 +46,36 @@ def remove_family(db: Session, patient_ids: Sequence[int], root_id: int) -> dict
     studies = select(StudyRow.id).where(StudyRow.patient_id.in_(patient_ids))
     series = select(SeriesRow.id).where(SeriesRow.study_id.in_(studies))
     findings = select(FindingRow.id).where(FindingRow.series_id.in_(series))
+    arrivals = select(ArrivalRow.id).where(ArrivalRow.patient_id.in_(patient_ids))
+    units = select(UnitRow.id).where(UnitRow.arrival_id.in_(arrivals))
     theirs: tuple[tuple[str, type, ColumnElement[bool]], ...] = (
         ("studies", StudyRow, StudyRow.patient_id.in_(patient_ids)),
         ("series", SeriesRow, SeriesRow.study_id.in_(studies)),
         ("findings", FindingRow, FindingRow.series_id.in_(series)),
         ("verdicts", VerdictRow, VerdictRow.finding_id.in_(findings)),
         ("reports", ReportRow, ReportRow.study_id.in_(studies)),
+        ("objects", ObjectRow, ObjectRow.arrival_id.in_(arrivals)),
+        ("results", ResultRow, ResultRow.unit_id.in_(units)),
     )
     counts = {name: db.scalar(select(func.count()).select_from(table).where(mine)) or 0 for name, table, mine in theirs}
     files: set[str] = set()
     for (_, _, mine), column in zip(theirs[1:], _REFERENCES, strict=True):
         files.update(name for name in db.scalars(select(column).where(mine)) if name is not None)
-    listed = set(db.scalars(select(RemovalRow.content).where(RemovalRow.content.in_(files))))
-    new = [{"content": name, "patient_id": root_id} for name in sorted(files - listed)]
-    if new:
-        db.execute(insert(RemovalRow), new)
+    list_files(db, files, root_id)
     db.execute(update(PatientRow).where(PatientRow.id.in_(patient_ids)).values(merged_into_id=None))
     db.execute(delete(PatientRow).where(PatientRow.id.in_(patient_ids)))
     return {"patients": len(patient_ids), **counts, "files": len(files)}
+
+
+def list_files(db: Session, files: set[str], patient_id: int = 0) -> None:
+    """List files to be removed; ``patient_id`` is 0 for those of studies that were filed under nobody."""
+    names = sorted(files)
+    for start in range(0, len(names), _NAMES_A_STATEMENT):
+        some = names[start : start + _NAMES_A_STATEMENT]
+        listed = set(db.scalars(select(RemovalRow.content).where(RemovalRow.content.in_(some))))
+        new = [{"content": name, "patient_id": patient_id} for name in some if name not in listed]
+        if new:
+            db.execute(insert(RemovalRow), new)
 
 
 def finish(db: Session, vault: Vault, now: datetime) -> int:
@@ -67,5 +90,16 @@ def finish(db: Session, vault: Vault, now: datetime) -> int:
             removed[row.patient_id] = removed.get(row.patient_id, 0) + 1
         db.delete(row)
     for patient_id, files in sorted(removed.items()):
-        audit.append(db, now, "files removed", None, ("patient", patient_id), details={"files": files})
+        subject = ("patient", patient_id) if patient_id else None
+        audit.append(db, now, "files removed", None, subject, details={"files": files})
     return sum(removed.values())
+
+
+def remove_orphans(db: Session, vault: Vault) -> None:
+    """Remove files that no row names, as a crash leaves them between storing a file and its row."""
+    before = time.time() - _ORPHAN_SECONDS
+    old = {name for name in vault.list() if vault.stored_at(name) < before}
+    for column in (*_REFERENCES, RemovalRow.content):
+        old.difference_update(db.scalars(select(column)))
+    for name in old:
+        vault.delete(name)
