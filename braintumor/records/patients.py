@@ -65,7 +65,7 @@ class Patients:
         self, actor: Account, group_id: object, name: object, birth_date: object = None, number: object = ""
     ) -> Patient:
         """Add a patient to a group of the actor; ``birth_date`` is a date or its text, as 1970-01-31, or empty."""
-        identity = identity_of(name, birth_date, number)
+        identity = _identity(name, birth_date, number)
         with self._writing() as db:
             return self._added(db, actor, group_id, identity)
 
@@ -75,9 +75,7 @@ class Patients:
         Raises ``PatientError`` where the number has no letter or digit, or whoever has it is called otherwise or was
         born on another day: which is right only people can tell.
         """
-        identity = identity_of(name, birth_date, number)
-        if not words(identity["number"]):
-            raise PatientError("A patient who comes from another machine needs a number; correct it there.")
+        identity = incoming_identity(name, birth_date, number)
         with self._writing() as db:
             query = select(PatientRow).where(PatientRow.group_id == existing_group(db, group_id).id)
             same = []
@@ -95,7 +93,7 @@ class Patients:
         self, actor: Account, patient_id: object, name: object, birth_date: object = None, number: object = ""
     ) -> Patient:
         """Replace what is known of who a patient is."""
-        identity = identity_of(name, birth_date, number)
+        identity = _identity(name, birth_date, number)
         with self._writing() as db:
             row = access.to_change(db, actor, patient_id).patient
             row.identity = self._confidential.seal(identity, row.code)
@@ -238,7 +236,7 @@ class Patients:
             yield db
 
 
-def identity_of(name: object, birth_date: object, number: object) -> dict[str, str]:
+def _identity(name: object, birth_date: object, number: object) -> dict[str, str]:
     """Check who a patient is said to be, and give it as texts; raises ``RefusedError``."""
     if not isinstance(number, str) or len(number) > _LONGEST_NUMBER or not number.isprintable():
         raise PatientError(f"A patient number has at most {_LONGEST_NUMBER} printable characters; correct it.")
@@ -248,6 +246,14 @@ def identity_of(name: object, birth_date: object, number: object) -> dict[str, s
         "birth_date": "" if born is None else born.isoformat(),
         "number": number.strip(),
     }
+
+
+def incoming_identity(name: object, birth_date: object, number: object) -> dict[str, str]:
+    """Check who a patient is said to be by another machine, like ``Patients.identified``; raises ``RefusedError``."""
+    identity = _identity(name, birth_date, number)
+    if not words(identity["number"]):
+        raise PatientError("A patient who comes from another machine needs a number; correct it there.")
+    return identity
 
 
 def _is_same(known: dict[str, str], identity: dict[str, str]) -> bool:
