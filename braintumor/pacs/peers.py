@@ -26,7 +26,7 @@ class Peer:
         """Tell whether it may call from an address; a name is looked up each time, for it may move."""
         found = _plain(address)
         if self.network is not None:
-            return found in self.network
+            return found is not None and found in self.network
         try:
             known = socket.getaddrinfo(self.host, None, type=socket.SOCK_STREAM)
         except OSError:
