@@ -8,6 +8,7 @@ from braintumor import settings
 from braintumor.bundles import BundleError, Card, read_card
 from braintumor.dashboard import charts, gate
 from braintumor.dashboard.bundle_tables import training_overlap
+from braintumor.dashboard.metric_sections import hospitals
 from braintumor.dashboard.plain_text import plain
 from braintumor.model_cards import HEADLINES, TEST, bounds
 from braintumor.reports import figure, interval, percent
@@ -59,7 +60,8 @@ def _show_figures(card: Card) -> None:
         st.warning("The model's card holds no test figures.")
         return
     st.divider()
-    st.header("What it reaches on scans it never saw", anchor=False)
+    hospitals.show_first(card)
+    st.header("On held-out scans of the collections it learned from", anchor=False)
     st.caption(
         f"{plain(card.name)} {plain(card.version)}, {test.images:,} test images in {test.groups} groups. No copy of a "
         "test image that the audit finds was in training, nor a slice of its block of consecutive slices; patients are "

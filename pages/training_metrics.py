@@ -21,6 +21,7 @@ from braintumor.dashboard.metric_sections import (
     foreign,
     headlines,
     heatmaps,
+    hospitals,
     mirrored,
     outlines,
     referral,
@@ -48,7 +49,8 @@ def main() -> None:
     for problem_text in tables.problems:
         st.warning(problem_text)
     sections: dict[str, Callable[[], object]] = {
-        "Summary": lambda: headlines.show(tables.card),
+        "Summary": lambda: _summary(tables),
+        "Other hospitals": lambda: hospitals.show(tables.card),
         "Referral": lambda: _referral(tables),
         "Outlines": lambda: _outlines(tables),
         "Training": lambda: _training(tables),
@@ -58,6 +60,11 @@ def main() -> None:
     if tables.history is None:
         del sections["Training"]
     show_tabs(sections, "metrics_tab")
+
+
+def _summary(tables: BundleTables) -> None:
+    hospitals.show_first(tables.card)
+    headlines.show(tables.card)
 
 
 def _referral(tables: BundleTables) -> None:

@@ -291,7 +291,8 @@ class SplitFigures(Record):
 
     ``threshold`` is the operating point in force, ``in_training_share`` the share of images that were themselves in the
     training set; ``web_detection`` is of images gathered from web pages. ``hospitals`` has the figures of each held-out
-    hospital by sequence, "" for all of them; ``failures`` is there of the leak-free test.
+    hospital by sequence, "" for all of them, ``hospital_parts`` those by height in the head and by lesion size;
+    ``failures`` is there of the leak-free test.
     """
 
     images: int
@@ -308,6 +309,7 @@ class SplitFigures(Record):
     failures: Failures | None = None
     seen: Seen | None = None
     hospitals: dict[str, dict[str, HospitalFigures]] | None = None
+    hospital_parts: dict[str, dict[str, HospitalFigures]] | None = None
 
 
 class ForeignKind(Record):

@@ -27,9 +27,18 @@ _CREATING = threading.Lock()
 
 def open_database(settings: Settings) -> Engine:
     """Open the database that the settings name, like ``connect``."""
+    return connect(settings.database, site_key(settings))
+
+
+def site_key(settings: Settings) -> bytes:
+    """Give the key that seals the audit trail, made at first start; raises ``SettingsError`` for an unusable one."""
     loss = "the audit trail so far can then no longer be verified"
-    key = settings.site_key or secret(settings.data_dir / "site.key", loss)
-    return connect(settings.database, key.encode("utf-8"))
+    return (settings.site_key or secret(site_key_path(settings), loss)).encode("utf-8")
+
+
+def site_key_path(settings: Settings) -> Path:
+    """Give the file of the key that seals the audit trail, where the setting does not hold it itself."""
+    return settings.data_dir / "site.key"
 
 
 def connect(url: str, site_key: bytes) -> Engine:

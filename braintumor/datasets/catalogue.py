@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from braintumor.errors import InputError
 from braintumor.taxonomy import ANY_TUMOR, CT, MR, NO_TUMOR
 
 
@@ -11,14 +12,15 @@ from braintumor.taxonomy import ANY_TUMOR, CT, MR, NO_TUMOR
 class Dataset:
     """One public dataset.
 
-    ``slug`` is its Kaggle handle. ``labels`` maps a folder's name (lower case) to a label and ``splits`` to a
-    published split. ``masks`` names the folders that hold outlines, not scans, and ``modalities`` maps folders to the
-    modality of what they hold, MR where it has none. ``outline_weights`` is for a set whose outlines were drawn on one
-    sequence and stand for all: how much the outline of a tumor counts in each sequence, from 0 to 1. Such outlines do
-    not say where the tumor shows in the picture itself. ``short`` is what tables call it, and ``from_web`` names the
-    labels whose pictures were gathered from web pages. ``clinical`` tells a set whose scans and kinds come from
-    hospitals' own records of their patients. Of the set that ``is_reference``, which has a kind and an outline for
-    every scan, figures stand among those to see first.
+    ``slug`` is its Kaggle handle, empty for a set that lies elsewhere. ``passes_on`` is the license that weights
+    learned from it must have, where its own asks for one. ``labels`` maps a folder's name (lower case) to a label
+    and ``splits`` to a published split. ``masks`` names the folders that hold outlines, not scans, and
+    ``modalities`` maps folders to the modality of what they hold, MR where it has none. ``outline_weights`` is for
+    a set whose outlines were drawn on one sequence and stand for all: how much the outline of a tumor counts in
+    each sequence, from 0 to 1. Such outlines do not say where the tumor shows in the picture itself. ``short`` is
+    what tables call it, and ``from_web`` names the labels whose pictures were gathered from web pages. ``clinical``
+    tells a set whose scans and kinds come from hospitals' own records of their patients. Of the set that
+    ``is_reference``, which has a kind and an outline for every scan, figures stand among those to see first.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Dataset:
     short: str = ""
     from_web: tuple[str, ...] = ()
     clinical: bool = False
+    passes_on: str = ""
     is_reference: bool = False
 
 
@@ -130,6 +133,29 @@ CATALOGUE: dict[str, Dataset] = {
             outline_weights={"flair": 1.0, "post": 0.5, "pre": 0.25},
             short="TCGA-LGG",
             clinical=True,
+            passes_on="CC BY-NC-SA 4.0",
+        ),
+        Dataset(
+            "ljubljana",
+            "Heads with multiple sclerosis, without a tumor (open_ms_data)",
+            "Lesjak et al. 2016 and 2018, University of Ljubljana",
+            "",
+            "CC BY",
+            "https://github.com/muschellij2/open_ms_data",
+            {},
+            {},
+            short="Ljubljana",
+        ),
+        Dataset(
+            "volunteers",
+            "Heads of volunteers from dcm_qa, dcm_qa_decubitus and dcm_qa_philips_enh",
+            "neurolabusc",
+            "",
+            "BSD 2-Clause",
+            "https://github.com/neurolabusc",
+            {},
+            {},
+            short="dcm_qa",
         ),
     )
 }
@@ -167,8 +193,12 @@ def folder_facts(dataset: Dataset, path: PurePosixPath) -> tuple[str, str]:
 def download(name: str) -> Path:
     """Fetch a dataset of the catalogue from Kaggle and give the folder it lies in.
 
-    Raises ``KeyError`` for a name the catalogue lacks; needs the packages of ``requirements/train.txt``.
+    Raises ``KeyError`` for a name the catalogue lacks and ``InputError`` for a set that is not on Kaggle; needs the
+    extra ``train``.
     """
     import kagglehub
 
-    return Path(kagglehub.dataset_download(CATALOGUE[name].slug))
+    dataset = CATALOGUE[name]
+    if not dataset.slug:
+        raise InputError(f"{dataset.title} is not on Kaggle; fetch it from {dataset.source}.")
+    return Path(kagglehub.dataset_download(dataset.slug))

@@ -3,7 +3,7 @@
 from braintumor.evaluation.bootstrap import GroupBootstrap, exact_at_ends, interval, mean_by_groups
 from braintumor.evaluation.failures import failure_figures
 from braintumor.evaluation.faithfulness import faithfulness_figures
-from braintumor.evaluation.hospitals import hospital_figures
+from braintumor.evaluation.hospitals import HEIGHTS, LESIONS, hospital_figures, hospital_parts
 from braintumor.evaluation.metrics import check, figures, from_web
 from braintumor.evaluation.out_of_distribution import foreign_figures
 from braintumor.evaluation.reliability import reliability
@@ -11,7 +11,9 @@ from braintumor.evaluation.report import DecidesBy, measured_metrics, split_figu
 from braintumor.evaluation.robustness import Flips, Pair, Share
 from braintumor.evaluation.segmentation import (
     AreaAgreement,
+    ChangeError,
     area_agreement,
+    change_error,
     map_calibration,
     pixel_bins,
     score_masks,
@@ -20,13 +22,17 @@ from braintumor.evaluation.segmentation import (
 from braintumor.evaluation.selective import rates_at, risk_coverage
 
 __all__ = [
+    "HEIGHTS",
+    "LESIONS",
     "AreaAgreement",
+    "ChangeError",
     "DecidesBy",
     "Flips",
     "GroupBootstrap",
     "Pair",
     "Share",
     "area_agreement",
+    "change_error",
     "check",
     "exact_at_ends",
     "failure_figures",
@@ -35,6 +41,7 @@ __all__ = [
     "foreign_figures",
     "from_web",
     "hospital_figures",
+    "hospital_parts",
     "interval",
     "map_calibration",
     "mean_by_groups",

@@ -8,7 +8,7 @@ import pandas as pd
 from braintumor.bundles.figures import Estimate, Metrics, Seen, SeenPart, SplitFigures
 from braintumor.decision import ReferralRule
 from braintumor.evaluation.failures import failure_figures
-from braintumor.evaluation.hospitals import hospital_figures
+from braintumor.evaluation.hospitals import hospital_figures, hospital_parts
 from braintumor.evaluation.metrics import figures
 from braintumor.evaluation.out_of_distribution import foreign_figures
 from braintumor.evaluation.samples import Sample, share
@@ -64,10 +64,13 @@ def split_figures(
     report = figures(rows, threshold=threshold, resamples=resamples)
     masked = None if masks is None else segmentation_figures(masks, bins, resamples=resamples)
     failures = failure_figures(rows, threshold, rule, tells_kinds=decides_by.tells_kinds) if split == "test" else None
-    hospitals = hospital_figures(rows, threshold, rule, resamples) if split in _HELD_OUT_HOSPITALS else None
-    return report.model_copy(
-        update={"segmentation": masked, "failures": failures, "hospitals": hospitals, "seen": _seen(rows, resamples)}
-    )
+    parts: dict[str, object] = {"segmentation": masked, "failures": failures, "seen": _seen(rows, resamples)}
+    if split in _HELD_OUT_HOSPITALS:
+        parts["hospitals"] = hospital_figures(rows, threshold, rule, resamples)
+        # Bundles made before do not tell where in the head a slice lies.
+        placed = {"height", "lesion"} <= set(rows)
+        parts["hospital_parts"] = hospital_parts(rows, threshold, rule, resamples) if placed else None
+    return report.model_copy(update=parts)
 
 
 def _seen(rows: pd.DataFrame, resamples: int) -> Seen | None:

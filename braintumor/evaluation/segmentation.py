@@ -190,6 +190,36 @@ def area_agreement(table: pd.DataFrame, share: float = 0.9) -> AreaAgreement | N
     return AreaAgreement(float(low), float(high), share, len(tested))
 
 
+@dataclass(frozen=True)
+class ChangeError:
+    """By how much a change of the model's areas may differ from that of readers' areas, and nothing has changed.
+
+    Between two images the quotient of readers' areas is ``1 / factor`` to ``factor`` times that of the model's in
+    ``share`` of the pairs of ``images``. The pairs are of different patients: errors that two studies of one patient
+    have in common cancel out, so that there the factor is rather too large.
+    """
+
+    factor: float
+    share: float
+    images: int
+
+
+def change_error(table: pd.DataFrame, share: float = 0.9) -> ChangeError | None:
+    """Compare how areas by the model and by readers change from image to image, on the images of ``area_agreement``.
+
+    Images where the model outlined nothing are left out, for there is nothing to compare. None with fewer than two
+    others; raises ``ValueError`` for a share that is not between 0 and 1.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"share is {share}; it must be above 0 and below 1")
+    tested = table[(table["split"] == "test") & (table["tumor_share"] > 0) & (table["found_share"] > 0)]
+    if len(tested) < 2:
+        return None
+    errors = np.log(tested["tumor_share"].to_numpy() / tested["found_share"].to_numpy())
+    first, second = np.triu_indices(len(errors), 1)
+    return ChangeError(float(np.exp(np.quantile(np.abs(errors[first] - errors[second]), share))), share, len(errors))
+
+
 def pixel_bins(probabilities: npt.ArrayLike, is_tumor: npt.ArrayLike, bins: int = BINS) -> pd.DataFrame:
     """Count the pixels of one image by their probability, for ``map_calibration``.
 

@@ -9,14 +9,17 @@ from braintumor.model_cards.headlines import (
     Headline,
     bounds,
 )
-from braintumor.model_cards.hospitals import hospitals_markdown
+from braintumor.model_cards.hospitals import HELD_OUT, hospitals_markdown
+from braintumor.model_cards.markdown import SEQUENCES
 from braintumor.model_cards.model_card import INTRODUCTION, card_sections, model_card
 
 __all__ = [
     "HEADLINES",
+    "HELD_OUT",
     "INTRODUCTION",
     "MIRRORED",
     "PUBLISHED",
+    "SEQUENCES",
     "SPLITS",
     "TEST",
     "Headline",

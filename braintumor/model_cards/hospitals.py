@@ -19,13 +19,15 @@ def hospitals_markdown(card: Card) -> str:
     for split, said in HELD_OUT.items():
         report = card.metrics.split(split)
         slices = _slices({} if report is None else report.hospitals or {})
+        placed = {} if report is None else report.hospital_parts or {}
+        parts_of = [(hospital, part, one) for hospital, own in placed.items() for part, one in own.items()]
         stacks: list[tuple[str, str, SequenceStacks]] = [
             (hospital, name, found)
             for hospital, whole in card.stacks.get(split, {}).items()
             for name, found in whole.sequences.items()
         ]
         if slices or stacks:
-            parts.append((said, slices, stacks))
+            parts.append((said, slices, parts_of, stacks))
     return render("hospitals", card=card, parts=parts)
 
 

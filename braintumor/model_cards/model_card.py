@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from braintumor.bundles import Card, HeatmapFigures
+from braintumor.datasets import known_or_any
 from braintumor.model_cards.headlines import HEADLINES, SPLITS, bounds
 from braintumor.model_cards.markdown import Markdown, render
-from braintumor.reports import in_words
+from braintumor.reports import in_words, listed
 
 INTRODUCTION = "introduction"
 SECTIONS: Mapping[str, str] = {
@@ -40,6 +41,7 @@ def card_sections(card: Card, heatmaps: HeatmapFigures | None = None) -> dict[st
     Radiology: Artificial Intelligence 2020, 2:e200029.
     """
     metrics = card.metrics
+    asking = _asking_for_a_license(card)
     values: dict[str, Any] = {
         "card": card,
         "heatmaps": heatmaps,
@@ -47,8 +49,16 @@ def card_sections(card: Card, heatmaps: HeatmapFigures | None = None) -> dict[st
         "elsewhere": metrics.hospital_test,
         "splits": {title: metrics.split(name) for name, title in SPLITS.items()},
         "headlines": _headlines(card),
+        "asks": list(asking),
+        "weights_license": listed(sorted(set(asking.values()))) if asking else "",
     }
     return {title: render(template, **values) for title, template in {INTRODUCTION: INTRODUCTION, **SECTIONS}.items()}
+
+
+def _asking_for_a_license(card: Card) -> dict[str, str]:
+    """Give the datasets trained on that ask for a license of what is made from them, and that license."""
+    trained = [name for name, facts in card.data.items() if any(one.get("train") for one in facts.images.values())]
+    return {name: terms for name in trained if (terms := known_or_any(name).passes_on)}
 
 
 def _headlines(card: Card) -> list[tuple[str, list[str]]]:

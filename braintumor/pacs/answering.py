@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property, partial
 
-from braintumor.batch import Batch, Finding
+from braintumor.batch import Batch, Finding, Judged
 from braintumor.bundles import GRAPH_FILE
 from braintumor.decision import Outcome
 from braintumor.inference import Predictors
 from braintumor.records import NewFinding, NewSeries
 from braintumor.records.arrivals import Answered, Job
-from braintumor.records.scan_file import scan_file
+from braintumor.records.scan_file import mask_file, scan_file
 from braintumor.records.vault import Vault
+from braintumor.reports import has_outline
 from braintumor.reports.values import parsed_day
 from braintumor.rows import error_row, finding_row
-from braintumor.scans import NotJudgedError, Patient, PixelBudget, Scan, ScanError, StoredFile, Unit, gather
+from braintumor.scans import NotJudgedError, Patient, ScanError, StoredFile, Unit, gather
 
 
 @dataclass
@@ -58,45 +59,18 @@ class Answering:
         return study
 
     def _add(self, study: Study, key: str, unit: Unit | ScanError) -> None:
-        outcome = self._batch.answer_unit(self._predictors, unit)
-        if isinstance(outcome, ScanError) or isinstance(unit, ScanError):
-            assert isinstance(outcome, ScanError)
-            row = {"answer.json": _json(error_row(outcome, self._predictors.first.bundle.card.full_name))}
-            code = "not judged" if isinstance(outcome, NotJudgedError) else "failed"
-            study.answered.append(Answered(key, code, outcome.reason, row))
+        judged = self._batch.judge(self._predictors, unit)
+        if isinstance(judged, ScanError):
+            row = {"answer.json": _json(error_row(judged, self._predictors.first.bundle.card.full_name))}
+            code = "not judged" if isinstance(judged, NotJudgedError) else "failed"
+            study.answered.append(Answered(key, code, judged.reason, row))
             return
-        study.answered.append(Answered(key, "answered", "", _results(outcome)))
-        if unit.series is None:
-            return
-        scan = unit.read(
-            self._batch.limits, PixelBudget(self._batch.limits.max_total_pixels), self._predictors.modalities
-        )
-        study.series.append(self._series(outcome, scan))
-        study.patient, study.identifier = unit.patient, unit.series.study
-        study.taken_on = study.taken_on or self._day(unit)
-
-    def _series(self, finding: Finding, scan: Scan) -> NewSeries:
-        card = self._predictors.answering(scan).bundle.card
-        facts, measured = finding.series, finding.measurements
-        filed = NewFinding(
-            bundle_name=card.name,
-            bundle_version=card.version,
-            bundle_sha256=card.sha256[GRAPH_FILE],
-            label=None if finding.decision == Outcome.REFER else finding.finding,
-            probability=None if finding.finding is None else finding.probabilities.get(finding.finding),
-            tumor_probability=finding.p_tumor,
-            reasons=tuple(reason.code.value for reason in finding.reasons),
-            volume_mm3=None if measured is None or measured.volume_ml is None else 1000 * measured.volume_ml,
-            diameter_mm=measured.largest_diameter_mm if measured else None,
-            mask=finding.mask,
-        )
-        return NewSeries(
-            modality=facts.modality if facts else "",
-            sequence=facts.weighting.value if facts else "",
-            slices=scan.shape[0],
-            content=scan_file(scan.pixels, scan.affine, scan.spacing),
-            findings=(filed,),
-        )
+        finding = self._batch.finding(judged)
+        study.answered.append(Answered(key, "answered", "", _results(finding)))
+        if judged.unit.series is not None:
+            study.series.append(_series(judged, finding))
+            study.patient, study.identifier = judged.unit.patient, judged.unit.series.study
+            study.taken_on = study.taken_on or self._day(judged.unit)
 
     def _day(self, unit: Unit) -> date | None:
         try:
@@ -104,6 +78,31 @@ class Answering:
         except ScanError:
             return None
         return parsed_day(str(getattr(sources.datasets[0], "StudyDate", "") or "")) if sources else None
+
+
+def _series(judged: Judged, finding: Finding) -> NewSeries:
+    card, scan = judged.predictor.bundle.card, judged.scan
+    facts, measured = finding.series, finding.measurements
+    mask = judged.prediction.mask() if has_outline(judged.prediction) else None
+    filed = NewFinding(
+        bundle_name=card.name,
+        bundle_version=card.version,
+        bundle_sha256=card.sha256[GRAPH_FILE],
+        label=None if finding.decision == Outcome.REFER else finding.finding,
+        probability=None if finding.finding is None else finding.probabilities.get(finding.finding),
+        tumor_probability=finding.p_tumor,
+        reasons=tuple(reason.code.value for reason in finding.reasons),
+        volume_mm3=None if measured is None or measured.volume_ml is None else 1000 * measured.volume_ml,
+        diameter_mm=measured.largest_diameter_mm if measured else None,
+        mask=None if mask is None else mask_file(mask, scan.affine, scan.spacing),
+    )
+    return NewSeries(
+        modality=facts.modality if facts else "",
+        sequence=facts.weighting.value if facts else "",
+        slices=scan.shape[0],
+        content=scan_file(scan.pixels, scan.affine, scan.spacing),
+        findings=(filed,),
+    )
 
 
 def _by_key(units: Iterator[Unit | ScanError]) -> Iterator[tuple[str, Unit | ScanError]]:

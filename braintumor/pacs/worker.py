@@ -47,6 +47,7 @@ class Worker:
         """Take up what was left in the middle, and remove arrivals whose days are over."""
         self._jobs.resume()
         self._jobs.sweep(self._settings.pacs_days)
+        self._patients.remove_orphans()
 
     def step(self) -> bool:
         """Do what is due first, and tell whether there was anything; raises ``BusyError``."""

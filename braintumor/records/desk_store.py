@@ -1,6 +1,5 @@
 """What users have on their desks: encrypted in the vault, listed in the database, gone when its time is over."""
 
-import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,13 +12,11 @@ from sqlalchemy.exc import IntegrityError
 from braintumor.accounts import AccountError, State
 from braintumor.accounts.tables import AccountRow
 from braintumor.database import unless_busy, writing
+from braintumor.records.references import drop_orphans, drop_unnamed, portions
 from braintumor.records.tables import DeskRow
 from braintumor.records.vault import Vault
 
-_ORPHAN_SECONDS = 3600
-"""Age from which content without a row is removed: somebody may just have stored it and not yet listed it."""
-_ROWS_A_STATEMENT = 500
-"""Values in one statement, of which SQLite before 3.32 takes no more than 999."""
+_PART = "desk"
 
 
 class NoDeskError(AccountError):
@@ -103,7 +100,7 @@ class DeskStore:
     def mark(self, account_id: int, kind: str, keys: Collection[str], is_read: bool) -> None:
         """Mark things as read, or as unread."""
         with self._changing() as db:
-            for some in _portions(keys):
+            for some in portions(keys):
                 mine = (DeskRow.account_id == account_id, DeskRow.kind == kind, DeskRow.key.in_(some))
                 db.execute(update(DeskRow).where(*mine).values(is_read=is_read))
 
@@ -121,15 +118,17 @@ class DeskStore:
             db.execute(delete(DeskRow).where(mine))
         self._drop(removed)
 
-    def sweep(self) -> None:
-        """Remove what has had its time, and content that no desk lists, as that of deleted accounts."""
+    def sweep(self) -> int:
+        """Remove what has had its time, and content that no desk lists, as that of deleted accounts.
+
+        Gives the number of files that no desk listed.
+        """
         over = DeskRow.expires_at <= datetime.now(UTC)
         with self._changing() as db:
             removed = set(db.scalars(select(DeskRow.content).where(over, DeskRow.content.is_not(None))))
             db.execute(delete(DeskRow).where(over))
         self._drop(removed)
-        before = time.time() - _ORPHAN_SECONDS
-        self._drop(name for name in self._vault.list() if self._vault.stored_at(name) < before)
+        return drop_orphans(self._engine, self._vault, _PART)
 
     @contextmanager
     def forgetting(self, account_id: int) -> Iterator[None]:
@@ -142,7 +141,7 @@ class DeskStore:
     def _take(self, db: Connection, account_id: int, keys: Mapping[str, Collection[str]]) -> set[str | None]:
         removed: set[str | None] = set()
         for kind, of_kind in keys.items():
-            for some in _portions(of_kind):
+            for some in portions(of_kind):
                 mine = (DeskRow.account_id == account_id, DeskRow.kind == kind, DeskRow.key.in_(some))
                 removed.update(db.scalars(select(DeskRow.content).where(*mine)))
                 db.execute(delete(DeskRow).where(*mine))
@@ -150,12 +149,7 @@ class DeskStore:
 
     def _drop(self, names: Iterable[str | None]) -> None:
         """Remove content that no row lists any more; a crash before it leaves that to ``sweep``."""
-        for some in _portions({name for name in names if name is not None}):
-            # As one that changes, so that nobody lists the content between the question and its removal.
-            with self._changing() as db:
-                listed = set(db.scalars(select(DeskRow.content).where(DeskRow.content.in_(some))))
-                for name in set(some) - listed:
-                    self._vault.delete(name)
+        drop_unnamed(self._engine, self._vault, _PART, {name for name in names if name is not None})
 
     @contextmanager
     def _changing(self) -> Iterator[Connection]:
@@ -164,9 +158,3 @@ class DeskStore:
                 yield db
         except IntegrityError as error:
             raise NoDeskError from error
-
-
-def _portions(values: Iterable[str]) -> Iterator[list[str]]:
-    every = list(values)
-    for start in range(0, len(every), _ROWS_A_STATEMENT):
-        yield every[start : start + _ROWS_A_STATEMENT]

@@ -17,6 +17,7 @@ from braintumor.records import access, removal
 from braintumor.records.confidential import Confidential, words
 from braintumor.records.errors import PatientError
 from braintumor.records.groups import existing_group, member
+from braintumor.records.references import drop_orphans
 from braintumor.records.tables import MemberRow, PatientRow, TokenRow
 from braintumor.records.vault import Vault
 
@@ -184,6 +185,17 @@ class Patients:
         """Remove what deleted patients left in the vault, and give the number of files; called at start as well."""
         with self._writing() as db:
             return removal.finish(db, self._vault, self._clock())
+
+    def remove_orphans(self) -> int:
+        """Remove files that no row names, and give their number; those of the last hour stay.
+
+        Such a file is left where a process is killed after it stored a file and before it named it.
+        """
+        count = drop_orphans(self._engine, self._vault, "patients")
+        if count:
+            with self._writing() as db:
+                audit.append(db, self._clock(), "orphans removed", details={"files": count})
+        return count
 
     def _added(self, db: Session, actor: Account, group_id: object, identity: dict[str, str]) -> Patient:
         group = existing_group(db, group_id)

@@ -1,13 +1,13 @@
 """How a patient leaves for good: rows at once, files of the vault right after, and none forgotten by a crash."""
 
-import time
 from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from braintumor.database import audit
+from braintumor.records.references import REFERENCES, named, portions
 from braintumor.records.tables import (
     ArrivalRow,
     FindingRow,
@@ -23,19 +23,7 @@ from braintumor.records.tables import (
 )
 from braintumor.records.vault import Vault
 
-_REFERENCES: tuple[InstrumentedAttribute[str] | InstrumentedAttribute[str | None], ...] = (
-    SeriesRow.content,
-    FindingRow.mask,
-    VerdictRow.mask,
-    ReportRow.content,
-    ObjectRow.content,
-    ResultRow.content,
-)
-"""Every column that names a file of the vault."""
-_NAMES_A_STATEMENT = 500
-"""Of which SQLite before 3.32 takes no more than 999."""
-_ORPHAN_SECONDS = 3600
-"""Age from which a file without a row is removed: somebody may just have stored it and not yet listed it."""
+_PART = "patients"
 
 
 def remove_family(db: Session, patient_ids: Sequence[int], root_id: int) -> dict[str, int]:
@@ -59,7 +47,7 @@ def remove_family(db: Session, patient_ids: Sequence[int], root_id: int) -> dict
     )
     counts = {name: db.scalar(select(func.count()).select_from(table).where(mine)) or 0 for name, table, mine in theirs}
     files: set[str] = set()
-    for (_, _, mine), column in zip(theirs[1:], _REFERENCES, strict=True):
+    for (_, _, mine), column in zip(theirs[1:], REFERENCES[_PART], strict=True):
         files.update(name for name in db.scalars(select(column).where(mine)) if name is not None)
     list_files(db, files, root_id)
     db.execute(update(PatientRow).where(PatientRow.id.in_(patient_ids)).values(merged_into_id=None))
@@ -69,9 +57,7 @@ def remove_family(db: Session, patient_ids: Sequence[int], root_id: int) -> dict
 
 def list_files(db: Session, files: set[str], patient_id: int = 0) -> None:
     """List files to be removed; ``patient_id`` is 0 for those of studies that were filed under nobody."""
-    names = sorted(files)
-    for start in range(0, len(names), _NAMES_A_STATEMENT):
-        some = names[start : start + _NAMES_A_STATEMENT]
+    for some in portions(sorted(files)):
         listed = set(db.scalars(select(RemovalRow.content).where(RemovalRow.content.in_(some))))
         new = [{"content": name, "patient_id": patient_id} for name in some if name not in listed]
         if new:
@@ -85,7 +71,7 @@ def finish(db: Session, vault: Vault, now: datetime) -> int:
     """
     removed: dict[int, int] = {}
     for row in db.scalars(select(RemovalRow)).all():
-        if not any(db.scalar(select(column).where(column == row.content).limit(1)) for column in _REFERENCES):
+        if not named(db, _PART, [row.content]):
             vault.delete(row.content)
             removed[row.patient_id] = removed.get(row.patient_id, 0) + 1
         db.delete(row)
@@ -93,13 +79,3 @@ def finish(db: Session, vault: Vault, now: datetime) -> int:
         subject = ("patient", patient_id) if patient_id else None
         audit.append(db, now, "files removed", None, subject, details={"files": files})
     return sum(removed.values())
-
-
-def remove_orphans(db: Session, vault: Vault) -> None:
-    """Remove files that no row names, as a crash leaves them between storing a file and its row."""
-    before = time.time() - _ORPHAN_SECONDS
-    old = {name for name in vault.list() if vault.stored_at(name) < before}
-    for column in (*_REFERENCES, RemovalRow.content):
-        old.difference_update(db.scalars(select(column)))
-    for name in old:
-        vault.delete(name)

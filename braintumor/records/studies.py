@@ -26,7 +26,7 @@ _LONGEST_COMMENT = 4000
 class NewFinding:
     """What a bundle answered, to be filed; ``label`` is None where it did not answer, for the codes in ``reasons``.
 
-    Probabilities are 0 to 1, ``mask`` the bytes of the file of the tumor's mask.
+    Probabilities are 0 to 1, ``mask`` is the tumor's mask as ``scan_file.mask_file`` writes it.
     """
 
     bundle_name: str
@@ -85,6 +85,14 @@ class Finding:
     has_mask: bool
     made_at: datetime
     verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The mask of a finding as ``scan_file.mask_file`` writes it: a reader's latest one, else the model's."""
+
+    content: bytes
+    is_corrected: bool
 
 
 @dataclass(frozen=True)
@@ -216,6 +224,22 @@ class Studies:
             content = series.content
         return self._vault.read(content)
 
+    def outline(self, actor: Account, finding_id: object) -> Outline:
+        """Give the mask of a finding; raises ``PatientError`` where it has none."""
+        with self._writing() as db:
+            finding = self._finding(db, actor, finding_id, access.to_patient)
+            corrected = db.scalar(
+                select(VerdictRow.mask)
+                .where(VerdictRow.finding_id == finding.id, VerdictRow.mask.is_not(None))
+                .order_by(VerdictRow.version.desc())
+                .limit(1)
+            )
+            name = corrected or finding.mask
+            if name is None:
+                raise PatientError("This finding has no outline; choose another one.")
+            self._note(db, actor, "outline viewed", ("finding", finding.id))
+        return Outline(self._vault.read(name), corrected is not None)
+
     def _file_series(
         self, db: Session, study_id: int, one: NewSeries, content: str, masks: Sequence[str | bytes | None]
     ) -> None:
@@ -246,12 +270,18 @@ class Studies:
                 )
             )
 
-    def _finding(self, db: Session, actor: Account, finding_id: object) -> FindingRow:
+    def _finding(
+        self,
+        db: Session,
+        actor: Account,
+        finding_id: object,
+        check: Callable[[Session, Account, object], access.Access] = access.to_change,
+    ) -> FindingRow:
         finding = db.get(FindingRow, finding_id) if rules.is_id(finding_id) else None
         if finding is None:
             raise PatientError("There is no such finding; reload the page.")
         study = db.get_one(StudyRow, db.get_one(SeriesRow, finding.series_id).study_id)
-        access.to_change(db, actor, study.patient_id)
+        check(db, actor, study.patient_id)
         return finding
 
     def _studies(self, db: Session, rows: Sequence[StudyRow], shift: timedelta, *, by_name: bool) -> list[Study]:

@@ -2,12 +2,14 @@
 
 from braintumor.segmentation.contour import draw_outline, outline
 from braintumor.segmentation.evidence import EVIDENCE, Evidence, evidence, head_share, on_grid
+from braintumor.segmentation.lesions import Lesion, lesions
 from braintumor.segmentation.masks import dice_threshold, mask_nifti, mask_png, tumor_mask
 from braintumor.segmentation.measurements import Measurements, bidirectional_diameters, head_mask, measure
 
 __all__ = [
     "EVIDENCE",
     "Evidence",
+    "Lesion",
     "Measurements",
     "bidirectional_diameters",
     "dice_threshold",
@@ -15,6 +17,7 @@ __all__ = [
     "evidence",
     "head_mask",
     "head_share",
+    "lesions",
     "mask_nifti",
     "mask_png",
     "measure",

@@ -17,6 +17,7 @@ from braintumor.decision import (
     fit_calibration,
     fit_map_temperature,
     fit_referral,
+    predictive_limits,
 )
 from braintumor.inference import Graph, GraphOutput
 from braintumor.scans import Prepared
@@ -47,6 +48,7 @@ class Decisions:
     """What turns raw outputs into answers.
 
     ``threshold`` is on P(tumor) of a slice; ``datasets`` names those that had enough tumors to have a say in it.
+    ``least_band`` is what is referred in any case, and ``fitted_on`` names the rows behind it and the calibration.
     """
 
     calibration: Calibration
@@ -54,6 +56,8 @@ class Decisions:
     referral: ReferralRule
     typicality: Typicality
     datasets: list[str]
+    least_band: tuple[float, float] = LEAST_BAND
+    fitted_on: str = "validation"
 
     @property
     def doubt_from(self) -> float:
@@ -67,30 +71,59 @@ def decide(graph: Graph, data: ExperimentData, sensitivity: float = SENSITIVITY)
     Typicality comes from training features, its limit and all else from validation rows. The threshold is the highest
     with the sensitivity asked for in every dataset that has enough tumors, even where that is above even odds: in these
     sets a picture's source alone speaks for a tumor, so elsewhere less evidence than here would be a false alarm.
-    Where hospitals are held out to choose on, typicality comes from them too, see ``typicality_of_sources``.
+    Where hospitals are held out to choose on, typicality comes from them too, see ``typicality_of_sources``; P(tumor)
+    is calibrated on their rows and those of validation together, and answered only where ``predictive_limits`` allows
+    it on theirs.
     """
     validation = data.distinct("validation")
     output = run_graph(graph, validation)
+    calibration, least_band, fitted_on = calibrated(output, validation), LEAST_BAND, "validation"
     if (data.index["split"] == HOSPITAL_VALIDATION).any():
         typicality = typicality_of_sources(graph, data)
+        elsewhere = data.distinct(HOSPITAL_VALIDATION)
+        calibration, least_band = _chosen_elsewhere(
+            calibration, output, validation, run_graph(graph, elsewhere), elsewhere
+        )
+        fitted_on += f" and {', '.join(sorted(elsewhere.index['hospital'].unique()))}"
     else:
         features = run_graph(graph, data.distinct("train")).features
         typicality = Typicality.fit(features, components=_TYPICALITY_AXES, power=_TYPICALITY_POWER)
         typicality = _limited(typicality, output.features, validation.index["dataset"])
-    calibration = calibrated(output, validation)
     table = probability_table(validation.index, output.logits, calibration)
     threshold, datasets = operating_point(table, sensitivity)
     referral = fit_referral(
         table,
         threshold=threshold,
-        least_band=LEAST_BAND,
+        least_band=least_band,
         distance=typicality.distance(output.features),
         distance_limit=typicality.limit,
     )
     if not validation.index["label"].isin(TUMOR_CLASSES).any():
         # Nobody knows a kind, so none can have been told wrongly.
         referral = replace(referral, kind_confidence=0.0)
-    return Decisions(calibration, threshold, referral, typicality, datasets)
+    return Decisions(calibration, threshold, referral, typicality, datasets, least_band, fitted_on)
+
+
+def _chosen_elsewhere(
+    at_home: Calibration,
+    output: GraphOutput,
+    validation: ExperimentData,
+    seen_elsewhere: GraphOutput,
+    elsewhere: ExperimentData,
+) -> tuple[Calibration, tuple[float, float]]:
+    """Fit P(tumor) anew on validation rows and those of left-out hospitals, and find the band that the latter need.
+
+    The kinds and the map stay as at home: the left-out hospitals may know one kind only. The band is ``LEAST_BAND``
+    where they lack tumors or scans without.
+    """
+    labels = pd.concat([validation.index["label"], elsewhere.index["label"]], ignore_index=True)
+    joined = fit_calibration(np.concatenate([output.logits, seen_elsewhere.logits]), allowed_classes(labels) > 0)
+    calibration = replace(at_home, slope=joined.slope, shift=joined.shift)
+    is_tumor = (elsewhere.index["label"] != NO_TUMOR).to_numpy()
+    if is_tumor.all() or not is_tumor.any():
+        return calibration, LEAST_BAND
+    low, high = predictive_limits(1 - calibration.apply(seen_elsewhere.logits)[:, -1], is_tumor)
+    return calibration, (min(low, LEAST_BAND[0]), max(high, LEAST_BAND[1]))
 
 
 def calibrated(output: GraphOutput, validation: ExperimentData) -> Calibration:

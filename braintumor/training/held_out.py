@@ -1,14 +1,14 @@
 """What a network is worth on pictures it was not shown: the tables of a bundle, and the figures made from them."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from braintumor.bundles import Metrics
-from braintumor.datasets import HOSPITAL_TEST, published_test
+from braintumor.datasets import HOSPITAL_TEST, HOSPITAL_VALIDATION, at_home, published_test
 from braintumor.evaluation import DecidesBy, measured_metrics, pixel_bins, score_masks
 from braintumor.inference import Graph, GraphOutput
 from braintumor.taxonomy import NO_TUMOR, PROBABILITIES
@@ -23,9 +23,10 @@ MIRRORED = "mirrored_test"
 DIGITS = 8
 """Decimals of a probability in a bundle's tables."""
 
-_FACTS = ("split", "dataset", "hospital", "sequence", "group", "label")
+_FACTS = ("split", "dataset", "hospital", "sequence", "group", "label", "height", "lesion")
 _COLUMNS = (*_FACTS, "in_training", "referred", "distance", *PROBABILITIES)
 _BY_FOLDS = ("validation", "test", "external")
+_HOSPITALS = (HOSPITAL_VALIDATION, HOSPITAL_TEST)
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Measured:
 def measure_splits(graph: Graph, data: ExperimentData, decisions: Decisions) -> Measured:
     """Predict validation, test and published test rows, held-out slices without their tumor, and foreign pictures."""
     trained = set(data.index.loc[data.index["split"] == "train", "group"])
+    data = replace(data, index=data.index.assign(height=heights(data.index)))
     predictions, masks, bins = [], [], []
     for name, part in _parts(data, bool(trained)).items():
         output = run_graph(graph, part)
@@ -53,6 +55,7 @@ def measure_splits(graph: Graph, data: ExperimentData, decisions: Decisions) -> 
         referred = decisions.referral.refers(table[list(PROBABILITIES)], distance)
         table = table.assign(split=name, in_training=part.index["group"].isin(trained), referred=referred)
         table["distance"] = distance.round(DIGITS)
+        table["lesion"] = _lesions(part) if name in _HOSPITALS else np.nan
         predictions.append(table.reindex(columns=list(_COLUMNS), fill_value=""))
         if output.tumor_map is not None and name in _BY_FOLDS:
             outlined = (1 - table[f"p_{NO_TUMOR}"] >= decisions.doubt_from).to_numpy()
@@ -64,6 +67,19 @@ def measure_splits(graph: Graph, data: ExperimentData, decisions: Decisions) -> 
         pd.concat(masks, ignore_index=True) if masks else None,
         pd.concat(bins, ignore_index=True) if bins else None,
     )
+
+
+def heights(index: pd.DataFrame) -> "pd.Series[float]":
+    """Give where each slice of an institution lies in its stack, from 0, the first by its path, to 1; NaN for others.
+
+    Lists of institutions number their slices from the neck to the vertex.
+    """
+    if "hospital" not in index:
+        return pd.Series(np.nan, index=index.index)
+    stacked = index[~at_home(index)]
+    place = stacked.sort_values("path").groupby(["hospital", "group", "sequence"])["path"]
+    rank, count = place.cumcount(), place.transform("size")
+    return (rank / (count - 1).clip(lower=1)).reindex(index.index)
 
 
 def measure_foreign(graph: Graph, data: ExperimentData, decisions: Decisions) -> pd.DataFrame:
@@ -119,6 +135,19 @@ def _score(
         facts = {name: part.index[name].iloc[row] for name in ("dataset", "group", "label", "path")}
         rows.append({**facts, **score_masks(found, outline > 127)})
     return pd.DataFrame(rows)
+
+
+def _lesions(part: ExperimentData) -> NDArray[np.float64]:
+    """Give the share of each prepared picture that its outline covers, (n,); NaN where no tumor was outlined."""
+    outlined = (part.index["outline"] >= 0) & (part.index["label"] != NO_TUMOR)
+    return np.array(
+        [_share(part.outline(row)) if drawn else np.nan for row, drawn in enumerate(outlined)], dtype=np.float64
+    )
+
+
+def _share(outline: NDArray[np.uint8] | None) -> float:
+    assert outline is not None
+    return float((outline > 127).mean())
 
 
 def _bins(part: ExperimentData, output: GraphOutput) -> pd.DataFrame:

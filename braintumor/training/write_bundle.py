@@ -16,7 +16,7 @@ from braintumor.decision import LEAST_NPV, LEAST_PPV, MOST_REFERRED, VolumeRule
 from braintumor.inference import Graph
 from braintumor.scans import PREPROCESSING
 from braintumor.taxonomy import CLASSES
-from braintumor.training.decisions import LEAST_BAND, Decisions, decide
+from braintumor.training.decisions import Decisions, decide
 from braintumor.training.experiment import ExperimentData
 from braintumor.training.export import check_backend, export_graph, without_optimizer
 from braintumor.training.held_out import DIGITS, Measured, card_metrics, measure_splits
@@ -162,13 +162,13 @@ def _decided(decisions: Decisions, sensitivity: float) -> dict[str, Any]:
         "calibration": {
             "method": "sigmoid for tumor or not, temperature for the kind",
             **asdict(decisions.calibration),
-            "fitted_on": "validation",
+            "fitted_on": decisions.fitted_on,
         },
         "operating_point": {
             "threshold": decisions.threshold,
             "chosen_for_sensitivity": sensitivity,
             "datasets": decisions.datasets,
-            "least_band": list(LEAST_BAND),
+            "least_band": list(decisions.least_band),
             "most_referred_besides": MOST_REFERRED,
             "fitted_on": "validation",
             "referral": asdict(decisions.referral),

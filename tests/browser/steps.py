@@ -51,9 +51,10 @@ def enter_as_guest(page: Page, address: str) -> None:
 
 
 def viewer(page: Page) -> FrameLocator:
-    """Give the viewer of the scan on a page, once it shows one."""
+    """Give the viewer of the scan on a page, once it shows all of one."""
     frame = page.frame_locator(VIEWER)
     expect(frame.locator("#viewer")).to_be_visible(timeout=60_000)
+    expect(frame.get_by_role("status")).not_to_contain_text("loading", timeout=60_000)
     return frame
 
 

@@ -3,19 +3,22 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from braintumor.dashboard.viewer.scene import Scene
 from braintumor.scans import phantom
 from tests.browser import steps
+from tests.dashboard.viewer.made_answers import made_answer, spot
 
 pytestmark = pytest.mark.browser
 
 SLICES = 12
+SIDE = 152
 
 
 def volume():
-    """A head in space, with a mass in its middle slices, as a NIfTI file."""
-    layers = [phantom(96, tumor=4 <= number < 8, seed=number) for number in range(SLICES)]
+    """A head in space, with a mass in its middle slices, as a NIfTI file; its first picture goes ahead."""
+    layers = [phantom(SIDE, tumor=4 <= number < 8, seed=number) for number in range(SLICES)]
     pixels = np.stack(layers, axis=-1)[::-1].transpose(1, 0, 2)
-    return nibabel.Nifti1Image(pixels, np.diag([2.0, 2.0, 5.0, 1.0])).to_bytes()
+    return nibabel.Nifti1Image(pixels, np.diag([1.25, 1.25, 5.0, 1.0])).to_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -157,8 +160,8 @@ def test_the_opacity_of_the_overlay_is_a_slider(viewer):
 
 def test_the_ruler_measures_in_millimeters(opened, viewer):
     canvas = viewer.locator("#planes canvas").first
-    # The plane is square and fills the shorter side: 96 pixels of 2 mm each.
-    per_pixel = 192 / min(canvas.bounding_box()[side] for side in ("width", "height"))
+    # The plane is square and fills the shorter side: 152 pixels of 1.25 mm each.
+    per_pixel = 190 / min(canvas.bounding_box()[side] for side in ("width", "height"))
     drag(opened, viewer, "l", (60, 0))
     said = viewer.get_by_role("status").inner_text()
     assert "mm" in said
@@ -181,8 +184,40 @@ def test_the_viewer_asks_no_other_host_for_anything(opened, viewer):
     own = [frame.url for frame in page.frames if "/component/" in frame.url]
     assert own
     loaded = page.frames[-1].evaluate("performance.getEntriesByType('resource').map(entry => entry.name)")
-    assert {"main.js", "scene.js", "paint.js", "panel.js", "actions.js"} <= {name.rpartition("/")[2] for name in loaded}
+    assert {"main.js", "first.js", "scene.js", "paint.js", "panel.js", "actions.js"} <= {
+        name.rpartition("/")[2] for name in loaded
+    }
     assert {name.split("/")[2] for name in loaded} == {page.url.split("/")[2]}
+
+
+_UNPACKED = """async (planes, {layout, ...parts}) => {
+    const {unpacked} = await import(new URL("first.js", document.baseURI));
+    const bytes = Object.fromEntries(Object.entries(parts).map(([name, one]) => [name, new Uint8Array(one)]));
+    return Object.fromEntries(Object.entries(unpacked(layout, bytes)).map(([name, one]) => [name, [...one]]));
+}"""
+
+
+def test_the_first_picture_is_laid_out_as_the_scan_is(viewer):
+    pixels = phantom(37).astype(np.float32)
+    scene = Scene(made_answer(pixels=pixels, p_tumors=(0.1, 0.2, 0.9), kept=range(3), tumor_map=spot(8)))
+    first, whole = scene.first_arguments(), scene.arguments()
+    sent = {"layout": first["layout"], **{name: list(first[name]) for name in ("volume", "maps", "mask")}}
+    laid = viewer.locator("#planes").evaluate(_UNPACKED, sent)
+    stack, shown, maps, laid_maps, mask, laid_mask = (
+        np.frombuffer(bytes(source[name]), np.uint8) for name in ("volume", "maps", "mask") for source in (whole, laid)
+    )
+    stack, row, column = stack.reshape(3, 37, 37), *first["layout"]["focus"]
+    expected = stack[::4, ::4, ::4].repeat(4, 0).repeat(4, 1).repeat(4, 2)[:3, :37, :37].copy()
+    expected[:, row], expected[:, :, column], expected[2] = stack[:, row], stack[:, :, column], stack[2]
+    assert (shown.reshape(3, 37, 37) == expected).all()
+    assert (laid_maps.reshape(3, -1) == maps.reshape(3, -1) * [[0], [0], [1]]).all()
+    bits = (np.unpackbits(packed, count=stack.size).reshape(3, -1) for packed in (laid_mask, mask))
+    assert (next(bits) == next(bits) * [[0], [0], [1]]).all()
+
+
+def test_the_first_picture_is_painted_before_the_rest_has_come(viewer):
+    marks = viewer.locator("#planes").evaluate("() => performance.getEntriesByType('mark').map(mark => mark.name)")
+    assert marks.index("first") < marks.index("whole")
 
 
 def test_plain_pictures_take_the_place_of_the_viewer(opened, viewer):

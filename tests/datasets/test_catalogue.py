@@ -4,6 +4,7 @@ import pytest
 
 from braintumor.datasets import CATALOGUE, download
 from braintumor.datasets.catalogue import folder_facts, known_or_any
+from braintumor.errors import InputError
 from braintumor.taxonomy import LABELS
 
 
@@ -12,7 +13,7 @@ def test_every_entry_says_where_it_comes_from(name):
     dataset = CATALOGUE[name]
     assert dataset.name == name
     assert all((dataset.title, dataset.authors, dataset.license))
-    assert dataset.slug.count("/") == 1
+    assert dataset.slug.count("/") == bool(dataset.slug)
     assert dataset.source.startswith("https://")
     assert set(dataset.labels.values()) <= set(LABELS)
     assert set(dataset.splits.values()) <= {"train", "validation", "test"}
@@ -41,6 +42,11 @@ def test_every_entry_says_where_it_comes_from(name):
 )
 def test_folders_tell_label_and_split(name, path, facts):
     assert folder_facts(known_or_any(name), PurePosixPath(path)) == facts
+
+
+def test_a_set_that_is_not_on_kaggle_says_where_it_lies():
+    with pytest.raises(InputError, match="open_ms_data"):
+        download("ljubljana")
 
 
 def test_unknown_name_gets_the_rules_for_any_folder():

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from braintumor.decision import ReferralRule
-from braintumor.evaluation import hospital_figures
+from braintumor.evaluation import HEIGHTS, hospital_figures, hospital_parts
 
 RULE = ReferralRule(0.3, 0.9, distance_limit=1.0)
 
@@ -50,3 +50,15 @@ def test_shares_by_hand(found, sequence, expected):
     one = found[sequence]
     shares = (one.roc_auc, one.called_tumor_free, one.cleared_tumors, one.answered, one.refused)
     assert [share.value for share in shares] == pytest.approx(list(expected))
+
+
+def test_slices_are_told_by_height_and_tumors_by_size():
+    placed = ROWS[ROWS["split"] == "hospital_test"].assign(
+        height=[0.0, 0.2, 0.25, 1.0, 0.5, 0.75], lesion=[0.005, None, None, None, 0.01, 0.2]
+    )
+    found = hospital_parts(placed, 0.9, RULE)["FG"]
+    counts = {name: (one.images, one.tumors) for name, one in found.items()}
+    by_height = dict(zip(HEIGHTS, [(2, 1), (1, 0), (1, 1), (2, 1)], strict=True))
+    assert counts == {**by_height, "under 1%": (4, 1), "1% to 3%": (4, 1), "3% and more": (4, 1)}
+    assert found["under 1%"].cleared_tumors.value == 0
+    assert found["1% to 3%"].cleared_tumors.value == 1

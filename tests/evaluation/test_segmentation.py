@@ -14,6 +14,7 @@ from braintumor.evaluation.bootstrap import GroupBootstrap
 from braintumor.evaluation.reliability import reliability
 from braintumor.evaluation.segmentation import (
     area_agreement,
+    change_error,
     dice,
     hausdorff95,
     iou,
@@ -353,3 +354,19 @@ def test_without_test_images_areas_do_not_agree():
     assert area_agreement(_areas([], [])) is None
     with pytest.raises(ValueError, match="share"):
         area_agreement(_areas([0.1], [0.1]), 1.0)
+
+
+def test_of_nothing_that_changed_the_error_of_change_holds_nine_of_ten():
+    errors = np.exp(np.random.default_rng(5).normal(0, 0.3, 400))
+    table = pd.concat([_areas(0.1 * errors, 0.1), _areas([0.1], [0.0]), _areas([0.9], [0.1], "validation")])
+    error = change_error(table)
+    # The difference of two normal errors is normal, with the root of two times the spread; 1.645 of it hold 90 %.
+    assert math.log(error.factor) == pytest.approx(1.645 * math.sqrt(2) * 0.3, rel=0.1)
+    assert error.images == 400
+
+
+@pytest.mark.parametrize("areas", [([], []), ([0.1], [0.1]), ([0.1, 0.2], [0.1, 0.0])])
+def test_one_image_has_no_error_of_change(areas):
+    assert change_error(_areas(*areas)) is None
+    with pytest.raises(ValueError, match="share"):
+        change_error(_areas([0.1] * 3, [0.1] * 3), 0.0)

@@ -5,6 +5,7 @@ import pytest
 
 from braintumor.bundles import read_card, read_heatmap_figures
 from braintumor.bundles.figures import HeatmapFigures
+from braintumor.bundles.schema import SourceData
 from braintumor.model_cards import model_card
 from braintumor.reports import in_words
 from tests.bundles.made_card import changed, made_card
@@ -157,3 +158,16 @@ def test_a_model_of_tumor_or_not_is_not_said_to_tell_kinds(card, text):
     assert "| Tumor or not: sensitivity |" in found
     assert "### Missed tumors and false alarms" in found
     assert all(len({len(row) for row in rows}) == 1 for rows in tables_of(found))
+
+
+@pytest.mark.parametrize(
+    ("datasets", "said"),
+    [
+        ({"cheng": {"train": 3}}, "License of the weights: that of the software (MIT)."),
+        ({"cheng": {"train": 3}, "lgg": {"test": 3}}, "License of the weights: that of the software (MIT)."),
+        ({"lgg": {"train": 3}}, "License of the weights: CC BY-NC-SA 4.0, as TCGA-LGG asks"),
+    ],
+)
+def test_weights_have_the_license_that_what_they_learned_from_asks_for(datasets, said):
+    data = {name: SourceData(images={"glioma": counts}) for name, counts in datasets.items()}
+    assert said in model_card(made_card(data=data))

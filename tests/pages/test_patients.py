@@ -1,24 +1,28 @@
+import dataclasses
 import gzip
+from datetime import date
 
+import numpy as np
 import pytest
 from sqlalchemy.orm import Session
 from streamlit.testing.v1 import AppTest
 
 from braintumor import settings
 from braintumor.accounts import Role
-from braintumor.bundles import load_bundle
+from braintumor.bundles import GRAPH_FILE, load_bundle
 from braintumor.dashboard.desk import desk_of
 from braintumor.dashboard.patients import store
 from braintumor.database import Wanted, audit
 from braintumor.inference import Predictors
 from braintumor.records import Groups, Patients, Studies
+from braintumor.records.scan_file import mask_file
 from braintumor.records.vault import open_vault
 from braintumor.scans import phantom
 from braintumor.settings import ROOT
 from tests.accounts import app_users
 from tests.accounts.app_users import PASSWORD, end_sessions, is_outside, log_in, press, said, start
 from tests.conftest import SHIPPED, png_bytes
-from tests.records.clinic import BORN, NAME, NUMBER, SERIES
+from tests.records.clinic import BORN, FINDING, NAME, NUMBER, SERIES
 
 environment, engine, accounts, ada, bob = app_users.FIXTURES
 
@@ -139,6 +143,63 @@ def test_history_and_verdicts(app, clinic, bob):
     assert [(verdict.version, verdict.label) for verdict in finding.verdicts] == [(1, "meningioma")]
     assert "meningioma" in text_of(app)
     assert "*edge*" not in text_of(app)
+
+
+def outlined(side, day, sha="ab" * 32):
+    """A study with a box of some voxels of 1 mm a side outlined."""
+    mask = np.zeros((30, 40, 40), bool)
+    mask[2 : 2 + side, 5 : 5 + side, 5 : 5 + side] = True
+    finding = dataclasses.replace(FINDING, mask=mask_file(mask, None, (1.0, 1.0, 1.0)), bundle_sha256=sha)
+    return dataclasses.replace(SERIES, sequence="t1_contrast", content=str(day).encode(), findings=(finding,)), day
+
+
+@pytest.fixture
+def followed(clinic, bob):
+    """Three studies of one patient, whose outlines by the shipped model grow a little, then much."""
+    patients, studies, _, group, _ = clinic
+    patient = patients.add(bob, group, "Jane Doe")
+    shipped = load_bundle(SHIPPED).card.sha256[GRAPH_FILE]
+    for month, side in ((1, 10), (3, 11), (5, 24)):
+        series, day = outlined(side, date(2026, month, 1), shipped)
+        studies.file(bob, patient.id, str(day), day, [series])
+    return patient
+
+
+def test_two_studies_are_compared_and_growth_is_said_beyond_the_error_only(followed, app, engine):
+    choose(app, followed)
+    assert "grew beyond measurement error" in text_of(app)
+    assert list(app.table[0].value.columns[:2]) == ["Before: 2026-03-01", "Now: 2026-05-01"]
+    assert app.table[0].value.iloc[0, 0] == "1.3 mL"
+    assert actions(engine)[:2] == ["outline viewed"] * 2
+    # Studies are numbered in the order in which they were filed; the first is that of the clinic.
+    app.selectbox(key=f"follow_now_{followed.id}").set_value(3).run()
+    assert not app.exception
+    assert "No change beyond measurement error" in text_of(app)
+    assert "grew" not in text_of(app)
+
+
+def test_a_reader_s_outline_is_measured_and_claims_nothing(followed, app, clinic, bob):
+    larger, _ = outlined(28, date(2026, 5, 1))
+    newest = clinic[1].history(bob, followed.id)[0].series[0].findings[0]
+    clinic[1].judge(bob, newest.id, "correct", mask=larger.findings[0].mask)
+    choose(app, followed)
+    assert app.table[0].value.iloc[0, 1] == "22.0 mL"
+    assert "no change is claimed" in text_of(app)
+    assert "A reader corrected an outline" in text_of(app)
+
+
+def test_one_study_or_none_in_common_is_not_compared(app, clinic, bob):
+    patients, studies, _, group, first = clinic
+    choose(app, first)
+    assert "Follow-up" not in [element.value for element in app.subheader]
+    patient = patients.add(bob, group, "Jane Doe")
+    for day, sequence in ((date(2026, 1, 1), "t2"), (date(2026, 2, 1), "flair")):
+        series = dataclasses.replace(outlined(9, day)[0], sequence=sequence)
+        studies.file(bob, patient.id, str(day), day, [series])
+    app.text_input(key="patients_search").set_value("jane").run()
+    choose(app, patient)
+    assert "share no sequence" in app.info[0].value
+    assert len(app.table) == 0
 
 
 def test_a_researcher_sees_codes_only_and_changes_nothing(clinic, accounts, ada, bob):

@@ -11,7 +11,8 @@ from braintumor.dashboard.bundle_tables import OUTCOMES
 from braintumor.evaluation import foreign_figures, pixel_bins, rates_at, score_masks
 from braintumor.taxonomy import CLASSES, NO_TUMOR
 from tests.bundles.made_card import THRESHOLD, made_card, measured, put_card
-from tests.pages.guest import opened, texts
+from tests.evaluation.test_hospitals import ROWS
+from tests.pages.guest import drawn, opened, texts
 
 PUBLISHED = "Published test (inflated)"
 
@@ -296,7 +297,7 @@ def test_a_map_without_its_table_is_one_sentence_and_the_rest_is_shown(models, n
 def test_test_pictures_without_outlines_are_said_to_have_none(models):
     add_map(write_bundle(models / "second"), split="validation")
     page = opened("training_metrics.py")
-    assert "has an outline drawn by hand" in page.info[0].value
+    assert "has an outline drawn by hand" in " ".join(element.value for element in page.info)
     assert page.header[0].value == "How good is it?"
 
 
@@ -418,3 +419,18 @@ def test_heatmaps_are_shown_of_the_same_weights_only(models, same_model):
     if same_model:
         assert shown[0].loc["Grad-CAM", "Inside the tumor"] == "50.0% (40.0 to 60.0)".replace(" ", "\u00a0")
         assert shown[0].index[1].endswith("(floor)")
+
+
+def test_a_hospital_that_was_held_out_comes_before_figures_at_home(models):
+    folder = write_bundle(models / "second")
+    placed = ROWS[ROWS["split"] == "hospital_test"].assign(height=[0.0, 0.2, 0.25, 1.0, 0.5, 0.75], lesion=[0.02] * 6)
+    rows = pd.concat([pd.read_csv(folder / "predictions.csv"), placed], ignore_index=True)
+    rows.fillna({"hospital": "", "sequence": ""}).to_csv(folder / "predictions.csv", index=False)
+    found = read_card(measured(folder)).metrics.hospital_test.hospitals["FG"][""]
+    page = opened("training_metrics.py")
+    assert page.metric[0].value == f"{found.roc_auc.value:.3f}"
+    assert metric(page, "Missed").value == f"{100 * found.cleared_tumors.value:.1f}%"
+    headers = [header.value for header in page.header]
+    assert headers.index("At a hospital it has never seen") < headers.index("How good is it?")
+    titles = {trace["name"] for chart in drawn(page) for trace in chart["data"] if "name" in trace}
+    assert {"ROC AUC × 100", "Tumor-free called a tumor", "Tumors answered with no tumor"} <= titles

@@ -1,4 +1,5 @@
 import dataclasses
+import os
 from datetime import date
 
 import pytest
@@ -10,10 +11,11 @@ from braintumor.accounts import Role
 from braintumor.database import RefusedError, Wanted, audit, writing
 from braintumor.records import PatientError, VerdictKind
 from braintumor.records.confidential import Confidential, words
+from braintumor.records.studies import Outline
 from braintumor.records.vault import VaultError, open_vault
 from braintumor.settings import Settings
 from tests.records import clinic as made_clinic
-from tests.records.clinic import BORN, NAME, NUMBER, SCAN, SERIES
+from tests.records.clinic import BORN, FINDING, NAME, NUMBER, SCAN, SERIES
 
 clinic = made_clinic.clinic
 
@@ -115,6 +117,7 @@ class TestAccess:
             "view": lambda actor: patients.view(actor, patient.id),
             "history": lambda actor: studies.history(actor, patient.id),
             "scan": lambda actor: studies.scan(actor, 1),
+            "outline": lambda actor: studies.outline(actor, 1),
             "edit": lambda actor: patients.edit(actor, patient.id, "Jane Roe"),
             "merge": lambda actor: patients.merge(actor, other.id, patient.id),
             "unmerge": lambda actor: patients.unmerge(actor, patient.id),
@@ -248,6 +251,20 @@ class TestStudies:
         with pytest.raises(DatabaseError, match="never changed"), writing(clinic.engine).begin() as db:
             db.execute(text("UPDATE verdicts SET label = 'glioma'"))
 
+    def test_the_outline_is_the_readers_latest_or_else_the_models(self, clinic):
+        clinic.filed(
+            clinic.patient(),
+            series=[SERIES, dataclasses.replace(SERIES, findings=(dataclasses.replace(FINDING, mask=None),))],
+        )
+        bob = clinic.people["bob"]
+        assert clinic.studies.outline(bob, 1) == Outline(FINDING.mask, is_corrected=False)
+        for mask in (b"better", b"best", None):
+            clinic.studies.judge(bob, 1, "correct", "glioma", mask=mask)
+        assert clinic.studies.outline(clinic.people["rosa"], 1) == Outline(b"best", is_corrected=True)
+        assert trail(clinic)[0] == (clinic.people["rosa"].id, "outline viewed", {})
+        with pytest.raises(PatientError, match="no outline"):
+            clinic.studies.outline(bob, 2)
+
     @pytest.mark.parametrize(
         "verdict",
         [
@@ -306,6 +323,21 @@ class TestDeletion:
         assert len(list(clinic.vault.list())) == 2
         assert clinic.patients.finish_removals() == 2
         assert list(clinic.vault.list()) == []
+
+
+def test_a_file_that_no_row_names_goes_once_it_is_an_hour_old(clinic, tmp_path):
+    clinic.filed(clinic.patient())
+    clinic.studies.judge(clinic.people["bob"], 1, "correct", mask=b"a better mask")
+    named = set(clinic.vault.list())
+    orphan, young = clinic.vault.put(b"left by a killed process"), clinic.vault.put(b"just stored")
+    folder = tmp_path / "data" / "vault" / "patients"
+    for name in named | {orphan}:
+        os.utime(folder / name, (0, 0))
+    assert clinic.patients.remove_orphans() == 1
+    assert set(clinic.vault.list()) == named | {young}
+    assert trail(clinic)[0] == (None, "orphans removed", {"files": 1})
+    assert clinic.patients.remove_orphans() == 0
+    assert trail(clinic)[0] == (None, "orphans removed", {"files": 1})
 
 
 def test_everything_is_in_the_audit_trail(clinic):

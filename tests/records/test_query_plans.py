@@ -43,6 +43,7 @@ def plans(clinic):
         lambda clinic, bob, patient: clinic.patients.edit(bob, patient.id, "Jane Doe"),
         lambda clinic, bob, patient: clinic.studies.history(bob, patient.id),
         lambda clinic, bob, patient: clinic.studies.scan(bob, 1),
+        lambda clinic, bob, patient: clinic.studies.outline(bob, 1),
         lambda clinic, bob, patient: clinic.studies.judge(bob, 1, "agree"),
         lambda clinic, bob, patient: clinic.filed(patient, identifier="4.5.6"),
         lambda clinic, bob, patient: clinic.patients.delete(bob, patient.id),

@@ -4,7 +4,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from braintumor.records.scan_file import scan_file
+from braintumor.records.scan_file import mask_file, read_scan_file, scan_file
+from braintumor.records.vault import VaultError
 
 AFFINE = ((0.0, 0.0, -1.0, 10.0), (0.0, -1.0, 0.0, 20.0), (3.0, 0.0, 0.0, -5.0), (0.0, 0.0, 0.0, 1.0))
 
@@ -38,3 +39,26 @@ def test_the_header_holds_no_text_and_the_bytes_are_the_same_each_time():
         bytes(header[name].tobytes()).strip(b"\0") for name in ("descrip", "aux_file", "db_name", "intent_name")
     ] == [b""] * 4
     assert scan_file(scan, AFFINE) == scan_file(scan, AFFINE)
+
+
+@pytest.mark.parametrize(
+    ("affine", "spacing", "known"),
+    [(AFFINE, (3.0, 1.0, 1.0), (3.0, 1.0, 1.0)), (None, (3.0, 0.5, 0.4), (3.0, 0.5, 0.4)), (None, None, None)],
+)
+def test_what_was_written_is_read_again(affine, spacing, known):
+    scan, mask = pixels(np.int16), pixels(np.int16) > 600
+    for written, content in ((scan, scan_file(scan, affine, spacing)), (mask, mask_file(mask, affine, spacing))):
+        read = read_scan_file(content)
+        assert (read.pixels == written).all()
+        assert read.spacing == (known and pytest.approx(known))
+        assert (read.affine is None) == (affine is None)
+        assert affine is None or np.allclose(read.affine, affine)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"a mask", gzip.compress(b"a mask"), scan_file(pixels(np.int16))[:40], gzip.compress(bytes(5000))],
+)
+def test_what_is_no_stored_scan_is_refused(content):
+    with pytest.raises(VaultError):
+        read_scan_file(content)

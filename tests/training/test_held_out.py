@@ -12,13 +12,14 @@ from braintumor.scans import prepare
 from braintumor.segmentation import dice_threshold
 from braintumor.taxonomy import NO_TUMOR, PROBABILITIES
 from braintumor.training.decisions import decide
-from braintumor.training.held_out import MIRRORED, card_metrics, measure_foreign, measure_splits
+from braintumor.training.held_out import MIRRORED, card_metrics, heights, measure_foreign, measure_splits
 from braintumor.training.outputs import run_graph
 from tests.conftest import flat
 from tests.training.glass import ROWS, glass_data, glass_graph
 
 COLUMNS = [
-    *("split", "dataset", "hospital", "sequence", "group", "label", "in_training", "referred", "distance"),
+    *("split", "dataset", "hospital", "sequence", "group", "label", "height", "lesion"),
+    *("in_training", "referred", "distance"),
     *PROBABILITIES,
 ]
 
@@ -222,3 +223,11 @@ def test_without_the_training_data_nothing_is_known_of_a_published_test_part(gra
 def test_a_published_test_part_needs_more_than_one_label(rows, expected):
     index = pd.DataFrame(rows, columns=["dataset", "published_split", "label"])
     assert published_test(index).tolist() == expected
+
+
+def test_slices_of_an_institution_lie_from_the_first_of_their_stack_to_the_last():
+    rows = [("X", "a", 3), ("X", "a", 1), ("X", "a", 2), ("X", "b", 1), ("home", "g", 1)]
+    index = pd.DataFrame(
+        [{"dataset": "home", "hospital": where, "group": who, "sequence": "", "path": f"{n}"} for where, who, n in rows]
+    )
+    assert heights(index).tolist() == pytest.approx([1.0, 0.0, 0.5, 0.0, np.nan], nan_ok=True)

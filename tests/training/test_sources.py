@@ -1,8 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from braintumor.datasets import foreign_pictures
-from braintumor.training.decisions import decide
+from braintumor.decision import predictive_limits
+from braintumor.taxonomy import NO_TUMOR
+from braintumor.training.decisions import LEAST_BAND, calibrated, decide
+from braintumor.training.outputs import run_graph
 from braintumor.training.sources import FOREIGN_SEED, foreign_data, left_out_margins
 from tests.training.glass import ROWS, glass_data, glass_graph
 
@@ -37,14 +42,32 @@ def decided(tmp_path_factory):
     """What is decided with a hospital held out to choose on."""
     rows = [(split, "a" if number % 2 else "b", *rest) for number, (split, _, *rest) in enumerate(ROWS * 5)]
     rows += [("hospital_validation", "lgg", "notumor", False, {})] * 25
+    # Elsewhere the map sees less of tumors, and as much in some heads without one.
+    rows += [("hospital_validation", "lgg", "glioma", False, {"tumor": 0.7})] * 25
+    rows += [("hospital_validation", "lgg", "notumor", False, {"tumor": 0.7})] * 5
     data = glass_data(rows)
     hospital = data.index["dataset"].where(data.index["dataset"] != "lgg", "X")
     data = type(data)(data.pictures, data.outlines, data.index.assign(hospital=hospital, sequence=""))
-    return decide(glass_graph(tmp_path_factory.mktemp("graph")), data), data
+    graph = glass_graph(tmp_path_factory.mktemp("graph"))
+    return decide(graph, data), data, graph
 
 
 def test_with_hospitals_held_out_scans_are_told_from_other_pictures(decided):
-    decisions, _ = decided
+    decisions, *_ = decided
     assert decisions.typicality.limit == 1
     assert len(decisions.typicality.weights) > 0
     assert decisions.referral.distance_limit == 1
+
+
+def test_with_hospitals_held_out_p_of_tumor_is_calibrated_and_answered_as_they_need(decided):
+    decisions, data, graph = decided
+    home, elsewhere = data.distinct("validation"), data.distinct("hospital_validation")
+    at_home = calibrated(run_graph(graph, home), home)
+    found = decisions.calibration
+    assert (found.slope, found.shift) != (at_home.slope, at_home.shift)
+    assert replace(found, slope=at_home.slope, shift=at_home.shift) == at_home
+    chances = 1 - found.apply(run_graph(graph, elsewhere).logits)[:, -1]
+    low, high = predictive_limits(chances, elsewhere.index["label"] != NO_TUMOR)
+    assert decisions.referral.tumor_low <= low
+    assert high > LEAST_BAND[1]
+    assert decisions.referral.tumor_high >= high

@@ -5,7 +5,7 @@ from braintumor.dashboard.patients.group_forms import show_groups
 from braintumor.dashboard.patients.history import show_history
 from braintumor.dashboard.patients.identity import show_identity, show_new
 from braintumor.dashboard.patients.search import choose
-from braintumor.dashboard.patients.store import groups
+from braintumor.dashboard.patients.store import groups, sweep
 
 __all__ = [
     "choose",
@@ -15,4 +15,5 @@ __all__ = [
     "show_history",
     "show_identity",
     "show_new",
+    "sweep",
 ]

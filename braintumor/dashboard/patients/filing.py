@@ -13,8 +13,8 @@ from braintumor.dashboard.desk import Case, desk_of
 from braintumor.dashboard.patients import store
 from braintumor.decision import Outcome
 from braintumor.records import NewFinding, NewSeries, Patient, PatientError
-from braintumor.records.scan_file import scan_file
-from braintumor.reports import has_outline, mask_file
+from braintumor.records.scan_file import mask_file, scan_file
+from braintumor.reports import has_outline
 from braintumor.scans import PixelBudget, Scan, ScanError
 
 
@@ -71,7 +71,7 @@ def series_of(answer: Answer, scan: Scan) -> NewSeries:
         reasons=tuple(reason.code.value for reason in prediction.reasons),
         volume_mm3=None if measured is None or measured.volume_ml is None else 1000 * measured.volume_ml,
         diameter_mm=measured.largest_diameter_mm if measured else None,
-        mask=mask_file(prediction) if has_outline(prediction) else None,
+        mask=_mask(answer, scan),
     )
     return NewSeries(
         modality=facts.modality if facts else scan.modality or "",
@@ -80,6 +80,11 @@ def series_of(answer: Answer, scan: Scan) -> NewSeries:
         content=scan_file(scan.pixels, scan.affine, scan.spacing),
         findings=(finding,),
     )
+
+
+def _mask(answer: Answer, scan: Scan) -> bytes | None:
+    mask = answer.prediction.mask() if has_outline(answer.prediction) else None
+    return None if mask is None else mask_file(mask, scan.affine, scan.spacing)
 
 
 def _file(patient_id: int, study: str) -> None:

@@ -5,6 +5,7 @@ import streamlit as st
 from braintumor.accounts import Account, Role
 from braintumor.dashboard import choices
 from braintumor.dashboard.patients import store
+from braintumor.dashboard.patients.follow_up import show_follow_up
 from braintumor.dashboard.plain_text import plain
 from braintumor.records import Patient, Study, VerdictKind
 from braintumor.records.studies import Finding, Verdict
@@ -22,6 +23,7 @@ def show_history(account: Account, patient: Patient) -> None:
     """Show a patient's studies, the latest first; a clinician may add verdicts."""
     key = ("history", account.role, patient.id)
     studies: list[Study] = store.shown(key, store.studies().history, patient.id) or []
+    show_follow_up(account, patient, studies)
     st.subheader("History", anchor=False)
     if not studies:
         st.info("No study is filed under this patient yet.")

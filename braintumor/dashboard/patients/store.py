@@ -32,6 +32,13 @@ def groups() -> Groups:
     return _open(settings.load())[2]
 
 
+def sweep() -> None:
+    """Remove what killed processes left in the vault, where there are patients."""
+    configured = settings.load()
+    if (configured.data_dir / "vault" / "patients").is_dir():
+        _open(configured)[0].remove_orphans()
+
+
 @cache
 def _open(configured: settings.Settings) -> tuple[Patients, Studies, Groups]:
     engine, vault = open_database(configured), open_vault(configured, "patients")

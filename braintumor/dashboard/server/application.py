@@ -23,8 +23,8 @@ MIDDLEWARE = [Middleware(SecurityHeaders), Middleware(UploadGuard)]
 
 @asynccontextmanager
 async def lifespan(_app: App) -> AsyncIterator[None]:
-    """Close abandoned sessions, and clear what has had its time from desks, for as long as the server runs."""
-    tasks = [asyncio.create_task(close_abandoned(Runtime.instance())), asyncio.create_task(_sweep_desks())]
+    """Close abandoned sessions and sweep desks and the vault, for as long as the server runs."""
+    tasks = [asyncio.create_task(close_abandoned(Runtime.instance())), asyncio.create_task(_sweep())]
     yield
     for task in tasks:
         task.cancel()
@@ -32,15 +32,16 @@ async def lifespan(_app: App) -> AsyncIterator[None]:
             await task
 
 
-async def _sweep_desks() -> None:
-    # Not above: desks stand on this package.
-    from braintumor.dashboard import desk
+async def _sweep() -> None:
+    # Not above: these stand on this package.
+    from braintumor.dashboard import desk, patients
 
     while True:
         try:
             await asyncio.to_thread(desk.sweep)
+            await asyncio.to_thread(patients.sweep)
         except InputError as error:
-            _LOG.warning("Desks were not swept: %s", error)
+            _LOG.warning("The vault was not swept: %s", error)
         await asyncio.sleep(_SWEEP_SECONDS)
 
 

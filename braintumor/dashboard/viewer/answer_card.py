@@ -11,7 +11,14 @@ from braintumor.bundles import SEGMENTATION_FILE
 from braintumor.dashboard import charts, gate
 from braintumor.dashboard.answers import Answer, bundle_of, limits
 from braintumor.dashboard.plain_text import plain
-from braintumor.dashboard.viewer.words import answer_sentence, caution_words, error_words, level_words, measured_words
+from braintumor.dashboard.viewer.words import (
+    answer_sentence,
+    caution_words,
+    elsewhere_words,
+    error_words,
+    level_words,
+    measured_words,
+)
 from braintumor.inference import TRAINED_ON, Prediction
 from braintumor.reports import DECISION_WORDS, NOTE_WORDS, mask_file, mask_name, reason_words, stated
 from braintumor.segmentation import Measurements
@@ -38,6 +45,8 @@ def show_answer(answer: Answer) -> None:
     if answer.synthetic:
         st.caption("Synthetic: drawn by this app, no patient and no real scan.")
     _show_words(prediction)
+    if prediction.finding is not None and prediction.decision != "refer":
+        st.caption(elsewhere_words(bundle_of(answer).card, is_volume=len(prediction.slices) > 1))
     if prediction.finding is None:
         # Numbers, an outline and a heatmap would pass for an answer.
         return

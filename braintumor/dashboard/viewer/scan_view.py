@@ -12,6 +12,7 @@ from braintumor.dashboard.answers import Answer, bundle_of
 from braintumor.dashboard.viewer.heatmaps import choose_method, heatmap, heatmap_figures
 from braintumor.dashboard.viewer.plain_view import show_pictures
 from braintumor.dashboard.viewer.scene import Heatmap, Scene
+from braintumor.dashboard.viewer.wishes import read_wish
 from braintumor.dashboard.viewer.words import method_words
 from braintumor.reports import NOTE_WORDS
 
@@ -58,13 +59,15 @@ def _show_viewer(answer: Answer, finding: str, height: int, on_step: Callable[[i
     if answer.prediction.notes:
         st.caption(" ".join(NOTE_WORDS[note] for note in answer.prediction.notes))
     scene = Scene(answer, heat, steps=on_step is not None)
+    slot = f"viewer-{name}"
+    is_first = scene.has_first and read_wish(st.session_state.get(slot)).whole != scene.key
     with place:
-        wish = _component(**scene.arguments(), height=height, key=f"viewer-{name}")
-    if on_step is not None and isinstance(wish, dict) and wish != st.session_state.get(_LAST_STEP):
-        # The browser tells its latest wish at every run; each carries the time it was made at.
-        st.session_state[_LAST_STEP] = wish
-        if wish.get("step") in (1, -1):
-            on_step(wish["step"])
+        told = _component(**(scene.first_arguments() if is_first else scene.arguments()), height=height, key=slot)
+    wish = read_wish(told)
+    # The browser tells its latest wish at every run; each carries the time it was made at.
+    if on_step is not None and wish.step and wish.at != st.session_state.get(_LAST_STEP):
+        st.session_state[_LAST_STEP] = wish.at
+        on_step(wish.step)
 
 
 def _heatmap(answer: Answer, finding: str) -> tuple[Heatmap | None, str]:

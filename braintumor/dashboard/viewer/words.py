@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from braintumor.bundles import HeatmapFigures
+from braintumor.bundles import Card, HeatmapFigures
+from braintumor.bundles.figures import StackAnswers
 from braintumor.dashboard.answers import MOST_SLICES_KEPT, Answer
 from braintumor.explanation import METHODS
 from braintumor.inference import Prediction
@@ -15,6 +16,7 @@ from braintumor.taxonomy import ANY_TUMOR, FINDING_TITLES, NO_TUMOR
 if TYPE_CHECKING:
     from braintumor.evaluation import AreaAgreement
 
+_ELSEWHERE = "hospital_test"
 _MIDDLE = "center"
 """The floor of the measured methods that is heat in the middle of the picture."""
 
@@ -66,6 +68,38 @@ def caution_words(prediction: Prediction) -> str:
             else f" By themselves, {len(numbers)} slices look suspicious; all slices together do not."
         )
     return said
+
+
+def elsewhere_words(card: Card, *, is_volume: bool) -> str:
+    """Say how such answers turned out at hospitals that were only measured; empty where there are none.
+
+    Of a volume these are whole stacks of slices, of a picture single slices.
+    """
+    report = card.metrics.split(_ELSEWHERE)
+    if is_volume and card.volume_rule is not None:
+        stacks = list(card.stacks.get(_ELSEWHERE, {}).values())
+        if not stacks:
+            return ""
+        with_tumor, without = _added([one.with_tumor for one in stacks]), _added([one.without for one in stacks])
+        return (
+            f"At hospitals that it had never seen, of {with_tumor.stacks} stacks with a tumor {with_tumor.tumor} were "
+            f"called and {with_tumor.no_tumor} cleared, and of {without.stacks} without {without.tumor} were called and "
+            f"{without.no_tumor} cleared; the others were referred."
+        )
+    found = [one[""] for one in (report.hospitals or {}).values()] if report else []
+    if not found:
+        return ""
+    return " ".join(
+        f"At a hospital that it had never seen, {percent(one.answered.floats[0])} of slices were answered; of those "
+        f"without a tumor {percent(one.called_tumor_free.floats[0])} were called one, and of those with a tumor "
+        f"{percent(one.cleared_tumors.floats[0])} were answered with no tumor."
+        for one in found
+    )
+
+
+def _added(answers: Sequence[StackAnswers]) -> StackAnswers:
+    names = StackAnswers.model_fields
+    return StackAnswers(**{name: sum(getattr(one, name) for one in answers) for name in names})
 
 
 def error_words(agreement: "AreaAgreement | None") -> str:

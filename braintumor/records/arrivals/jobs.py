@@ -180,7 +180,6 @@ class Jobs:
                 db.execute(delete(ArrivalRow).where(ArrivalRow.id == number))
         with self._writing() as db:
             removal.finish(db, self._vault, self._clock())
-            removal.remove_orphans(db, self._vault)
         return len(old)
 
     def counts(self) -> dict[str, int]:

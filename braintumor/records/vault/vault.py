@@ -137,6 +137,18 @@ class Vault:
             raise failures[0]
         return count
 
+    def check_keys(self) -> int:
+        """Check that the server's keys open every file, and give how many there are; content is not read.
+
+        Raises ``VaultError`` for the first that opens with none of them.
+        """
+        keys, count = self._keys.read(), 0
+        for name in self.list():
+            with self._path(name).open("rb") as file:
+                sealed.read_header(file, name).unwrap(keys, name)
+            count += 1
+        return count
+
     @contextmanager
     def waiting_for_writers(self) -> Iterator[None]:
         """Wait until nobody, in any process, is storing anything, and let nobody begin meanwhile."""
@@ -216,7 +228,7 @@ def open_vault(settings: Settings, part: str = "scans") -> Vault:
 
     Each part belongs to who counts the references to its files, and shares nothing with another but the server's key.
     """
-    return Vault(settings.data_dir / "vault" / part, _key_source(settings))
+    return Vault(settings.data_dir / "vault" / part, key_source(settings))
 
 
 def rotate(settings: Settings) -> int:
@@ -227,7 +239,7 @@ def rotate(settings: Settings) -> int:
     takes the new key from the file at its next read. Raises ``VaultError`` where a file opens with none of the keys;
     then the old ones stay.
     """
-    keys = _key_source(settings)
+    keys = key_source(settings)
     parts = [folder for folder in (settings.data_dir / "vault").glob("*") if folder.is_dir()]
     vaults = [Vault(folder, keys) for folder in parts]
     if not isinstance(keys, KeyFile) or not vaults:
@@ -242,7 +254,8 @@ def rotate(settings: Settings) -> int:
     return count
 
 
-def _key_source(settings: Settings) -> EnvironmentKeys | KeyFile:
+def key_source(settings: Settings) -> EnvironmentKeys | KeyFile:
+    """Give where the keys of this server's vault come from."""
     return EnvironmentKeys(settings.vault_key) if settings.vault_key else KeyFile(settings.vault_key_path)
 
 

@@ -41,6 +41,25 @@ def test_the_bytes_are_those_that_the_layout_describes():
     assert layout["own"] == 1
 
 
+def test_the_first_picture_has_the_planes_through_the_focus_and_every_fourth_voxel():
+    scene = Scene(volume())
+    whole, first = scene.arguments(), scene.first_arguments()
+    row, column = first["layout"]["focus"]
+    stack = np.frombuffer(whole["volume"], np.uint8).reshape(4, 96, 96)
+    sent = (stack[1], stack[:, row], stack[:, :, column], stack[::4, ::4, ::4])
+    assert first["volume"] == b"".join(part.tobytes() for part in sent)
+    assert first["maps"] == np.frombuffer(whole["maps"], np.uint8).reshape(4, -1)[1].tobytes()
+    assert first["mask"] == np.packbits(bits(whole)[1]).tobytes()
+    assert first["layout"] == {**whole["layout"], "isWhole": False}
+
+
+@pytest.mark.parametrize(("slices", "goes_ahead"), [(1, False), (28, False), (29, True)])
+def test_a_first_picture_goes_ahead_of_a_large_volume_only(slices, goes_ahead):
+    kept = range(slices) if slices > 1 else ()
+    answer = made_answer(pixels=PIXELS, p_tumors=(0.9,) * slices, kept=kept, tumor_map=spot())
+    assert Scene(answer).has_first is goes_ahead
+
+
 def test_the_mask_is_that_of_the_download_and_empty_where_nothing_is_outlined():
     answer = volume()
     mask = bits(Scene(answer).arguments())

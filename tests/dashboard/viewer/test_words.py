@@ -5,10 +5,12 @@ import pytest
 
 from braintumor.bundles import Estimate, HeatmapFigures
 from braintumor.bundles.figures import MethodFigures
+from braintumor.bundles.schema import FittedVolumeRule
 from braintumor.dashboard.viewer.answer_card import BADGES
 from braintumor.dashboard.viewer.words import (
     answer_sentence,
     caution_words,
+    elsewhere_words,
     error_words,
     heatmap_words,
     level_words,
@@ -23,7 +25,10 @@ from braintumor.evaluation import AreaAgreement
 from braintumor.reports import DECISION_WORDS
 from braintumor.scans import phantom
 from braintumor.segmentation import Measurements
+from tests.bundles.made_card import made_card
 from tests.dashboard.viewer.made_answers import made_answer, spot
+from tests.evaluation.test_hospitals import ROWS
+from tests.model_cards.test_hospitals import HELD_OUT
 
 SENTENCES = {
     ("tumor", "glioma"): "The model sees a tumor, most likely a glioma.",
@@ -226,3 +231,17 @@ def test_a_slice_above_the_line_is_never_said_to_show_nothing(limits, p_tumor):
         assert ("above the line" in said) is (found.p_tumor >= prediction.outlined_from)
         assert ("No outline" in said) is not prediction.outlines(number)
         assert "no tumor" not in said
+
+
+@pytest.mark.parametrize(
+    ("is_volume", "said"),
+    [
+        (False, "66.7% of slices were answered; of those without a tumor 33.3% were called one"),
+        (True, "of 3 stacks with a tumor 2 were called and 0 cleared, and of 0 without"),
+    ],
+)
+def test_an_answer_says_how_such_answers_turned_out_elsewhere(is_volume, said):
+    rule = FittedVolumeRule.model_construct()
+    card = made_card(ROWS, stacks=HELD_OUT).model_copy(update={"volume_rule": rule})
+    assert said in elsewhere_words(card, is_volume=is_volume)
+    assert elsewhere_words(made_card(), is_volume=is_volume) == ""

@@ -8,24 +8,28 @@ import { Scene } from "./scene.js";
 const PHONE = 640; // Pixels of the page's width up to which the viewer takes more height: its tools take more rows.
 const PHONE_HEIGHT = 640;
 const planes = document.getElementById("planes");
-let shown = null; // {key, scene, state, acts, panel, canvases}
+let shown = null; // {key, scene, state, acts, panel, canvases, asked}
 let isWaiting = false;
 
 function send(type, content = {}) {
   window.parent.postMessage({ isStreamlitMessage: true, type: `streamlit:${type}`, ...content }, "*");
 }
 
-// What is told carries its time, so that the same wish twice is two wishes.
+// What is told carries its time, so that the same wish twice is two wishes, and the scan that is wanted whole.
 function tell(wish) {
-  send("setComponentValue", { value: { ...wish, at: Date.now() }, dataType: "json" });
+  const whole = shown.asked ? shown.key : "";
+  send("setComponentValue", { value: { ...wish, whole, at: Date.now() }, dataType: "json" });
 }
 
 window.addEventListener("message", ({ source, data }) => {
   if (source !== window.parent || data.type !== "streamlit:render") return;
   const { args } = data;
   send("setFrameHeight", { height: window.parent.innerWidth < PHONE ? Math.max(args.height, PHONE_HEIGHT) : args.height });
-  if (shown?.key === args.layout.key) return;
-  show(args);
+  if (shown?.key !== args.layout.key) show(args);
+  else if (args.layout.isWhole && !shown.scene.isWhole) {
+    shown.scene.take(args);
+    redraw();
+  }
 });
 
 function show(args) {
@@ -64,7 +68,12 @@ function redraw() {
       if (width && height) paint(scene, plane, canvas, state);
     }
     panel.update();
+    performance.mark(scene.isWhole ? "whole" : "first");
     performance.mark("painted");
+    if (!scene.isWhole && !shown.asked) {
+      shown.asked = true;
+      tell({});
+    }
   });
 }
 

@@ -87,9 +87,11 @@ export class Panel {
       this.slider.setAttribute("aria-valuetext", `Slice ${scene.numbers[slice] + 1} of ${scene.count}`);
       if (scene.p.length) this.paintCurve();
     }
-    byId("said").textContent = [scene.words[slice], this.overlayWords(), this.rulerWords()].join(" ");
+    byId("said").textContent = [scene.words[slice], this.loadingWords(), this.overlayWords(), this.rulerWords()].join(" ");
     byId("planes").setAttribute("aria-label", `${scene.title}. ${scene.words[slice]} Press ? for the keys.`);
   }
+
+  loadingWords() { return this.scene.isWhole ? "" : "The other slices are loading and still coarse."; }
 
   rulerWords() { return this.state.ruler ? `Ruler: ${rulerWords(this.scene, this.state.ruler)}.` : ""; }
 

@@ -1,11 +1,14 @@
 // What is shown: the stack of slices, and what the model says of each place of it.
 
+import { unpacked } from "./first.js";
+
 export class Scene {
-  // `layout` is what scene.py writes; the others are its bytes.
-  constructor({ layout, volume, maps, mask, heat, palette }) {
-    Object.assign(this, layout);
-    Object.assign(this, { volume, maps, mask, palette });
-    this.heatMap = heat;
+  constructor(args) { this.take(args); }
+
+  // `layout` is what scene.py writes; the others are its bytes, or those of the first picture.
+  take({ layout, volume, maps, mask, heat, palette }) {
+    Object.assign(this, layout, layout.isWhole ? { volume, maps, mask } : unpacked(layout, { volume, maps, mask }));
+    Object.assign(this, { palette, heatMap: heat, histogram: null });
     this.sizes = this.spacing ?? [1, 1, 1];
     this.paths = new Map();
   }

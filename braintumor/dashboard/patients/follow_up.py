@@ -1,0 +1,244 @@
+"""Follow-up: two studies of one patient, what their outlines measure, and what of the change is beyond the error."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from braintumor import settings
+from braintumor.accounts import Account
+from braintumor.bundles import GRAPH_FILE, SEGMENTATION_FILE, BundleError, list_bundles, read_card
+from braintumor.dashboard import choices
+from braintumor.dashboard.patients import store
+from braintumor.records import Patient, Study
+from braintumor.records.scan_file import read_scan_file
+from braintumor.records.studies import Finding
+from braintumor.scans import WEIGHTING_WORDS, Weighting
+from braintumor.segmentation import lesions
+
+if TYPE_CHECKING:
+    from braintumor.evaluation import ChangeError
+    from braintumor.reports.follow_up import Change, Outlined
+
+_TITLES = {
+    "volume": "Volume",
+    "longest": "Longest diameter",
+    "perpendicular": "Perpendicular diameter",
+    "product": "Product of diameters",
+}
+
+
+def show_follow_up(account: Account, patient: Patient, studies: Sequence[Study]) -> None:
+    """Compare two studies of a patient, the newest with the one before unless others are chosen."""
+    outlined = [study for study in studies if outlined_series(study)]
+    if len(outlined) < 2:
+        return
+    st.subheader("Follow-up", anchor=False)
+    by_id = {study.id: study for study in outlined}
+    columns = st.columns(3)
+    with columns[0]:
+        now = _choose("Study", list(by_id), by_id, f"follow_now_{patient.id}")
+    earlier = [number for number in by_id if number != now]
+    after = list(by_id).index(now)
+    with columns[1]:
+        # The one filed before it, where there is one.
+        first = earlier[min(after, len(earlier) - 1)]
+        before = _choose("Compared with", earlier, by_id, f"follow_before_{patient.id}_{now}", first)
+    found = [outlined_series(by_id[number]) for number in (before, now)]
+    common = [sequence for sequence in found[0] if sequence in found[1]]
+    if not common:
+        st.info("These studies share no sequence with an outline, so their sizes are not compared.")
+        return
+    with columns[2]:
+        sequence = choices.selectbox(
+            "Sequence", common, common[0], format_func=_sequence_words, key=f"follow_sequence_{before}_{now}"
+        )
+    _show_pair(account, found[0][sequence], found[1][sequence], [by_id[before], by_id[now]])
+    store.show_refusal()
+
+
+def outlined_series(study: Study) -> dict[str, Finding]:
+    """Give the findings with an outline by their sequences, contrast-enhanced T1 first.
+
+    Of several series of one sequence the one with most slices counts, of several findings the latest.
+    """
+    found: dict[str, tuple[int, Finding]] = {}
+    for series in study.series:
+        for finding in series.findings:
+            has_outline = finding.has_mask or any(verdict.has_mask for verdict in finding.verdicts)
+            if has_outline and series.slices >= found.get(series.sequence, (0, finding))[0]:
+                found[series.sequence] = series.slices, finding
+    order = [weighting.value for weighting in Weighting]
+    ranked = sorted(found, key=lambda name: order.index(name) if name in order else len(order))
+    return {name: found[name][1] for name in ranked}
+
+
+def _choose(label: str, options: Sequence[int], by_id: dict[int, Study], key: str, default: int | None = None) -> int:
+    return choices.selectbox(
+        label,
+        options,
+        options[0] if default is None else default,
+        format_func=lambda number: _study_words(by_id[number]) if number in by_id else "",
+        key=key,
+    )
+
+
+def _study_words(study: Study) -> str:
+    return str(study.taken_on) if study.taken_on else f"Date unknown, filed {study.filed_at:%Y-%m-%d %H:%M}"
+
+
+def _sequence_words(sequence: str) -> str:
+    known = {weighting.value: words for weighting, words in WEIGHTING_WORDS.items()}
+    return known.get(sequence, sequence) or "Unknown sequence"
+
+
+def _show_pair(account: Account, before: Finding, now: Finding, studies: Sequence[Study]) -> None:
+    # Measuring brings libraries that the page does without.
+    from braintumor.reports.follow_up import changes
+
+    measured = [_measured(account, finding) for finding in (before, now)]
+    if measured[0] is None or measured[1] is None:
+        return
+    error = _error_of(now.bundle_sha256)
+    found = changes(measured[0], measured[1], error)
+    if not found:
+        st.info("The files do not say how large a pixel is, or an outline is empty, so sizes are not compared.")
+        return
+    st.markdown(headline(found[0]))
+    days = [_study_words(study) for study in studies]
+    st.table(pd.DataFrame([_cells(change, days) for change in found]).set_index("Size"), border="horizontal")
+    st.caption(_error_words(error, measured))
+    columns = st.columns(2)
+    for column, day, outlined in zip(columns, days, measured, strict=True):
+        if outlined is not None:
+            with column:
+                _show_lesions(day, outlined)
+    _show_criteria(found)
+
+
+def headline(change: "Change") -> str:
+    """Say in a sentence how the first of the sizes changed, for Markdown; growth only where it is beyond the error."""
+    title = _TITLES[change.quantity]
+    if change.is_beyond_error is None:
+        return f"**{title} {change.share:+.0%}.** The error of this comparison is not known, so no change is claimed."
+    if not change.is_beyond_error:
+        return f"**No change beyond measurement error.** {title} {change.share:+.0%}."
+    return f"**{title} {'grew' if change.share > 0 else 'shrank'} beyond measurement error,** {change.share:+.0%}."
+
+
+def _cells(change: "Change", days: Sequence[str]) -> dict[str, str]:
+    from braintumor.reports.follow_up import UNITS
+
+    unit = UNITS[change.quantity]
+    told = {True: "beyond", False: "within", None: "unknown"}[change.is_beyond_error]
+    span = "" if change.factor is None else f" ({1 / change.factor - 1:+.0%} to {change.factor - 1:+.0%})"
+    return {
+        "Size": _TITLES[change.quantity],
+        f"Before: {days[0]}": _amount(change.before, unit),
+        f"Now: {days[1]}": _amount(change.now, unit),
+        "Change": f"{change.share:+.0%}",
+        "Measurement error": told + span,
+    }
+
+
+def _amount(value: float, unit: str) -> str:
+    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}"
+
+
+def _error_words(error: "ChangeError | None", measured: Sequence["Outlined | None"]) -> str:
+    makers = {outlined.model for outlined in measured if outlined is not None}
+    said = "The volume is that of all lesions; the diameters are those of the largest, in the slices as they lie."
+    if None in makers:
+        return f"{said} A reader corrected an outline; how far readers' outlines differ was not measured here."
+    if len(makers) > 1:
+        return f"{said} Two different models made the outlines, so a change may be theirs."
+    if error is None:
+        return f"{said} How far the outlines of this model differ was not measured."
+    return (
+        f"{said} Error: between two of {error.images} held-out slices, the areas by the model differed from those by "
+        f"readers by up to a factor of {error.factor:.2g} in {error.share:.0%}. Volumes are taken to err alike, and "
+        "diameters as the root of it. Errors that both studies share cancel out, so this is rather too wide."
+    )
+
+
+def _show_lesions(day: str, outlined: "Outlined") -> None:
+    st.markdown(f"Lesions, {day}")
+    st.dataframe(
+        [
+            {
+                "Volume (mL)": round(lesion.volume_ml, 2),
+                "Diameters (mm)": f"{lesion.longest_mm:.0f} × {lesion.perpendicular_mm:.0f}",
+                "Slices": f"{lesion.first_slice + 1} to {lesion.last_slice + 1}",
+            }
+            for lesion in outlined.lesions
+        ],
+        hide_index=True,
+    )
+
+
+def _show_criteria(found: Sequence["Change"]) -> None:
+    from braintumor.reports.follow_up import CRITERIA
+
+    by_quantity = {change.quantity: change for change in found}
+    with st.expander("RANO 2.0 and RECIST 1.1"):
+        st.table(
+            pd.DataFrame(
+                [
+                    {
+                        "Criterion": criterion.title,
+                        "Change here": f"{by_quantity[criterion.quantity].share:+.0%}",
+                        "Progression from": f"{criterion.progression:+.0%}",
+                        "Partial response from": f"{criterion.response:+.0%}",
+                        "Source": criterion.source,
+                    }
+                    for criterion in CRITERIA
+                    if criterion.quantity in by_quantity
+                ]
+            ).set_index("Criterion"),
+            border="horizontal",
+        )
+        st.caption(
+            "No category follows from sizes alone. RANO 2.0 compares contrast-enhancing target lesions with the "
+            "baseline or the smallest size so far, and weighs new lesions, steroids, the patient's condition and a "
+            "confirming scan; RECIST 1.1 also asks for 5 mm. Outlines of two studies say none of that: a reader "
+            "decides."
+        )
+
+
+def _measured(account: Account, finding: Finding) -> "Outlined | None":
+    """Measure a finding's outline, a reader's where there is one; None where it cannot be read."""
+    key = ("outline", account.role, finding.id)
+    found: Outlined | None = store.shown(key, _measure, finding.id, finding.bundle_sha256)
+    return found
+
+
+def _measure(actor: Account, finding_id: int, model: str) -> "Outlined":
+    from braintumor.reports.follow_up import Outlined
+
+    outline = store.studies().outline(actor, finding_id)
+    stored = read_scan_file(outline.content)
+    made_by = None if outline.is_corrected else model
+    if stored.spacing is None:
+        return Outlined(None, (), made_by)
+    mask = stored.pixels > 0
+    voxels = np.count_nonzero(mask)
+    volume = float(voxels * np.prod(stored.spacing) / 1000) if len(mask) > 1 else None
+    return Outlined(volume, tuple(lesions(mask, stored.spacing)), made_by)
+
+
+@st.cache_data(ttl="10min", show_spinner=False)
+def _error_of(model: str) -> "ChangeError | None":
+    """Give the error of the outlines of the model with this graph, where this server has it."""
+    from braintumor.evaluation import change_error
+
+    for folder in list_bundles(settings.load().models_dir):
+        try:
+            is_that = read_card(folder).sha256[GRAPH_FILE] == model
+        except BundleError:
+            continue
+        path = folder / SEGMENTATION_FILE
+        if is_that and path.is_file():
+            return change_error(pd.read_csv(path))
+    return None

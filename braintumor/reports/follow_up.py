@@ -1,0 +1,102 @@
+"""How a tumor changed from one study to a later one, and which of that is beyond the error of its outlines."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from braintumor.evaluation import ChangeError
+from braintumor.segmentation import Lesion
+
+
+class Quantity(StrEnum):
+    """What is compared: the volume of all lesions, and the diameters of the largest and their product."""
+
+    VOLUME = "volume"
+    LONGEST = "longest"
+    PERPENDICULAR = "perpendicular"
+    PRODUCT = "product"
+
+
+UNITS = {Quantity.VOLUME: "mL", Quantity.LONGEST: "mm", Quantity.PERPENDICULAR: "mm", Quantity.PRODUCT: "mm²"}
+_POWERS = {Quantity.VOLUME: 1.0, Quantity.LONGEST: 0.5, Quantity.PERPENDICULAR: 0.5, Quantity.PRODUCT: 1.0}
+"""Of the error of an area: a volume is a sum of areas, a diameter is as the square root of one."""
+
+
+@dataclass(frozen=True)
+class Outlined:
+    """What the outline of one study measures; ``lesions`` are the largest ones, the largest first.
+
+    ``volume_ml`` is that of all lesions, None for a single slice; all is empty where pixels have no known size.
+    ``model`` is the SHA-256 of the graph that outlined it, None where a reader did.
+    """
+
+    volume_ml: float | None
+    lesions: tuple[Lesion, ...]
+    model: str | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """One quantity in two studies, both above 0; ``factor`` is what it may differ by though nothing changed."""
+
+    quantity: Quantity
+    before: float
+    now: float
+    factor: float | None
+
+    @property
+    def share(self) -> float:
+        """By what share of the earlier value it changed, from -1."""
+        return self.now / self.before - 1
+
+    @property
+    def is_beyond_error(self) -> bool | None:
+        """Whether it changed by more than the error; None where that is not known, and no change is claimed."""
+        if self.factor is None:
+            return None
+        return not 1 / self.factor <= self.now / self.before <= self.factor
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """From which share of change criteria of response speak of progression, and of partial response; and where."""
+
+    title: str
+    quantity: Quantity
+    progression: float
+    response: float
+    source: str
+
+
+_RANO = "Wen et al., J Clin Oncol 41:5187, 2023"
+CRITERIA = (
+    Criterion("RANO 2.0, total volume", Quantity.VOLUME, 0.40, -0.65, _RANO),
+    Criterion("RANO 2.0, product of diameters", Quantity.PRODUCT, 0.25, -0.50, _RANO),
+    Criterion(
+        "RECIST 1.1, longest diameter", Quantity.LONGEST, 0.20, -0.30, "Eisenhauer et al., Eur J Cancer 45:228, 2009"
+    ),
+)
+
+
+def changes(before: Outlined, now: Outlined, error: ChangeError | None) -> list[Change]:
+    """Compare what two studies have in common, the volume first.
+
+    ``error`` is that of the model's outlines. It holds only where one and the same model made both; for others no error
+    was measured.
+    """
+    is_known = error is not None and before.model is not None and before.model == now.model
+    earlier, later = _values(before), _values(now)
+    return [
+        Change(quantity, value, later[quantity], error.factor ** _POWERS[quantity] if error and is_known else None)
+        for quantity, value in earlier.items()
+        if value > 0 and later.get(quantity, 0.0) > 0
+    ]
+
+
+def _values(outlined: Outlined) -> dict[Quantity, float]:
+    values = {} if outlined.volume_ml is None else {Quantity.VOLUME: outlined.volume_ml}
+    if outlined.lesions:
+        largest = outlined.lesions[0]
+        values[Quantity.LONGEST] = largest.longest_mm
+        values[Quantity.PERPENDICULAR] = largest.perpendicular_mm
+        values[Quantity.PRODUCT] = largest.longest_mm * largest.perpendicular_mm
+    return values
