@@ -81,6 +81,16 @@ Outcome = Finding | ScanError
 
 
 @dataclass(frozen=True)
+class Judged:
+    """A unit, its scan, and what was predicted of it by which model, while all of it is in memory."""
+
+    unit: Unit
+    scan: Scan
+    predictor: "Predictor"
+    prediction: "Prediction"
+
+
+@dataclass(frozen=True)
 class Batch:
     """How to answer: with the model in the folder ``bundle``, or one of a series' modality beside it.
 
@@ -116,6 +126,11 @@ class Batch:
 
     def answer_unit(self, predictors: "Predictors", unit: Unit | ScanError) -> Outcome:
         """Read one unit and answer it; of its scan no more than the finding stays in memory."""
+        judged = self.judge(predictors, unit)
+        return judged if isinstance(judged, ScanError) else self.finding(judged)
+
+    def judge(self, predictors: "Predictors", unit: Unit | ScanError) -> "Judged | ScanError":
+        """Read one unit and predict it."""
         if isinstance(unit, ScanError):
             return unit
         budget = PixelBudget(self.limits.max_total_pixels)
@@ -126,9 +141,12 @@ class Batch:
             predictor = predictors.answering(scan)
         except ScanError as error:
             return error
-        prediction = predictor.predict([scan])[0]
-        report = self._report(prediction, scan, predictor, unit) if self.reports else {}
-        return self._finding(prediction, unit, report)
+        return Judged(unit, scan, predictor, predictor.predict([scan])[0])
+
+    def finding(self, judged: "Judged") -> Finding:
+        """Give what can be stored of what was judged."""
+        report = self._report(judged) if self.reports else {}
+        return self._finding(judged.prediction, judged.unit, report)
 
     def _answer_here(self, tasks: Iterable[Sequence[Unit | ScanError]]) -> Iterator[Outcome]:
         from braintumor.inference import Predictors
@@ -155,12 +173,13 @@ class Batch:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _report(self, prediction: "Prediction", scan: Scan, predictor: "Predictor", unit: Unit) -> Mapping[str, bytes]:
+    def _report(self, judged: "Judged") -> Mapping[str, bytes]:
         from braintumor.reports.case_files import case_files, case_of
         from braintumor.reports.key_image import LONGEST_SIDE
 
+        prediction, scan, bundle = judged.prediction, judged.scan, judged.predictor.bundle
         shown = with_square_pixels(scan.pixels[prediction.slice_number], scan.pixel_aspect, LONGEST_SIDE)
-        return case_files(case_of(prediction, in_window(shown, shown), predictor.bundle, unit, self.limits))
+        return case_files(case_of(prediction, in_window(shown, shown), bundle, judged.unit, self.limits))
 
     def _finding(self, prediction: "Prediction", unit: Unit, report: Mapping[str, bytes]) -> Finding:
         mask, ending, segmentation, no_segmentation = None, None, None, None

@@ -42,6 +42,7 @@ class Settings:
     behind it older ones that still open files: 32 bytes in base64 each, with spaces between; without it they lie in
     ``vault_key_file``, or where that is not set either, in ``data_dir``. What a user has on the desk stays there for
     ``desk_days`` days; ``desk_scans`` and ``desk_mb`` bound how many scans it holds and how much of the disk.
+    Those that begin with ``pacs_`` are of the DICOM node, see docs/pacs.md.
     """
 
     data_dir: Path = _DATA
@@ -68,6 +69,18 @@ class Settings:
     desk_days: int = 7
     desk_scans: int = 500
     desk_mb: int = 2000
+    pacs_title: str = "BRAINTUMOR"
+    pacs_host: str = "127.0.0.1"
+    pacs_port: int = 11112
+    pacs_peers: str = ""
+    pacs_results: str = ""
+    pacs_account: str = ""
+    pacs_quiet_seconds: int = 60
+    pacs_days: int = 30
+    pacs_status_port: int = 11113
+    pacs_certificate: str = ""
+    pacs_key: str = ""
+    pacs_authority: str = ""
 
     def __post_init__(self) -> None:
         if self.registration not in ("approval", "open"):

@@ -29,12 +29,13 @@ LICENSES = Path("docs", "licenses.md")
 LOCKS = Path("requirements", "lock")
 APP = "app"
 _APP_INPUT = Path("requirements.txt")
-_FEDERATED_INPUT, _POSTGRESQL_INPUT, _TRAIN_INPUT = (
-    Path("requirements", f"{extra}.txt") for extra in ("federated", "postgresql", "train")
+_FEDERATED_INPUT, _PACS_INPUT, _POSTGRESQL_INPUT, _TRAIN_INPUT = (
+    Path("requirements", f"{extra}.txt") for extra in ("federated", "pacs", "postgresql", "train")
 )
 INPUTS = {
     APP: (_APP_INPUT,),
     "postgresql": (_APP_INPUT, _POSTGRESQL_INPUT),
+    "pacs": (_APP_INPUT, _POSTGRESQL_INPUT, _PACS_INPUT),
     "train": (_APP_INPUT, _TRAIN_INPUT),
     "federated": (_APP_INPUT, _TRAIN_INPUT, _FEDERATED_INPUT),
     "test": (
@@ -42,6 +43,7 @@ INPUTS = {
         _POSTGRESQL_INPUT,
         _TRAIN_INPUT,
         _FEDERATED_INPUT,
+        _PACS_INPUT,
         Path("requirements", "test.txt"),
     ),
 }
@@ -209,8 +211,9 @@ def licenses_page(found: list[Pin], licenses: Mapping[str, str]) -> str:
             "Every package that the app runs with, and the license that the package itself states. The code is under",
             "the [MIT license](../LICENSE). `make lock` writes this page and a bill of materials in CycloneDX's",
             "format, [sbom.json](../requirements/sbom.json), from the [locked packages](../requirements/lock/app.txt).",
-            "What only training, tests or PostgreSQL need is not here. Packages may bundle libraries with licenses of",
-            "their own; their texts lie with the installed package, in its folder that ends in `.dist-info`.",
+            "What only training, tests, PostgreSQL, the node or its API need is not here. Packages may bundle",
+            "libraries with licenses of their own; their texts lie with the installed package, in its folder that",
+            "ends in `.dist-info`.",
             "",
             "Reports embed fonts that lie in the package: DejaVu Sans and DejaVu Sans Bold under the",
             "[Bitstream Vera and Arev licenses](../braintumor/reports/fonts/LICENSE-DejaVu.txt), and Noto Sans",

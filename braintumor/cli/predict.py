@@ -46,7 +46,7 @@ def predict(
     from braintumor.batch import Batch
     from braintumor.cli.mask_folder import MaskFolder
     from braintumor.cli.report_folder import write_report
-    from braintumor.cli.rows import error_row, finding_row, line
+    from braintumor.rows import error_row, finding_row, line
     from braintumor.scans import NotJudgedError, ScanError, files_at, gather, walk
 
     configured = settings.load()

@@ -2,7 +2,15 @@
 
 from braintumor.database.audit import AuditEntry, Verification, Wanted
 from braintumor.database.base import Base, OneOf, UtcDateTime
-from braintumor.database.engine import connect, open_database, site_key, site_key_path, unless_busy, writing
+from braintumor.database.engine import (
+    connect,
+    durable,
+    open_database,
+    site_key,
+    site_key_path,
+    unless_busy,
+    writing,
+)
 from braintumor.database.errors import BusyError, RefusedError
 
 __all__ = [
@@ -15,6 +23,7 @@ __all__ = [
     "Verification",
     "Wanted",
     "connect",
+    "durable",
     "open_database",
     "site_key",
     "site_key_path",

@@ -14,7 +14,7 @@ from braintumor.accounts.tables import AccountRow
 from braintumor.database import audit, unless_busy, writing
 from braintumor.database.audit import utc_now
 from braintumor.records import access, removal
-from braintumor.records.confidential import Confidential
+from braintumor.records.confidential import Confidential, words
 from braintumor.records.errors import PatientError
 from braintumor.records.groups import existing_group, member
 from braintumor.records.references import drop_orphans
@@ -68,20 +68,27 @@ class Patients:
         """Add a patient to a group of the actor; ``birth_date`` is a date or its text, as 1970-01-31, or empty."""
         identity = _identity(name, birth_date, number)
         with self._writing() as db:
-            group = existing_group(db, group_id)
-            account = member(db, actor, group.id)
-            if account is None:
-                raise PatientError("You are not in this group; ask an administrator to add you.")
-            if not access.sees_names(account):
-                raise PatientError("A researcher adds no patients; ask a clinician of the group.")
-            code = "".join(secrets.choice(_CODE_SIGNS) for _ in range(_CODE_LENGTH))
-            sealed = self._confidential.seal(identity, code)
-            row = PatientRow(code=code, group_id=group.id, identity=sealed, created_at=self._clock())
-            db.add(row)
-            db.flush()
-            self._index(db, row.id, identity)
-            self._note(db, actor, "patient added", row.id)
-            return self._seen(db, row, by_name=True)
+            return self._added(db, actor, group_id, identity)
+
+    def identified(self, actor: Account, group_id: object, name: object, birth_date: object, number: object) -> Patient:
+        """Give the patient of a group who has a number, added where nobody has it.
+
+        Raises ``PatientError`` where the number has no letter or digit, or whoever has it is called otherwise or was
+        born on another day: which is right only people can tell.
+        """
+        identity = incoming_identity(name, birth_date, number)
+        with self._writing() as db:
+            query = select(PatientRow).where(PatientRow.group_id == existing_group(db, group_id).id)
+            same = []
+            for row in db.scalars(self._having(query, identity["number"])):
+                known = self._confidential.open(row.identity, row.code)
+                if known["number"] == identity["number"]:
+                    same.append((access.to_change(db, actor, row.id).root, known))
+            if not same:
+                return self._added(db, actor, group_id, identity)
+            if len({root.id for root, _ in same}) > 1 or not any(_is_same(known, identity) for _, known in same):
+                raise PatientError("This number belongs to somebody else in the group; correct one of the two.")
+            return self._seen(db, same[0][0], by_name=True)
 
     def edit(
         self, actor: Account, patient_id: object, name: object, birth_date: object = None, number: object = ""
@@ -190,6 +197,22 @@ class Patients:
                 audit.append(db, self._clock(), "orphans removed", details={"files": count})
         return count
 
+    def _added(self, db: Session, actor: Account, group_id: object, identity: dict[str, str]) -> Patient:
+        group = existing_group(db, group_id)
+        account = member(db, actor, group.id)
+        if account is None:
+            raise PatientError("You are not in this group; ask an administrator to add you.")
+        if not access.sees_names(account):
+            raise PatientError("A researcher adds no patients; ask a clinician of the group.")
+        code = "".join(secrets.choice(_CODE_SIGNS) for _ in range(_CODE_LENGTH))
+        sealed = self._confidential.seal(identity, code)
+        row = PatientRow(code=code, group_id=group.id, identity=sealed, created_at=self._clock())
+        db.add(row)
+        db.flush()
+        self._index(db, row.id, identity)
+        self._note(db, actor, "patient added", row.id)
+        return self._seen(db, row, by_name=True)
+
     def _having(self, query: Select[PatientRow], text: str) -> Select[PatientRow]:
         for token in sorted(self._confidential.wanted(text)):
             query = query.where(PatientRow.id.in_(select(TokenRow.patient_id).where(TokenRow.token == token)))
@@ -235,6 +258,21 @@ def _identity(name: object, birth_date: object, number: object) -> dict[str, str
         "birth_date": "" if born is None else born.isoformat(),
         "number": number.strip(),
     }
+
+
+def incoming_identity(name: object, birth_date: object, number: object) -> dict[str, str]:
+    """Check who a patient is said to be by another machine, like ``Patients.identified``; raises ``RefusedError``."""
+    identity = _identity(name, birth_date, number)
+    if not words(identity["number"]):
+        raise PatientError("A patient who comes from another machine needs a number; correct it there.")
+    return identity
+
+
+def _is_same(known: dict[str, str], identity: dict[str, str]) -> bool:
+    """Tell whether two identities may be one person's: names in any order of words, and no two days of birth."""
+    is_named_so = sorted(words(known["name"])) == sorted(words(identity["name"]))
+    born = {known["birth_date"], identity["birth_date"]} - {""}
+    return is_named_so and len(born) <= 1
 
 
 def _date(value: object) -> date | None:

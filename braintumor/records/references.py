@@ -7,13 +7,20 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from braintumor.database import unless_busy, writing
-from braintumor.records.tables import DeskRow, FindingRow, ReportRow, SeriesRow, VerdictRow
+from braintumor.records.tables import DeskRow, FindingRow, ObjectRow, ReportRow, ResultRow, SeriesRow, VerdictRow
 from braintumor.records.vault import Vault
 
 Columns = tuple[InstrumentedAttribute[str] | InstrumentedAttribute[str | None], ...]
 
 REFERENCES: Mapping[str, Columns] = {
-    "patients": (SeriesRow.content, FindingRow.mask, VerdictRow.mask, ReportRow.content),
+    "patients": (
+        SeriesRow.content,
+        FindingRow.mask,
+        VerdictRow.mask,
+        ReportRow.content,
+        ObjectRow.content,
+        ResultRow.content,
+    ),
     "desk": (DeskRow.content,),
 }
 """For each part of the vault, every column that names a file of it."""

@@ -127,11 +127,21 @@ class Studies:
         self._writers = sessionmaker(writing(engine))
 
     def file(
-        self, actor: Account, patient_id: object, identifier: str, taken_on: date | None, series: Sequence[NewSeries]
+        self,
+        actor: Account,
+        patient_id: object,
+        identifier: str,
+        taken_on: date | None,
+        series: Sequence[NewSeries],
+        *,
+        may_add: bool = False,
+        also: Callable[[Session, int], None] = lambda db, patient_id: None,
     ) -> int:
         """File a study under a patient and give its number; all of it is stored, or nothing.
 
-        ``identifier`` makes it this study, as its UID. Raises ``PatientError`` where the patient has it already.
+        ``identifier`` makes it this study, as its UID. Where the patient has it already, scans that it lacks are added
+        with ``may_add``, else ``PatientError`` is raised. ``also`` is done in the same transaction, with the number of
+        the patient.
         """
         # Outside of the transaction, since encrypting takes a while; the rows come after their files.
         contents = [self._vault.put(one.content) for one in series]
@@ -140,15 +150,21 @@ class Studies:
             root = access.to_change(db, actor, patient_id).root
             key = self._confidential.study_key(identifier)
             mine = StudyRow.patient_id.in_(access.family(db, root.id))
-            if db.scalar(select(StudyRow.id).where(mine, StudyRow.key == key)) is not None:
+            study = db.scalar(select(StudyRow).where(mine, StudyRow.key == key))
+            if study is not None and not may_add:
                 raise PatientError("This patient has this study already; open the history.")
-            now = self._clock()
-            study = StudyRow(patient_id=root.id, key=key, taken_on=taken_on, filed_at=now, filed_by_id=actor.id)
-            db.add(study)
-            db.flush()
-            for one, content, names in zip(series, contents, masks, strict=True):
+            action = "study filed" if study is None else "study completed"
+            if study is None:
+                now = self._clock()
+                study = StudyRow(patient_id=root.id, key=key, taken_on=taken_on, filed_at=now, filed_by_id=actor.id)
+                db.add(study)
+                db.flush()
+            kept = set(db.scalars(select(SeriesRow.content).where(SeriesRow.study_id == study.id)))
+            new = [parts for parts in zip(series, contents, masks, strict=True) if parts[1] not in kept]
+            for one, content, names in new:
                 self._file_series(db, study.id, one, content, names)
-            self._note(db, actor, "study filed", ("study", study.id), patient=root.id, series=len(series))
+            self._note(db, actor, action, ("study", study.id), patient=root.id, series=len(new))
+            also(db, root.id)
             return study.id
 
     def history(self, actor: Account, patient_id: object) -> list[Study]:

@@ -159,6 +159,81 @@ class ReportRow(Base):
     made_at: Mapped[datetime]
 
 
+class ArrivalState(StrEnum):
+    """What happens next to a study that arrived."""
+
+    RECEIVING = "receiving"
+    """Objects may still come; it is answered when none has come for a while."""
+    ANSWERING = "answering"
+    SENDING = "sending"
+    DONE = "done"
+    FAILED = "failed"
+    """Nothing more is tried until somebody asks for it."""
+
+
+class ArrivalRow(Base):
+    """One study that arrived, or one upload of a program; ``key`` and ``identity`` are keyed hashes.
+
+    ``sender`` is the title of the node, or the name of the program, that sent it first. ``attempts`` counts how often
+    the present state was tried, ``due_at`` says when it is tried next, ``reason`` is a code for why it did not work.
+    """
+
+    __tablename__ = "arrivals"
+    __table_args__ = (Index(None, "state", "due_at"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(64), unique=True)
+    identity: Mapped[str] = mapped_column(String(64))
+    sender: Mapped[str] = mapped_column(String(40))
+    is_filed: Mapped[bool]
+    state: Mapped[ArrivalState] = mapped_column(OneOf(ArrivalState))
+    attempts: Mapped[int]
+    reason: Mapped[str] = mapped_column(String(40))
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    patient_id: Mapped[int | None] = mapped_column(ForeignKey("patients.id", ondelete="CASCADE"), index=True)
+
+
+class ObjectRow(Base):
+    """One object that was accepted: its class by DICOM's UID, and ``content``, which names it in the vault."""
+
+    __tablename__ = "arrival_objects"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    arrival_id: Mapped[int] = mapped_column(ForeignKey("arrivals.id", ondelete="CASCADE"), index=True)
+    key: Mapped[str] = mapped_column(String(64), unique=True)
+    kind: Mapped[str] = mapped_column(String(64))
+    content: Mapped[str] = mapped_column(String(64), index=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+
+
+class UnitRow(Base):
+    """A series, or another scan, of an arrival that needs no answer any more; ``reason`` is a sentence, or empty."""
+
+    __tablename__ = "arrival_units"
+    __table_args__ = (UniqueConstraint("arrival_id", "key"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    arrival_id: Mapped[int] = mapped_column(ForeignKey("arrivals.id", ondelete="CASCADE"))
+    key: Mapped[str] = mapped_column(String(64))
+    outcome: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(String(300))
+
+
+class ResultRow(Base):
+    """A file that was made of a unit; ``content`` names it in the vault, ``kind`` is the ending of its name."""
+
+    __tablename__ = "arrival_results"
+    __table_args__ = (UniqueConstraint("unit_id", "kind"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    unit_id: Mapped[int] = mapped_column(ForeignKey("arrival_units.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(24))
+    content: Mapped[str] = mapped_column(String(64), index=True)
+    sent_at: Mapped[datetime | None]
+
+
 class RemovalRow(Base):
     """A file of a deleted patient that is to leave the vault; listed until it has, whatever happens in between."""
 

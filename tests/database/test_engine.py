@@ -117,7 +117,7 @@ def test_the_change_to_wal_is_tried_again_while_another_process_makes_it():
     connection = Busy()
     database._configure_sqlite(connection, None)
     assert connection.executed.count("PRAGMA journal_mode = WAL") == 3
-    assert connection.executed[-1] == "PRAGMA synchronous = NORMAL"
+    assert connection.executed[-1] == "PRAGMA foreign_keys = ON"
 
 
 def test_the_change_to_wal_is_given_up_in_the_end(monkeypatch):

@@ -41,7 +41,7 @@ def show_agreement(account: Account) -> None:
         for title, figure, is_share in figures:
             st.metric(title, in_words(*spread(figure), is_share), border=True, width=280)
     st.caption(
-        f"{len(answered)} answers on {whole.patients} patients; the reader is the reference. Intervals are of 95 % over "
+        f"{len(answered)} answers on {whole.patients} patients; the reader is the reference. Intervals are 95 % over "
         f"patients. {len(of_model) - len(answered)} more findings were referred and are not counted. Readers saw the "
         "model's answer first and chose what to judge, so independent readings would agree less."
     )

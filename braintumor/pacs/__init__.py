@@ -1,0 +1,1 @@
+"""A DICOM node that takes studies, has them answered in the background, and sends the results back."""

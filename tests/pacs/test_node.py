@@ -1,0 +1,172 @@
+"""The node's door, in this process: hostile objects and connections, TLS, and a full disk."""
+
+import socket
+import struct
+import subprocess
+from datetime import timedelta
+
+import pytest
+from pynetdicom import AE, ALL_TRANSFER_SYNTAXES
+from pynetdicom.sop_class import MRImageStorage
+
+from braintumor.database import open_database
+from braintumor.pacs.connection import Flood
+from braintumor.pacs.node import Node
+from braintumor.pacs.peers import read_peers
+from braintumor.pacs.sending import Sender
+from braintumor.pacs.status import Counts
+from braintumor.records.arrivals import Intake, Jobs
+from braintumor.records.vault import VaultError, open_vault
+from braintumor.settings import Settings
+from tests.pacs.nodes import TITLE, free_port, run
+from tests.scans.dicom_files import ROOT, dataset
+
+
+class Door:
+    """A node without a worker."""
+
+    def __init__(self, folder, **options):
+        given = {"pacs_peers": "SCANNER@127.0.0.1", "max_upload_mb": 1, **options}
+        self.settings = Settings(data_dir=folder, site_key="x" * 32, pacs_port=free_port(), **given)
+        self.engine, self.vault = open_database(self.settings), open_vault(self.settings, "patients")
+        self.intake = Intake(self.engine, self.vault, timedelta(seconds=60))
+        self.jobs = Jobs(self.engine, self.vault)
+        peers, self.counts = read_peers(self.settings.pacs_peers), Counts()
+        self.stop = Node(self.settings, peers, self.intake, Sender(self.settings), self.counts).start()
+
+    def store(self, *datasets):
+        """Send objects on one association, and give their statuses; None where it broke."""
+        entity = AE("SCANNER")
+        entity.add_requested_context(MRImageStorage, ALL_TRANSFER_SYNTAXES[:2])
+        calling = entity.associate("127.0.0.1", self.settings.pacs_port, ae_title=TITLE)
+        assert calling.is_established
+        found = []
+        for one in datasets:
+            try:
+                found.append(calling.send_c_store(one).get("Status"))
+            except (ValueError, RuntimeError):
+                found.append(None)
+        if calling.is_established:
+            calling.release()
+        return found
+
+    def echoes(self, *options):
+        called = ("-aet", "SCANNER", "-aec", TITLE, *options, "127.0.0.1", self.settings.pacs_port)
+        return run("echoscu", *called)[0] == 0
+
+
+def opened(folder, **options):
+    door = Door(folder, **options)
+    try:
+        yield door
+    finally:
+        door.stop()
+        door.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory):
+    yield from opened(tmp_path_factory.mktemp("node"))
+
+
+HOSTILE = {
+    # what: (elements, status)
+    "no number": ({"PatientID": None}, 0xC001),
+    "a number without a letter or digit": ({"PatientID": "---"}, 0xC001),
+    "no name": ({"PatientName": ""}, 0xC001),
+    "a name that mixes alphabets": ({"PatientName": "D\u043ee^Jane"}, 0xC001),
+    "a birthday that is none": ({"PatientBirthDate": "19701399"}, 0xC001),
+    "no study": ({"StudyInstanceUID": None}, 0xC000),
+    "a study that is no identifier": ({"StudyInstanceUID": "1.2/../3"}, 0xC000),
+    "no pixels": ({"PixelData": b""}, 0xC000),
+    "another patient of the same study": ({"PatientID": "2"}, 0xC002),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_an_object_that_a_record_would_have_to_bend_is_refused(door, what):
+    elements, status = HOSTILE[what]
+    good = dataset(SOPInstanceUID=f"{ROOT}4.1")
+    made = dataset(**{"SpecificCharacterSet": "ISO_IR 192", **elements})
+    assert door.store(good, made, good) == [0, status, 0]
+    assert door.jobs.counts()["receiving"] == 1
+
+
+def test_the_first_object_of_an_identifier_stays(door):
+    first = dataset(SOPInstanceUID=f"{ROOT}4.2")
+    assert door.store(first, dataset(SOPInstanceUID=f"{ROOT}4.2", SeriesDescription="changed"), first) == [0, 0xC002, 0]
+
+
+def test_an_object_that_is_too_large_ends_its_association_only(door):
+    large = dataset(PixelData=bytes(4 * 2**20))
+    assert door.store(large)[0] not in (0, 0xA700)
+    assert door.store(dataset()) == [0]
+
+
+def test_a_unit_that_announces_gigabytes_is_not_read(door):
+    with socket.create_connection(("127.0.0.1", door.settings.pacs_port), 10) as caller:
+        caller.sendall(struct.pack(">BBL", 1, 0, 2**32 - 1))
+        assert caller.recv(1) == b""
+    assert door.store(dataset()) == [0]
+
+
+def test_bytes_are_counted_from_object_to_object():
+    flood = Flood(10)
+    assert [flood.take(6), flood.take(4), flood.take(1)] == [False, False, True]
+    flood.reset()
+    assert not flood.take(10)
+
+
+def test_a_full_disk_refuses_and_takes_again_once_there_is_room(tmp_path):
+    """On a small file system of its own, as only its owner may make one."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "none", small], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("a file system of its own needs root: mount was refused")
+    database = f"sqlite:///{tmp_path / 'app.sqlite3'}"
+    try:
+        for door in opened(small, database_url=database):
+            sent = [dataset(SOPInstanceUID=f"{ROOT}5.{number}", PixelData=bytes(2**15)) for number in range(8)]
+            statuses = door.store(*sent)
+            assert set(statuses) == {0, 0xA700}
+            kept = door.intake.held([(MRImageStorage, one.SOPInstanceUID) for one in sent])
+            assert kept == [status == 0 for status in statuses]
+            subprocess.run(["mount", "-o", "remount,size=2m", small], check=True)
+            assert door.store(*sent) == [0] * 8
+            with pytest.raises(VaultError):
+                door.vault.read("0" * 64)
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def _certificates(folder):
+    """Make an authority, a server, and a client that the authority signed."""
+
+    def openssl(*words):
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=authority")
+    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    for name in ("node", "scanner"):
+        openssl("req", *key[:-2], "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.pem", *signed)
+    openssl("req", "-x509", *key, "-keyout", "stranger.key", "-out", "stranger.pem", "-subj", "/CN=stranger")
+
+
+def test_without_a_certificate_of_the_authority_nobody_is_heard(tmp_path):
+    _certificates(tmp_path)
+    files = {"certificate": "node.pem", "key": "node.key", "authority": "ca.pem"}
+    options = {f"pacs_{name}": str(tmp_path / file) for name, file in files.items()}
+    for door in opened(tmp_path / "data", **options):
+        known = ("+tls", tmp_path / "scanner.key", tmp_path / "scanner.pem", "+cf", tmp_path / "ca.pem")
+        stranger = ("+tls", tmp_path / "stranger.key", tmp_path / "stranger.pem", "+cf", tmp_path / "ca.pem")
+        # Who keeps silent holds up nobody.
+        with socket.create_connection(("127.0.0.1", door.settings.pacs_port)):
+            assert door.echoes(*known)
+        assert not door.echoes(*stranger)
+        assert not door.echoes("+tla", "+cf", tmp_path / "ca.pem")
+        assert not door.echoes()
+        assert door.echoes(*known)
