@@ -3,6 +3,7 @@
 from braintumor.records.arrivals.filer import Filer, filer
 from braintumor.records.arrivals.intake import ArrivalError, Intake, Received
 from braintumor.records.arrivals.jobs import Answered, Job, Jobs, Stored, SupersededError
+from braintumor.records.arrivals.uploads import Part, Upload, Uploads
 from braintumor.records.tables import ArrivalState
 
 __all__ = [
@@ -13,8 +14,11 @@ __all__ = [
     "Intake",
     "Job",
     "Jobs",
+    "Part",
     "Received",
     "Stored",
     "SupersededError",
+    "Upload",
+    "Uploads",
     "filer",
 ]
