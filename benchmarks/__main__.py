@@ -7,7 +7,19 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import attacks, duplicates, federated, folder, locating, login_page, memory, one_scan, study, viewer
+from benchmarks import (
+    attacks,
+    duplicates,
+    federated,
+    folder,
+    locating,
+    login_page,
+    memory,
+    one_scan,
+    patients,
+    study,
+    viewer,
+)
 from benchmarks.result import Result
 
 RESULTS = Path(__file__).parent.parent / "docs" / "benchmarks.json"
@@ -15,7 +27,19 @@ RESULTS = Path(__file__).parent.parent / "docs" / "benchmarks.json"
 
 def main() -> int:
     results: list[Result] = []
-    for benchmark in (login_page, memory, attacks, folder, duplicates, one_scan, locating, study, viewer, federated):
+    for benchmark in (
+        login_page,
+        memory,
+        attacks,
+        folder,
+        duplicates,
+        one_scan,
+        locating,
+        study,
+        viewer,
+        patients,
+        federated,
+    ):
         found = benchmark.run()
         for result in found if isinstance(found, list) else [found]:
             print(result, flush=True)

@@ -129,7 +129,10 @@ def append(
 
 def entries(db: Session, wanted: Wanted, limit: int) -> list[AuditEntry]:
     """Give the last ``limit`` lines of those that are wanted, newest first."""
-    rows = db.scalars(_query(wanted).order_by(AuditRow.id.desc()).limit(limit))
+    # Of a time only, the order of times is that of an index; by numbers all lines would be read where few are wanted.
+    is_of_time_only = wanted == Wanted(since=wanted.since, before=wanted.before) != Wanted()
+    order = (AuditRow.time.desc(), AuditRow.id.desc()) if is_of_time_only else (AuditRow.id.desc(),)
+    rows = db.scalars(_query(wanted).order_by(*order).limit(limit))
     return [
         AuditEntry(
             row.id,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from braintumor.evaluation.bootstrap import GroupBootstrap, interval
+from braintumor.evaluation.bootstrap import GroupBootstrap, exact_at_ends, interval
 from braintumor.taxonomy import NO_TUMOR
 
 Figure = dict[str, float | None]
@@ -26,7 +26,8 @@ class Agreement:
     """What a set of scans gives, with the reader as the reference; each figure is {"value", "low", "high"}.
 
     ``kappa_detection`` is of tumor or no tumor, ``kappa_type`` of all classes. ``sensitivity`` and ``specificity`` are
-    of tumor. Intervals are of 95 %, over draws of whole patients; None where undefined or of a single patient.
+    of tumor. Intervals are of 95 %, over draws of whole patients; None where undefined.
+    A share of all or none has the exact binomial bound of its patients instead.
     """
 
     scans: int
@@ -51,10 +52,10 @@ def agreement(pairs: Sequence[Pair], resamples: int = 1000) -> Agreement:
     return Agreement(
         scans=len(pairs),
         patients=bootstrap.count,
-        kappa_detection=_figure(_kappa(detection), bootstrap),
-        kappa_type=_figure(_kappa(types), bootstrap),
-        sensitivity=_figure(sensitivity, bootstrap),
-        specificity=_figure(specificity, bootstrap),
+        kappa_detection=_figure(_kappa(detection)),
+        kappa_type=_figure(_kappa(types)),
+        sensitivity=exact_at_ends(_figure(sensitivity), bootstrap.groups_among(true)),
+        specificity=exact_at_ends(_figure(specificity), bootstrap.groups_among(~true)),
     )
 
 
@@ -78,7 +79,7 @@ def _kappa(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return kappa
 
 
-def _figure(samples: npt.NDArray[np.float64], bootstrap: GroupBootstrap) -> Figure:
+def _figure(samples: npt.NDArray[np.float64]) -> Figure:
     found = interval(samples)
-    # Every draw of a single patient is the same, which would pass for certainty.
-    return found if bootstrap.count > 1 else {"value": found["value"], "low": None, "high": None}
+    # Where every draw is the same, as of a single patient, bounds would pass for certainty.
+    return found if found["low"] != found["high"] else {"value": found["value"], "low": None, "high": None}

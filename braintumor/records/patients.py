@@ -1,7 +1,7 @@
 """Patients: added, found, edited, merged, and deleted with everything that is kept of them."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -109,13 +109,17 @@ class Patients:
             self._note(db, actor, "patient viewed", found.patient.id)
             return self._seen(db, found.patient, by_name=found.by_name)
 
-    def may_see(self, actor: Account, patient_id: object) -> bool:
-        """Tell whether an account may still see a patient that is on its screen, as its role says that it does."""
+    def may_see(self, actor: Account, patient_ids: Sequence[int]) -> set[int]:
+        """Give those of the patients on a screen whom the account may still see, as its role says that it does."""
         with unless_busy(), Session(self._engine) as db:
-            try:
-                return access.to_patient(db, actor, patient_id).by_name == access.sees_names(actor)
-            except PatientError:
-                return False
+            row = db.get(AccountRow, actor.id)
+            account = None if row is None else Account.of(row)
+            if account is None or not account.is_active or access.sees_names(account) != access.sees_names(actor):
+                return set()
+            mine = select(MemberRow.group_id).where(MemberRow.account_id == actor.id)
+            return set(
+                db.scalars(select(PatientRow.id).where(PatientRow.id.in_(patient_ids), PatientRow.group_id.in_(mine)))
+            )
 
     def search(self, actor: Account, text: object = "") -> list[Patient]:
         """Give up to 50 patients whose names or numbers have words that begin with those of the text.
@@ -143,7 +147,8 @@ class Patients:
                 query = self._having(query, text)
             rows = db.scalars(query.order_by(PatientRow.id.desc()).limit(_MOST_FOUND)).all()
             self._note(db, actor, "patients searched", None, found=len(rows))
-            return [self._seen(db, row, by_name=by_name) for row in rows]
+            merged = self._merged(db, [row.id for row in rows])
+            return [self._patient(row, merged.get(row.id, []), by_name=by_name) for row in rows]
 
     def merge(self, actor: Account, kept_id: object, merged_id: object) -> Patient:
         """Show one patient's studies with another's of the same group, as one; ``unmerge`` undoes it exactly."""
@@ -219,7 +224,19 @@ class Patients:
         return query
 
     def _seen(self, db: Session, row: PatientRow, *, by_name: bool) -> Patient:
-        merged = db.scalars(select(PatientRow.id).where(PatientRow.merged_into_id == row.id).order_by(PatientRow.id))
+        return self._patient(row, self._merged(db, [row.id]).get(row.id, []), by_name=by_name)
+
+    @staticmethod
+    def _merged(db: Session, patient_ids: Sequence[int]) -> dict[int, list[int]]:
+        """Give the numbers of those merged into each of some patients, in one query."""
+        merged: dict[int, list[int]] = {}
+        query = select(PatientRow.merged_into_id, PatientRow.id).where(PatientRow.merged_into_id.in_(patient_ids))
+        for root, number in db.execute(query.order_by(PatientRow.id)):
+            if root is not None:
+                merged.setdefault(root, []).append(number)
+        return merged
+
+    def _patient(self, row: PatientRow, merged: Sequence[int], *, by_name: bool) -> Patient:
         identity = self._confidential.open(row.identity, row.code) if by_name else {}
         born = identity.get("birth_date")
         return Patient(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, func, or_, select
 from sqlalchemy.orm import Session, sessionmaker
@@ -22,6 +23,7 @@ from braintumor.records.tables import (
     VerdictKind,
     VerdictRow,
 )
+from braintumor.records.vault import Vault
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,28 @@ class Judged:
     reader: str
 
 
+@dataclass(frozen=True)
+class Corrected:
+    """A finding whose type or outline a reader corrected, with the files of its scan and outlines as they are stored.
+
+    ``patient`` is as in ``Judged``. ``label`` is what the reader said last of the type, else the model's, None where
+    neither gave one. ``outline`` is the reader's own, ``found`` the model's; either may be None.
+    """
+
+    patient: int
+    label: str | None
+    modality: str
+    sequence: str
+    scan: bytes
+    outline: bytes | None
+    found: bytes | None
+
+
 class Research:
     """The verdicts in one database; raises and checks like ``Patients``."""
 
-    def __init__(self, engine: Engine, *, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, engine: Engine, vault: Vault, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self._vault = vault
         self._clock = clock
         self._writers = sessionmaker(writing(engine))
 
@@ -78,6 +98,53 @@ class Research:
                 details={"findings": len(latest)},
             )
         return [Judged(*row[:5], reader=row[6]) for row in latest.values()]
+
+    def corrected(self) -> Iterator[Corrected]:
+        """Give the corrected findings of all groups one by one, for whoever runs the server; noted before the first."""
+        query = (
+            select(
+                func.coalesce(PatientRow.merged_into_id, PatientRow.id).label("patient"),
+                FindingRow.id,
+                FindingRow.label,
+                FindingRow.mask,
+                SeriesRow.modality,
+                SeriesRow.sequence,
+                SeriesRow.content,
+                VerdictRow.kind,
+                VerdictRow.label.label("corrected"),
+                VerdictRow.mask.label("outline"),
+            )
+            .join(FindingRow, FindingRow.id == VerdictRow.finding_id)
+            .join(SeriesRow, SeriesRow.id == FindingRow.series_id)
+            .join(StudyRow, StudyRow.id == SeriesRow.study_id)
+            .join(PatientRow, PatientRow.id == StudyRow.patient_id)
+            .where(VerdictRow.kind != VerdictKind.COMMENT)
+            .order_by(VerdictRow.finding_id, VerdictRow.version)
+        )
+        with unless_busy(), self._writers.begin() as db:
+            verdicts: dict[int, list[Any]] = {}
+            for row in db.execute(query):
+                verdicts.setdefault(row.id, []).append(row)
+            # Who agreed in the end has taken back what was corrected before, except the outline.
+            chosen = [
+                rows
+                for rows in verdicts.values()
+                if rows[-1].kind == VerdictKind.CORRECT or any(r.outline for r in rows)
+            ]
+            audit.append(db, self._clock(), "corrected cases exported", details={"findings": len(chosen)})
+        for rows in chosen:
+            last = rows[-1]
+            labels = [row.label if row.kind == VerdictKind.AGREE else row.corrected for row in rows]
+            outline = next((row.outline for row in reversed(rows) if row.outline), None)
+            yield Corrected(
+                last.patient,
+                next((label for label in reversed(labels) if label), last.label),
+                last.modality,
+                last.sequence,
+                self._vault.read(last.content),
+                outline and self._vault.read(outline),
+                last.mask and self._vault.read(last.mask),
+            )
 
     @contextmanager
     def _writing(self, actor: Account) -> Iterator[Session]:

@@ -40,7 +40,7 @@ def test_sensitivity_and_specificity_have_the_reader_as_reference():
     ("rows", "kappa", "sensitivity"),
     [
         ([], NOTHING, NOTHING),
-        ([("glioma", "glioma")] * 5, NOTHING, {"value": 1.0, "low": 1.0, "high": 1.0}),
+        ([("glioma", "glioma")] * 5, NOTHING, {"value": 1.0}),
         ([(NO_TUMOR, NO_TUMOR)] * 5, NOTHING, NOTHING),
     ],
 )
@@ -50,6 +50,10 @@ def test_what_is_undefined_is_none(rows, kappa, sensitivity):
     assert found.sensitivity["value"] == sensitivity["value"]
 
 
-def test_scans_of_a_single_patient_have_no_interval():
-    pairs = [Pair("one", "glioma", reader) for reader in ("glioma", NO_TUMOR) * 5]
-    assert agreement(pairs).sensitivity == {"value": 1.0, "low": None, "high": None}
+def test_what_each_draw_repeats_does_not_pass_for_certainty():
+    found = agreement([Pair("one", model, "glioma") for model in ("glioma", NO_TUMOR, "pituitary")])
+    assert found.sensitivity == {"value": pytest.approx(2 / 3), "low": None, "high": None}
+    found = agreement(pairs_of(*[("glioma", "glioma"), (NO_TUMOR, NO_TUMOR)] * 3))
+    assert found.kappa_detection == {"value": 1.0, "low": None, "high": None}
+    # Clopper and Pearson of 3 in 3.
+    assert found.sensitivity == {"value": 1.0, "low": pytest.approx(0.292, abs=0.001), "high": 1.0}

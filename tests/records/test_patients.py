@@ -165,6 +165,16 @@ class TestAccess:
         with pytest.raises(PatientError):
             clinic.patients.search(rosa, "zoe")
 
+    def test_of_those_on_a_screen_only_who_may_still_be_seen(self, clinic):
+        one, other = clinic.patient(), clinic.patient(by="eve", group=clinic.pediatrics)
+        numbers = [one.id, other.id, 99]
+        seen = {name: clinic.patients.may_see(account, numbers) for name, account in clinic.people.items()}
+        assert seen == {"ada": set(), "bob": {one.id}, "eve": {other.id}, "rosa": {one.id}}
+        ada, bob, eve = (clinic.people[name] for name in ("ada", "bob", "eve"))
+        clinic.accounts.set_role(ada, bob.id, Role.RESEARCHER)
+        clinic.accounts.disable(ada, eve.id)
+        assert clinic.patients.may_see(bob, numbers) == clinic.patients.may_see(eve, numbers) == set()
+
     def test_by_a_role_that_was_taken_away(self, clinic):
         patient = clinic.patient()
         stale = clinic.people["bob"]

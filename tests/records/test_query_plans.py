@@ -7,6 +7,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from braintumor.database import Wanted, audit
+from braintumor.database.audit import utc_now
 from tests.records import clinic as made_clinic
 
 GROWING = ("patients", "patient_tokens", "studies", "series", "findings", "verdicts", "reports", "audit", "desk")
@@ -47,7 +48,12 @@ def plans(clinic):
         lambda clinic, bob, patient: clinic.studies.judge(bob, 1, "agree"),
         lambda clinic, bob, patient: clinic.filed(patient, identifier="4.5.6"),
         lambda clinic, bob, patient: clinic.patients.delete(bob, patient.id),
+        lambda clinic, bob, patient: clinic.patients.search(bob),
+        lambda clinic, bob, patient: clinic.patients.may_see(bob, [patient.id]),
         lambda clinic, bob, patient: _entries(clinic, Wanted(actor_id=bob.id)),
+        lambda clinic, bob, patient: _entries(clinic, Wanted(subject_kind="patient")),
+        lambda clinic, bob, patient: _entries(clinic, Wanted(since=utc_now())),
+        lambda clinic, bob, patient: _entries(clinic, Wanted(bob.id, "patient", since=utc_now())),
         lambda clinic, bob, patient: _entries(clinic, Wanted(subject_kind="patient", subject_id=patient.id)),
     ],
 )

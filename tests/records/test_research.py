@@ -44,7 +44,7 @@ AGREE, CORRECT = {"kind": "agree"}, {"kind": "correct", "label": "meningioma"}
 )
 def test_the_latest_word_on_the_type_counts(clinic, label, verdicts, expected):
     filed(clinic, label, *verdicts)
-    found = Research(clinic.engine).judged(clinic.people["rosa"])
+    found = Research(clinic.engine, clinic.vault).judged(clinic.people["rosa"])
     assert [(one.model, one.reader) for one in found] == ([] if expected is None else [expected])
     assert trail(clinic)[0] == (clinic.people["rosa"].id, "agreement viewed", {"findings": len(found)})
 
@@ -54,7 +54,7 @@ def test_only_of_the_own_groups_and_without_who_it_is(clinic):
     other = filed(clinic, "glioma", CORRECT)
     filed(clinic, "pituitary", AGREE, by="eve")
     clinic.patients.merge(clinic.people["bob"], first.id, other.id)
-    research = Research(clinic.engine)
+    research = Research(clinic.engine, clinic.vault)
     found = research.judged(clinic.people["bob"])
     expected = Judged(first.id, "efficient_unet 5.2.1", "t1ce", 17.5, "glioma", "glioma")
     assert found == [expected, dataclasses.replace(expected, reader="meningioma")]

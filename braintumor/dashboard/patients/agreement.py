@@ -10,7 +10,8 @@ from braintumor.dashboard import choices
 from braintumor.dashboard.patients import store
 from braintumor.dashboard.patients.follow_up import sequence_words
 from braintumor.records import Judged
-from braintumor.reports.numbers import in_words, spread
+from braintumor.reports.numbers import figure as number_in_words
+from braintumor.reports.numbers import in_words, interval, spread
 
 if TYPE_CHECKING:
     from braintumor.evaluation.agreement import Agreement
@@ -39,9 +40,19 @@ def show_agreement(account: Account) -> None:
     )
     with st.container(horizontal=True):
         for title, figure, is_share in figures:
-            st.metric(title, in_words(*spread(figure), is_share), border=True, width=280)
+            value, low, high = spread(figure)
+            bounds = interval(low, high, is_share)
+            st.metric(
+                title,
+                number_in_words(value, is_share),
+                bounds,
+                delta_color="off",
+                delta_arrow="off",
+                border=True,
+                width=200,
+            )
     st.caption(
-        f"{len(answered)} answers on {whole.patients} patients; the reader is the reference. Intervals are 95 % over "
+        f"{len(answered)} answers on {whole.patients} patients, readers are the reference. Intervals of 95 % are over "
         f"patients. {len(of_model) - len(answered)} more findings were referred and are not counted. Readers saw the "
         "model's answer first and chose what to judge, so independent readings would agree less."
     )

@@ -133,14 +133,14 @@ def _cells(change: "Change", days: Sequence[str]) -> dict[str, str]:
     from braintumor.reports.follow_up import UNITS
 
     unit = UNITS[change.quantity]
-    told = {True: "beyond", False: "within", None: "unknown"}[change.is_beyond_error]
-    span = "" if change.factor is None else f" ({1 / change.factor - 1:+.0%} to {change.factor - 1:+.0%})"
+    told = {True: "beyond error", False: "within error", None: "error unknown"}[change.is_beyond_error]
+    span = "–" if change.factor is None else f"{1 / change.factor - 1:+.0%} to {change.factor - 1:+.0%}"
     return {
         "Size": _TITLES[change.quantity],
         f"Before: {days[0]}": _amount(change.before, unit),
         f"Now: {days[1]}": _amount(change.now, unit),
-        "Change": f"{change.share:+.0%}",
-        "Measurement error": told + span,
+        "Change": f"{change.share:+.0%}, {told}",
+        "Error": span,
     }
 
 
@@ -192,7 +192,6 @@ def _show_criteria(found: Sequence["Change"]) -> None:
                         "Change here": f"{by_quantity[criterion.quantity].share:+.0%}",
                         "Progression from": f"{criterion.progression:+.0%}",
                         "Partial response from": f"{criterion.response:+.0%}",
-                        "Source": criterion.source,
                     }
                     for criterion in CRITERIA
                     if criterion.quantity in by_quantity
@@ -200,9 +199,10 @@ def _show_criteria(found: Sequence["Change"]) -> None:
             ).set_index("Criterion"),
             border="horizontal",
         )
+        sources = "; ".join(dict.fromkeys(f"{one.title.split(',')[0]}: {one.source}" for one in CRITERIA))
         st.caption(
-            "No category follows from sizes alone. RANO 2.0 compares contrast-enhancing target lesions with the "
-            "baseline or the smallest size so far, and weighs new lesions, steroids, the patient's condition and a "
+            f"{sources}. No category follows from sizes alone. RANO 2.0 compares contrast-enhancing target lesions "
+            "with the baseline or the smallest size so far, and weighs new lesions, steroids, condition and a "
             "confirming scan; RECIST 1.1 also asks for 5 mm. Outlines of two studies say none of that: a reader "
             "decides."
         )

@@ -18,7 +18,8 @@ def choose(account: Account) -> tuple[Patient | None, list[Patient]]:
     found: list[Patient] = store.shown(("search", account.role, text), store.patients().search, text) or []
     store.show_refusal()
     # Groups and roles may have changed since it was searched.
-    found = [patient for patient in found if store.patients().may_see(account, patient.id)]
+    seen = store.patients().may_see(account, [patient.id for patient in found])
+    found = [patient for patient in found if patient.id in seen]
     if not found:
         st.info("No patient of your groups fits." if text else "There are no patients in your groups yet.")
         return None, []

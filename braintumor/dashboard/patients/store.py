@@ -49,7 +49,7 @@ def _open(configured: settings.Settings) -> tuple[Patients, Studies, Groups, Res
     engine, vault = open_database(configured), open_vault(configured, "patients")
     opened = Patients(engine, vault)
     opened.finish_removals()
-    return opened, Studies(engine, vault), Groups(engine), Research(engine)
+    return opened, Studies(engine, vault), Groups(engine), Research(engine, vault)
 
 
 def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
