@@ -34,9 +34,13 @@ _WIDTH = 480
 
 
 _LEGIBLE = """<style>
+.stMain:focus-visible { outline: 2px solid; outline-offset: -2px; }
 [data-testid="stButtonGroup"] button[data-selected="true"] { color: inherit !important; }
 </style>"""
-"""Streamlit writes the chosen one of a row of buttons in the primary color, whose contrast there is 3.3 and not 4.5."""
+"""Streamlit writes the chosen one of a row of buttons in the primary color, whose contrast there is 3.3 and not 4.5.
+
+It also leaves the page itself, which has the focus while keys scroll it, without a mark.
+"""
 
 
 @dataclass(frozen=True)
