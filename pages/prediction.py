@@ -17,9 +17,15 @@ _INTAKE, _INTAKES, _IS_NEW = "_intake", "_intakes", "_intake_is_new"
 _COMPACT = """<style>
 .stMainBlockContainer { padding: 3rem 1.5rem 1rem; }
 .stMainBlockContainer h1 { font-size: 1.5rem; padding: 0; }
-@media (max-width: 640px) { .stMainBlockContainer { padding-top: 4.5rem; } }
+@media (max-width: 640px) {
+  .stMainBlockContainer { padding-top: 4.5rem; }
+  .st-key-room > div > .stHorizontalBlock > .stColumn:first-child { order: 1; }
+}
 </style>"""
-"""So that at 1280 × 800 the picture, its controls and its answer are on the screen together."""
+"""So that at 1280 × 800 the picture, its controls and its answer are on the screen together.
+
+On a phone, where columns lie one below the other, the picture comes first, then its answer, then the worklist.
+"""
 _PATIENCE_SECONDS = 1.5
 """So long a new upload's answers are waited for: those of a few pictures are then on the page at once."""
 
@@ -81,7 +87,8 @@ def _say_what_came() -> None:
 def _show_room(desk: Desk) -> None:
     case = opened_case(desk)
     answer = desk.answer(case.key) if case else None
-    worklist, picture, said = st.columns([4, 6, 4], gap="small")
+    with st.container(key="room"):
+        worklist, picture, said = st.columns([4, 6, 4], gap="small")
     with worklist:
         show_worklist(desk)
     if case is None:

@@ -67,7 +67,7 @@ class Accounts:
                 return self._add(db, person, "first administrator created")
             self._note(db, "setup refused")
         # Outside of the transaction, or the line would go with it.
-        raise AccountError("The setup code is wrong; ask whoever runs this server for it.")
+        raise AccountError("The setup code is wrong; ask whoever runs this server for it.", "code")
 
     def register(
         self,
@@ -80,7 +80,7 @@ class Accounts:
         """Add an account, active at once or after approval as the settings say; its role is one of ``SELF_CHOSEN``."""
         role = rules.known_role(role)
         if role not in SELF_CHOSEN:
-            raise AccountError("Nobody can register in this role; choose another one.")
+            raise AccountError("Nobody can register in this role; choose another one.", "role")
         state = State.ACTIVE if self._settings.registration == "open" else State.PENDING
         person = self._new_row(username, display_name, password, email, role, state)
         with self._writing() as db:
@@ -179,9 +179,9 @@ class Accounts:
         try:
             self.authenticate(actor.username, current, address)
         except WrongPasswordError:
-            raise AccountError("The current password is wrong; try again.") from None
+            raise AccountError("The current password is wrong; try again.", "current") from None
         if new == current:
-            raise AccountError("The new password is the current one; choose a different one.")
+            raise AccountError("The new password is the current one; choose a different one.", "new")
         new_hash = passwords.hash_password(new_password, self._rounds)
         with self._writing() as db:
             person = rules.existing(db, actor.id)

@@ -61,7 +61,8 @@ def new_username(value: object) -> str:
     if not name:
         raise AccountError(
             "This username cannot be used; take 3 to 32 letters, digits, dots, hyphens or underscores, "
-            "beginning with a letter or digit."
+            "beginning with a letter or digit.",
+            "username",
         )
     if {skeleton(name), skeleton(name.rstrip("0123456789._-"))} & _RESERVED:
         raise unavailable()
@@ -70,7 +71,7 @@ def new_username(value: object) -> str:
 
 def unavailable() -> AccountError:
     """Make the error for a username that is reserved, taken, or looks like one that is."""
-    return AccountError("This username is not available; choose another one.")
+    return AccountError("This username is not available; choose another one.", "username")
 
 
 def display_name(value: object) -> str:
@@ -81,7 +82,9 @@ def display_name(value: object) -> str:
     """
     name = " ".join(unicodedata.normalize("NFKC", _text(value)).split())
     if not name or len(name) > _LONGEST_NAME or not _is_legible(name) or any(map(_mixes_scripts, name.split())):
-        raise AccountError(f"Enter a name of 1 to {_LONGEST_NAME} printable characters, each word in one alphabet.")
+        raise AccountError(
+            f"Enter a name of 1 to {_LONGEST_NAME} printable characters, each word in one alphabet.", "name"
+        )
     return name
 
 
@@ -92,7 +95,7 @@ def email(value: object) -> str | None:
         return None
     plain = address.isprintable() and not _INVISIBLE.search(address)
     if len(address) > _LONGEST_EMAIL or not plain or not _EMAIL.fullmatch(address):
-        raise AccountError("This e-mail address cannot be right; correct it or leave it empty.")
+        raise AccountError("This e-mail address cannot be right; correct it or leave it empty.", "email")
     return address
 
 

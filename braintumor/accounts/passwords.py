@@ -38,14 +38,14 @@ _ESTIMATING = Lock()
 def check_rule(password: object, username: str) -> str:
     """Give a new password back if it keeps the rule; raises ``AccountError`` naming the part that it breaks."""
     if not isinstance(password, str) or len(password) < SHORTEST:
-        raise AccountError(f"The password is too short; use at least {SHORTEST} characters.")
+        raise AccountError(f"The password is too short; use at least {SHORTEST} characters.", "new")
     if len(password) > LONGEST:
-        raise AccountError(f"The password is too long; use at most {LONGEST} characters.")
+        raise AccountError(f"The password is too long; use at most {LONGEST} characters.", "new")
     plain = unicodedata.normalize("NFKC", password).casefold()
     if username.casefold() in plain or any(name in re.sub(r"[\W_]", "", plain) for name in _PRODUCT):
-        raise AccountError("The password contains the username or the name of this app; choose a different one.")
+        raise AccountError("The password contains the username or the name of this app; choose a different one.", "new")
     if _score(plain, username) < _LOWEST_SCORE:
-        raise AccountError("The password is among the first that anybody would guess; choose another one.")
+        raise AccountError("The password is among the first that anybody would guess; choose another one.", "new")
     return password
 
 

@@ -63,7 +63,7 @@ def known_role(value: object) -> Role:
     """Parse what a browser sent as a role."""
     role = next((role for role in Role if role == value), None)
     if role is None:
-        raise AccountError("There is no such role; choose one of the list.")
+        raise AccountError("There is no such role; choose one of the list.", "role")
     return role
 
 

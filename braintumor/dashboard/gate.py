@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import streamlit as st
 import streamlit_authenticator as stauth
@@ -17,7 +17,7 @@ import streamlit_authenticator as stauth
 from braintumor import settings
 from braintumor.accounts import SELF_CHOSEN, Account, AccountError, Accounts, State, signing_key
 from braintumor.accounts.passwords import LONGEST_TYPED, RULE
-from braintumor.dashboard import choices, server
+from braintumor.dashboard import choices, form_notes, server
 from braintumor.dashboard.login_cookie import TOKEN, SessionCookie, StoredCredentials
 from braintumor.database import BusyError, RefusedError, Verification, open_database
 
@@ -30,15 +30,17 @@ GUEST = "_guest"
 """Slot of the session state that marks a guest; it counts in demo mode only."""
 
 _COOKIE_TASK = "_cookie_task"
-_NOTE = "_gate_note"
 _WIDTH = 480
-_Kind = Literal["error", "info", "success"]
 
 
 _LEGIBLE = """<style>
+.stMain:focus-visible { outline: 2px solid; outline-offset: -2px; }
 [data-testid="stButtonGroup"] button[data-selected="true"] { color: inherit !important; }
 </style>"""
-"""Streamlit writes the chosen one of a row of buttons in the primary color, whose contrast there is 3.3 and not 4.5."""
+"""Streamlit writes the chosen one of a row of buttons in the primary color, whose contrast there is 3.3 and not 4.5.
+
+It also leaves the page itself, which has the focus while keys scroll it, without a mark.
+"""
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,9 @@ def trail_at_start() -> Verification:
 
 def password_form() -> None:
     """Show the form in which users replace their own password."""
-    _show_note("own")
+    form_notes.show("own")
     with st.form("password"):
-        _password_field("Current password", "own_current", "current-password")
+        _password_field("Current password", "own", "current", "current-password")
         _new_password_fields("own", "New password")
         st.form_submit_button("Change password", type="primary", width="stretch", on_click=_change_password)
 
@@ -153,7 +155,8 @@ class _Authenticator(stauth.Authenticate):  # type: ignore[misc] # the library h
         """Show the form; unlike the library's own it lets password managers fill it and Enter send it."""
         with st.form("login"):
             st.text_input("Username", key="login_username", autocomplete="username", max_chars=80)
-            _password_field("Password", "login_password", "current-password")
+            form_notes.show_beside("login", "username")
+            _password_field("Password", "login", "password", "current-password")
             st.form_submit_button("Log in", type="primary", width="stretch", on_click=self._submit)
 
     def update_cookie(self) -> None:
@@ -173,13 +176,14 @@ class _Authenticator(stauth.Authenticate):  # type: ignore[misc] # the library h
         password = st.session_state.get("login_password", "")
         st.session_state["login_password"] = ""
         if not username or not password:
-            _note("error", "Enter your username and your password.")
+            missing = "password" if username else "username"
+            form_notes.put("error", "Enter your username and your password.", "login", missing)
             return
         try:
             if not self.model.login(username, password, callback=self._start):
-                _note("error", self.model.refusal)
+                form_notes.put("error", self.model.refusal, "login", "password")
         except RefusedError as error:
-            _note("error", str(error))
+            form_notes.put("error", str(error), "login")
 
     def _start(self, _event: dict[str, Any]) -> None:
         assert self.model.account is not None
@@ -229,7 +233,7 @@ def _known_session() -> Session | None:
         return _session(account)
     if TOKEN in st.session_state:
         _forget()
-        _note("info", "Your session has ended; log in again.")
+        form_notes.put("info", "Your session has ended; log in again.", "login")
     if st.session_state.get(GUEST) and settings.load().demo:
         return Session("Guest", "guest", None)
     return None
@@ -270,16 +274,16 @@ def _show_gate(session: Session | None, authenticator: _Authenticator | None) ->
     if accounts().exist():
         log_in, register = st.tabs(["Log in", "Register"])
         with log_in:
-            _show_note("login")
+            form_notes.show("login")
             authenticator.login()
             st.caption("Forgotten your password? An administrator can set a temporary one for you.")
         with register:
-            _show_note("register")
+            form_notes.show("register")
             _registration_form()
     else:
         st.subheader("Create the first administrator")
         st.write("Nobody has an account yet. This one approves and manages all others.")
-        _show_note("first")
+        form_notes.show("first")
         _first_administrator_form()
     if settings.load().demo:
         st.button("Try it as a guest", icon=":material/visibility:", on_click=_enter_as_guest, width="stretch")
@@ -291,7 +295,7 @@ def _first_administrator_form() -> None:
         _person_fields("first")
         _new_password_fields("first", "Password")
         if settings.load().setup_code:
-            _password_field("Setup code", "first_code", "off")
+            _password_field("Setup code", "first", "code", "off")
             st.caption("Whoever runs this server has set it.")
         st.form_submit_button(
             "Create administrator", type="primary", width="stretch", on_click=_create_first_administrator
@@ -304,31 +308,38 @@ def _registration_form() -> None:
         choices.selectbox(
             "I am a", SELF_CHOSEN, SELF_CHOSEN[0], format_func=lambda role: role.value, key="register_role"
         )
+        form_notes.show_beside("register", "role")
         _new_password_fields("register", "Password")
         st.form_submit_button("Register", type="primary", width="stretch", on_click=_register)
 
 
 def _person_fields(form: str) -> None:
-    st.text_input("Full name", key=f"{form}_name", autocomplete="name", max_chars=80)
-    st.text_input("Username", key=f"{form}_username", autocomplete="username", max_chars=32)
-    st.text_input("E-mail (optional)", key=f"{form}_email", autocomplete="email", max_chars=254)
+    for label, field, most, autocomplete in (
+        ("Full name", "name", 80, "name"),
+        ("Username", "username", 32, "username"),
+        ("E-mail (optional)", "email", 254, "email"),
+    ):
+        st.text_input(label, key=f"{form}_{field}", autocomplete=autocomplete, max_chars=most)
+        form_notes.show_beside(form, field)
 
 
 def _new_password_fields(form: str, label: str) -> None:
-    _password_field(label, f"{form}_new", "new-password")
+    _password_field(label, form, "new", "new-password")
     st.caption(RULE)
-    _password_field(f"Repeat the {label.lower()}", f"{form}_repeat", "new-password")
+    _password_field(f"Repeat the {label.lower()}", form, "repeat", "new-password")
 
 
-def _password_field(label: str, key: str, autocomplete: str) -> None:
+def _password_field(label: str, form: str, field: str, autocomplete: str) -> None:
+    key = f"{form}_{field}"
     st.text_input(label, type="password", key=key, autocomplete=autocomplete, max_chars=LONGEST_TYPED)
+    form_notes.show_beside(form, field)
 
 
 def _new_password(form: str) -> object:
     # A client may leave out any field of a form.
     password: object = st.session_state.get(f"{form}_new", "")
     if password != st.session_state.get(f"{form}_repeat", ""):
-        raise AccountError("The two passwords differ; enter the same one twice.")
+        raise AccountError("The two passwords differ; enter the same one twice.", "repeat")
     return password
 
 
@@ -344,7 +355,7 @@ def _create_first_administrator() -> None:
         )
         _start_session(account)
     except RefusedError as error:
-        _note("error", str(error), "first")
+        form_notes.put("error", str(error), "first", error.field)
 
 
 def _register() -> None:
@@ -358,14 +369,14 @@ def _register() -> None:
             state.get("register_role", ""),
         )
     except RefusedError as error:
-        _note("error", str(error), "register")
+        form_notes.put("error", str(error), "register", error.field)
         return
     for field in ("name", "username", "email", "new", "repeat"):
         state[f"register_{field}"] = ""
     if account.state is State.ACTIVE:
-        _note("success", "Your account is ready; log in with it now.", "register")
+        form_notes.put("success", "Your account is ready; log in with it now.", "register")
     else:
-        _note("success", "Thank you. You can log in as soon as an administrator has approved it.", "register")
+        form_notes.put("success", "Thank you. You can log in as soon as an administrator has approved it.", "register")
 
 
 def _change_password() -> None:
@@ -377,11 +388,11 @@ def _change_password() -> None:
         current, new = state.get("own_current", ""), _new_password("own")
         accounts().change_password(account, current, new, state[TOKEN], st.context.ip_address)
     except RefusedError as error:
-        _note("error", str(error), "own")
+        form_notes.put("error", str(error), "own", error.field)
         return
     for field in ("current", "new", "repeat"):
         state[f"own_{field}"] = ""
-    _note("success", "Your password is changed, and your other sessions are logged out.", "own")
+    form_notes.put("success", "Your password is changed, and your other sessions are logged out.", "own")
 
 
 def _start_session(account: Account) -> None:
@@ -406,10 +417,10 @@ def _log_out() -> None:
         accounts().end_session(st.session_state[TOKEN], st.context.ip_address)
     except BusyError as error:
         # Still logged in on the server, so not told otherwise.
-        _note("error", str(error), "sidebar")
+        form_notes.put("error", str(error), "sidebar")
     else:
         _forget()
-        _note("info", "You are logged out.")
+        form_notes.put("info", "You are logged out.", "login")
 
 
 def _forget() -> None:
@@ -417,17 +428,6 @@ def _forget() -> None:
     server.dismiss()
     st.session_state.clear()
     st.session_state[_COOKIE_TASK] = "delete"
-
-
-def _note(kind: _Kind, text: str, place: str = "login") -> None:
-    st.session_state[_NOTE] = (kind, text, place)
-
-
-def _show_note(place: str) -> None:
-    # It stays until the next one: the cookie component runs the page again right after it was drawn.
-    kind, text, where = st.session_state.get(_NOTE, ("info", "", ""))
-    if where == place:
-        {"error": st.error, "info": st.info, "success": st.success}[kind](text)
 
 
 def _show_sidebar(session: Session) -> None:
@@ -440,4 +440,4 @@ def _show_sidebar(session: Session) -> None:
         else:
             st.badge(session.role, icon=":material/person:", color="blue")
             st.button("Log out", icon=":material/logout:", on_click=_log_out, width="stretch")
-            _show_note("sidebar")
+            form_notes.show("sidebar")

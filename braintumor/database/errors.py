@@ -6,8 +6,13 @@ from braintumor.errors import InputError
 class RefusedError(InputError):
     """A request was refused and changed nothing; the message is one sentence that says what to do next.
 
-    The message never repeats what the user typed, so a page may show it as it is.
+    The message never repeats what the user typed, so a page may show it as it is. ``field`` names the field of a form
+    that it is about, as "username"; empty where it is about none.
     """
+
+    def __init__(self, message: str = "", field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class BusyError(RefusedError):

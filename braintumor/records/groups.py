@@ -54,7 +54,7 @@ class Groups:
         with unless_busy(), self._writers.begin() as db:
             rules.require_administrator(db, actor)
             if db.scalar(select(GroupRow.id).where(GroupRow.name == name)) is not None:
-                raise PatientError("There is a group of this name already; choose another name.")
+                raise PatientError("There is a group of this name already; choose another name.", "name")
             row = GroupRow(name=name)
             db.add(row)
             db.flush()

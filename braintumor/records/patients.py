@@ -268,7 +268,9 @@ class Patients:
 def _identity(name: object, birth_date: object, number: object) -> dict[str, str]:
     """Check who a patient is said to be, and give it as texts; raises ``RefusedError``."""
     if not isinstance(number, str) or len(number) > _LONGEST_NUMBER or not number.isprintable():
-        raise PatientError(f"A patient number has at most {_LONGEST_NUMBER} printable characters; correct it.")
+        raise PatientError(
+            f"A patient number has at most {_LONGEST_NUMBER} printable characters; correct it.", "number"
+        )
     born = _date(birth_date)
     return {
         "name": names.display_name(name),
@@ -300,5 +302,5 @@ def _date(value: object) -> date | None:
     except ValueError:
         born = None
     if type(born) is not date or not _EARLIEST_BIRTH <= born <= utc_now().date():
-        raise PatientError("This date of birth cannot be right; write it as 1970-01-31, or leave it empty.")
+        raise PatientError("This date of birth cannot be right; write it as 1970-01-31, or leave it empty.", "born")
     return born

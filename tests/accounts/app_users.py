@@ -96,3 +96,11 @@ def is_outside(app):
 
 def said(app):
     return [element.value for kind in (app.error, app.info, app.success) for element in kind]
+
+
+def said_beside(app, key):
+    """What stands right after a text field, where it is an error; empty where it is anything else."""
+    elements = list(app.main)
+    [place] = [number for number, element in enumerate(elements) if getattr(element, "key", None) == key]
+    after = elements[place + 1]
+    return after.value if after.type == "error" else ""

@@ -81,7 +81,12 @@ def test_a_guest_on_a_phone_gets_an_answer(browser, demo_app):
     page.get_by_text("Try a synthetic sample").click()
     viewer = steps.viewer(page)
     expect(viewer.get_by_label("Overlay", exact=True)).to_have_value("map")
-    expect(page.get_by_role("heading", name="Synthetic sample scan")).to_be_visible()
+    said = page.get_by_role("heading", name="Synthetic sample scan")
+    expect(said).to_be_visible()
+    # One below the other: the picture, its answer, then the list.
+    parts = (page.locator(steps.VIEWER), said, page.get_by_role("button", name="Next"))
+    tops = [part.bounding_box()["y"] for part in parts]
+    assert tops == sorted(tops)
     sideways = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
     assert not sideways
 

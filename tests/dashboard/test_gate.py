@@ -15,7 +15,19 @@ from braintumor.database import BusyError
 from braintumor.database.audit import utc_now
 from braintumor.settings import ROOT
 from tests.accounts import app_users
-from tests.accounts.app_users import NAME, OTHER, PASSWORD, end_sessions, fill, is_inside, log_in, press, said, start
+from tests.accounts.app_users import (
+    NAME,
+    OTHER,
+    PASSWORD,
+    end_sessions,
+    fill,
+    is_inside,
+    log_in,
+    press,
+    said,
+    said_beside,
+    start,
+)
 
 environment, engine, accounts, ada, bob = app_users.FIXTURES
 
@@ -32,20 +44,22 @@ def test_first_start_offers_only_the_first_administrator():
 
 
 @pytest.mark.parametrize(
-    ("values", "message"),
+    ("values", "field", "message"),
     [
-        ({"new": PASSWORD, "repeat": PASSWORD + "!"}, "two passwords differ"),
-        ({"new": "short", "repeat": "short"}, "too short"),
-        ({"username": "a"}, "username cannot be used"),
-        ({"name": ""}, "Enter a name"),
+        ({"new": PASSWORD, "repeat": PASSWORD + "!"}, "repeat", "two passwords differ"),
+        ({"new": "short", "repeat": "short"}, "new", "too short"),
+        ({"username": "a"}, "username", "username cannot be used"),
+        ({"name": ""}, "name", "Enter a name"),
+        ({"email": "ada"}, "email", "e-mail address"),
     ],
 )
-def test_first_administrator_refused(values, message):
+def test_first_administrator_refused(values, field, message):
     app = start()
     fill(app, "first", **({"name": "Ada", "username": "ada", "new": PASSWORD, "repeat": PASSWORD} | values))
     press(app, "Create administrator")
     assert not is_inside(app)
-    assert message in said(app)[0]
+    assert message in said_beside(app, f"first_{field}")
+    assert len(said(app)) == 1
 
 
 @pytest.mark.parametrize(("typed", "enters"), [("open sesame", True), ("open sesam", False), ("", False)])
@@ -57,7 +71,7 @@ def test_setup_code_guards_the_first_administrator(monkeypatch, typed, enters):
     press(app, "Create administrator")
     assert is_inside(app) is enters
     assert gate.accounts().exist() is enters
-    assert enters or "setup code is wrong" in said(app)[0]
+    assert enters or "setup code is wrong" in said_beside(app, "first_code")
 
 
 def test_no_setup_code_is_asked_for_where_none_is_set():
@@ -75,19 +89,20 @@ def test_login_shows_who_is_in_as_plain_text():
 
 @pytest.mark.usefixtures("bob")
 @pytest.mark.parametrize(
-    ("username", "password", "message"),
+    ("username", "password", "field", "message"),
     [
-        ("bob", "wrong password here", "username or the password is wrong"),
-        ("nobody", PASSWORD, "username or the password is wrong"),
-        ("bob", PASSWORD + " ", "username or the password is wrong"),
-        ("", PASSWORD, "Enter your username"),
-        ("bob", "", "Enter your username"),
+        ("bob", "wrong password here", "password", "username or the password is wrong"),
+        ("nobody", PASSWORD, "password", "username or the password is wrong"),
+        ("bob", PASSWORD + " ", "password", "username or the password is wrong"),
+        ("", PASSWORD, "username", "Enter your username"),
+        ("bob", "", "password", "Enter your username"),
     ],
 )
-def test_login_refused(username, password, message):
+def test_login_refused(username, password, field, message):
     app = log_in(start(), username, password)
     assert not is_inside(app)
-    assert message in said(app)[0]
+    assert message in said_beside(app, f"login_{field}")
+    assert len(said(app)) == 1
     assert app.text_input(key="login_password").value == ""
 
 
@@ -170,7 +185,7 @@ def test_values_that_are_no_text_are_refused_in_words(form, value):
     tab = AppTest.from_function(_submitted, kwargs={"form": form, "value": value}, default_timeout=30)
     tab.run()
     assert not tab.exception
-    assert tab.session_state["_gate_note"][0] == "error"
+    assert tab.session_state["_form_note"][0] == "error"
 
 
 def _submitted(form, value):

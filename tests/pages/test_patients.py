@@ -20,7 +20,7 @@ from braintumor.records.vault import open_vault
 from braintumor.scans import phantom
 from braintumor.settings import ROOT
 from tests.accounts import app_users
-from tests.accounts.app_users import PASSWORD, end_sessions, is_outside, log_in, press, said, start
+from tests.accounts.app_users import PASSWORD, end_sessions, fill, is_outside, log_in, press, said, said_beside, start
 from tests.conftest import SHIPPED, png_bytes
 from tests.records.clinic import BORN, FINDING, NAME, NUMBER, SERIES
 
@@ -288,3 +288,19 @@ def test_a_study_is_filed_from_the_desk(clinic, bob):
     assert b"Canary" not in gzip.decompress(studies.scan(bob, filed.series[0].id))
     app.button(key=f"file_{patient.id}").click().run()
     assert "already" in app.error[0].value
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [({"name": " "}, "name"), ({"born": "31.01.1970"}, "born"), ({"number": "7\u202e"}, "number")],
+)
+@pytest.mark.usefixtures("clinic")
+def test_what_is_wrong_with_a_new_patient_stands_beside_its_field(values, field):
+    app = opened()
+    fill(app, "new", **({"name": "Zoe Muller", "born": "1970-01-31", "number": "1"} | values))
+    press(app, "Add patient")
+    assert said_beside(app, f"new_{field}")
+    assert len(app.error) == 1
+    fill(app, "new", name="Zoe Muller", born="1970-01-31", number="1")
+    press(app, "Add patient")
+    assert not app.error

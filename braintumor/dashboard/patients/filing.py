@@ -7,7 +7,7 @@ import streamlit as st
 
 from braintumor.accounts import Account
 from braintumor.bundles import GRAPH_FILE
-from braintumor.dashboard import choices
+from braintumor.dashboard import choices, form_notes
 from braintumor.dashboard.answers import Answer, bundle_of, limits, predictors
 from braintumor.dashboard.desk import Case, desk_of
 from braintumor.dashboard.patients import store
@@ -34,6 +34,7 @@ def show_filing(account: Account, patient: Patient) -> None:
             key=f"file_study_{patient.id}",
         )
         st.text_input("Date of the study", key=f"file_date_{patient.id}", max_chars=10, placeholder="2026-01-31")
+        form_notes.show_beside(f"file_{patient.id}", "date")
         st.caption(
             "Kept are the values of the scan, where they lie, and the answers; nothing that the files say of anybody. "
             "Text that is part of a picture stays in it."
@@ -88,14 +89,16 @@ def _mask(answer: Answer, scan: Scan) -> bytes | None:
 
 
 def _file(patient_id: int, study: str) -> None:
-    store.attempt(_filed, patient_id, study, st.session_state.get(f"file_date_{patient_id}", ""))
+    store.attempt_form(
+        f"file_{patient_id}", _filed, patient_id, study, st.session_state.get(f"file_date_{patient_id}", "")
+    )
 
 
 def _filed(actor: Account, patient_id: int, study: str, taken_on: str) -> int:
     try:
         day = date.fromisoformat(taken_on.strip()) if taken_on.strip() else None
     except ValueError:
-        raise PatientError("Write the date of the study as 2026-01-31, or leave it empty.") from None
+        raise PatientError("Write the date of the study as 2026-01-31, or leave it empty.", "date") from None
     desk = desk_of(actor)
     series = []
     for case in studies_on_desk(desk.cases).get(study, []):

@@ -6,8 +6,9 @@ from typing import Any
 import streamlit as st
 
 from braintumor.accounts import Account
-from braintumor.dashboard import choices
+from braintumor.dashboard import choices, form_notes
 from braintumor.dashboard.patients import store
+from braintumor.database import RefusedError
 
 _NEW = "group_new"
 
@@ -40,8 +41,20 @@ def show_groups(administrator: Account, people: Sequence[Account], attempt: Call
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("Name of a new group", key=_NEW, max_chars=80)
         st.button("Create group", icon=":material/group_add:", on_click=_create, args=(attempt,))
+    form_notes.show_beside(_NEW, "name")
 
 
 def _create(attempt: Callable[..., Any]) -> None:
-    if attempt(store.groups().create, st.session_state.get(_NEW, "")) is not None:
+    form_notes.clear()
+    if attempt(_created, st.session_state.get(_NEW, "")) is not None:
         st.session_state[_NEW] = ""
+
+
+def _created(administrator: Account, name: object) -> object:
+    try:
+        return store.groups().create(administrator, name)
+    except RefusedError as error:
+        if not error.field:
+            raise
+        form_notes.put("error", str(error), _NEW, error.field)
+        return None

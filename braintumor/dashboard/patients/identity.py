@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from braintumor.dashboard import choices, gate
+from braintumor.dashboard import choices, form_notes, gate
 from braintumor.dashboard.patients import store
 from braintumor.dashboard.patients.search import title
 from braintumor.records import Patient
@@ -77,10 +77,13 @@ def _confirm_delete(patient: Patient) -> None:
 def _fields(form: str, patient: Patient | None) -> None:
     born = patient.birth_date if patient else None
     st.text_input("Full name", patient.name or "" if patient else "", key=f"{form}_name", max_chars=80)
+    form_notes.show_beside(form, "name")
     st.text_input(
         "Date of birth", born.isoformat() if born else "", key=f"{form}_born", max_chars=10, placeholder="1970-01-31"
     )
+    form_notes.show_beside(form, "born")
     st.text_input("Patient number", patient.number or "" if patient else "", key=f"{form}_number", max_chars=64)
+    form_notes.show_beside(form, "number")
 
 
 def _values(form: str) -> tuple[object, object, object]:
@@ -90,11 +93,12 @@ def _values(form: str) -> tuple[object, object, object]:
 
 
 def _add() -> None:
-    added = store.attempt(store.patients().add, st.session_state.get("new_group"), *_values("new"))
+    added = store.attempt_form("new", store.patients().add, st.session_state.get("new_group"), *_values("new"))
     if added is not None:
         for field in ("name", "born", "number"):
             st.session_state[f"new_{field}"] = ""
 
 
 def _edit(patient_id: int) -> None:
-    store.attempt(store.patients().edit, patient_id, *_values(f"edit_{patient_id}"))
+    form = f"edit_{patient_id}"
+    store.attempt_form(form, store.patients().edit, patient_id, *_values(form))

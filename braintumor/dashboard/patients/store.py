@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from braintumor import settings
-from braintumor.dashboard import gate
+from braintumor.dashboard import form_notes, gate
 from braintumor.database import RefusedError, open_database
 from braintumor.records import Groups, Patients, Research, Studies
 from braintumor.records.vault import VaultError, open_vault
@@ -61,6 +61,13 @@ def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
     return _run(action, *arguments)
 
 
+def attempt_form(form: str, action: Callable[..., Any], *arguments: Any) -> Any:
+    """Run a change as ``attempt`` does; a refusal that is about a field of the form is shown beside it."""
+    form_notes.clear()
+    st.session_state.pop(_SHOWN, None)
+    return _run(action, *arguments, form=form)
+
+
 def shown(key: object, action: Callable[..., Any], *arguments: Any) -> Any:
     """Give what a view gave when it was shown first, by its key; looked up once, so it is in the audit trail once."""
     kept = st.session_state.setdefault(_SHOWN, {})
@@ -80,10 +87,14 @@ def show_refusal() -> None:
         st.error(st.session_state.pop(_REFUSAL))
 
 
-def _run(action: Callable[..., Any], *arguments: Any) -> Any:
+def _run(action: Callable[..., Any], *arguments: Any, form: str = "") -> Any:
     try:
         actor = gate.actor()
         return None if actor is None else action(actor, *arguments)
     except (RefusedError, VaultError) as error:
-        st.session_state[_REFUSAL] = str(error)
+        field = error.field if isinstance(error, RefusedError) and form else ""
+        if field:
+            form_notes.put("error", str(error), form, field)
+        else:
+            st.session_state[_REFUSAL] = str(error)
         return None
