@@ -49,11 +49,11 @@ def show_agreement(account: Account) -> None:
                 delta_color="off",
                 delta_arrow="off",
                 border=True,
-                width=200,
+                width=190,
             )
     st.caption(
-        f"{len(answered)} answers on {whole.patients} patients, readers are the reference. Intervals of 95 % are over "
-        f"patients. {len(of_model) - len(answered)} more findings were referred and are not counted. Readers saw the "
+        f"{len(answered)} answers on {whole.patients} patients; readers are the reference. Intervals of 95 % are by "
+        f"patient. {len(of_model) - len(answered)} more findings were referred and are not counted. Readers saw the "
         "model's answer first and chose what to judge, so independent readings would agree less."
     )
     _show_by("Sequence", answered, lambda one: sequence_words(one.sequence))
