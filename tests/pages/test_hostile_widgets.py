@@ -1,5 +1,6 @@
 """Widget values that no browser sends, over the websocket: no page breaks, and nobody becomes what was not offered."""
 
+import json
 import sqlite3
 from itertools import zip_longest
 
@@ -84,6 +85,50 @@ def test_values_of_another_type_break_at_most_the_sender_s_run(app):
     with guest(url, page) as another:
         assert not another.of("exception")
         assert another.of("heading")
+
+
+SELECTIONS = [
+    {"rows": [5], "columns": [], "cells": []},
+    {"rows": ["0"], "columns": [], "cells": []},
+    {"rows": [-1, True], "columns": [], "cells": [[0, "scan"]]},
+    {"rows": {"0": 0}, "columns": [], "cells": []},
+    {"rows": [], "columns": [], "cells": [[9, "scan"]]},
+    {"rows": [], "columns": [], "cells": ["scan", [0]]},
+]
+WISHES = [
+    [],
+    None,
+    "step",
+    {"step": 2},
+    {"step": [1], "at": {}},
+    {"step": 1, "at": "now"},
+    {"whole": 5},
+    {"whole": "k" * 10**5},
+]
+
+
+def test_the_worklist_and_the_viewer_pass_over_what_is_no_choice_of_theirs(app):
+    url, _ = app
+    with guest(url, "prediction") as client:
+        client.press("No scan at hand? Try a synthetic sample")
+        for _ in range(20):
+            if viewers := shown(client, "-viewer-"):
+                break
+            client.run()
+        [viewer], tables = viewers, shown(client, "-worklist-")
+        assert len(tables) == 1
+        for selected, wish in zip_longest(SELECTIONS, WISHES, fillvalue={}):
+            choice = WidgetState(id=tables[0].id, string_value=json.dumps({"selection": selected}))
+            client.run(choice, WidgetState(id=viewer.id, json_value=json.dumps(wish)))
+            assert not client.of("exception"), (selected, wish)
+        client.forget(tables[0].id)
+        client.forget(viewer.id)
+        assert shown(client.run(), "-viewer-")
+
+
+def shown(client, part):
+    """The widgets that a page shows whose keys hold this part."""
+    return [found for _, found in client.elements if part in str(getattr(found, "id", ""))]
 
 
 @pytest.mark.parametrize("role", ["administrator", "Administrator", " administrator", "", "\u202e\x00"])
