@@ -26,14 +26,12 @@ def rotate() -> int:
 def sweep() -> int:
     """Remove files that no record names, as a killed process leaves them; those of the last hour stay."""
     from braintumor.database import open_database
-    from braintumor.records import DeskStore, Patients
+    from braintumor.records import DeskStore, sweep_patients
     from braintumor.records.vault import open_vault
 
     configured = settings.load()
-    engine = open_database(configured)
-    patients = Patients(engine, open_vault(configured, "patients"))
-    desks = DeskStore(engine, open_vault(configured, "desk"), configured.desk_days)
-    count = patients.finish_removals() + patients.remove_orphans() + desks.sweep()
+    desks = DeskStore(open_database(configured), open_vault(configured, "desk"), configured.desk_days)
+    count = sweep_patients(configured) + desks.sweep()
     sys.stdout.write(f"{count} files removed that no record names.\n")
     return OK
 

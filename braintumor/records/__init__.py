@@ -6,6 +6,7 @@ from braintumor.records.groups import Group, Groups
 from braintumor.records.patients import Patient, Patients
 from braintumor.records.research import Judged, Research
 from braintumor.records.studies import NewFinding, NewSeries, Studies, Study
+from braintumor.records.sweep import sweep_patients
 from braintumor.records.tables import VerdictKind
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "Studies",
     "Study",
     "VerdictKind",
+    "sweep_patients",
 ]

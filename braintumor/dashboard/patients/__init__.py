@@ -6,7 +6,7 @@ from braintumor.dashboard.patients.group_forms import show_groups
 from braintumor.dashboard.patients.history import show_history
 from braintumor.dashboard.patients.identity import show_identity, show_new
 from braintumor.dashboard.patients.search import choose
-from braintumor.dashboard.patients.store import groups, sweep
+from braintumor.dashboard.patients.store import groups
 
 __all__ = [
     "choose",
@@ -17,5 +17,4 @@ __all__ = [
     "show_history",
     "show_identity",
     "show_new",
-    "sweep",
 ]

@@ -32,13 +32,6 @@ def groups() -> Groups:
     return _open(settings.load())[2]
 
 
-def sweep() -> None:
-    """Remove what killed processes left in the vault, where there are patients."""
-    configured = settings.load()
-    if (configured.data_dir / "vault" / "patients").is_dir():
-        _open(configured)[0].remove_orphans()
-
-
 def research() -> Research:
     """Give what this server offers to researchers."""
     return _open(settings.load())[3]

@@ -10,10 +10,12 @@ from streamlit import net_util
 from streamlit.runtime import Runtime
 from streamlit.starlette import App
 
+from braintumor import settings
 from braintumor.dashboard.server.headers import SecurityHeaders
 from braintumor.dashboard.server.sessions import close_abandoned
 from braintumor.dashboard.server.uploads import UploadGuard
 from braintumor.errors import InputError
+from braintumor.records import sweep_patients
 
 _LOG = logging.getLogger(__name__)
 _SWEEP_SECONDS = 3600
@@ -33,13 +35,14 @@ async def lifespan(_app: App) -> AsyncIterator[None]:
 
 
 async def _sweep() -> None:
-    # Not above: these stand on this package.
-    from braintumor.dashboard import desk, patients
+    # Not above: it stands on this package. Nothing that shows a page may be imported here: a component that is declared
+    # before the server runs is never served.
+    from braintumor.dashboard import desk
 
     while True:
         try:
             await asyncio.to_thread(desk.sweep)
-            await asyncio.to_thread(patients.sweep)
+            await asyncio.to_thread(sweep_patients, settings.load())
         except InputError as error:
             _LOG.warning("The vault was not swept: %s", error)
         await asyncio.sleep(_SWEEP_SECONDS)
