@@ -25,6 +25,10 @@ def test_the_margin_is_what_the_oddest_source_needs_when_it_is_left_out():
     odd = left_out_margins(np.concatenate([plain, _features(40, 4, 3)]), np.repeat(["a", "b", "c"], 40), OTHERS)
     assert odd[0] > even[0]
     assert odd[1] > 1.5 * even[1]
+    # One that is not asked has no say.
+    names = np.repeat(["a", "b", "c"], 40)
+    unasked = left_out_margins(np.concatenate([plain, _features(40, 4, 3)]), names, OTHERS, {"a", "b"})
+    assert unasked[1] < 1.3 * even[1]
     # A source of a few scans has no tail to go by.
     few = left_out_margins(np.concatenate([plain, _features(5, 4, 3)]), np.repeat(["a", "b", "c"], [40, 40, 5]), OTHERS)
     assert few[1] < 1.3 * even[1]
