@@ -22,6 +22,8 @@ from braintumor.settings import Settings
 
 _MOST_UPLOADS_AT_ONCE = 4
 """Each is held in memory until it lies in the vault."""
+_BODY_SECONDS = 300
+"""For a file to come in: 200 MB at 6 Mbit/s. Who sends a byte a minute would keep the others out."""
 _TYPES = {"answer.json": "application/json", "report.pdf": "application/pdf"}
 _BINARY = "application/octet-stream"
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
@@ -180,10 +182,14 @@ def _status(found: Upload) -> ScanStatus:
 
 async def _body(request: Request, most: int) -> bytes:
     content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > most:
-            raise HTTPException(413, f"A file has at most {most // 2**20} MB.")
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for chunk in request.stream():
+                content += chunk
+                if len(content) > most:
+                    raise HTTPException(413, f"A file has at most {most // 2**20} MB.")
+    except TimeoutError:
+        raise HTTPException(408, f"The file did not come within {_BODY_SECONDS} seconds.") from None
     if not content:
         raise HTTPException(422, "Send the file as the body of the request.")
     return bytes(content)

@@ -1,5 +1,6 @@
 """The API as it is run, and its document line by line."""
 
+import asyncio
 import json
 import os
 import re
@@ -10,9 +11,11 @@ import urllib.error
 import urllib.request
 
 import pytest
+from fastapi import HTTPException, Request
 
 from braintumor.accounts import AccountError
 from braintumor.accounts.clients import Clients
+from braintumor.api import app
 from braintumor.database import open_database
 from braintumor.scans import phantom
 from braintumor.settings import Settings
@@ -89,6 +92,14 @@ def test_the_document_works_when_copied(server):
 )
 def test_what_is_refused(server, path, token, body, status):
     assert ask(server, path, token, body)[0] == status
+
+
+def test_a_body_that_does_not_come_gives_its_place_to_others(monkeypatch):
+    monkeypatch.setattr(app, "_BODY_SECONDS", 0.05)
+    request = Request({"type": "http"}, lambda: asyncio.sleep(60))
+    with pytest.raises(HTTPException) as refused:
+        asyncio.run(app._body(request, 10))
+    assert refused.value.status_code == 408
 
 
 def test_what_is_no_scan_says_so(server):
