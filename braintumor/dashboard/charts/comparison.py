@@ -12,15 +12,18 @@ from braintumor.dashboard.charts.style import BLUE, GRAY, ORANGE, VERMILION, fin
 from braintumor.reports import in_words
 
 
-def headline_intervals(table: pd.DataFrame) -> go.Figure:
+def headline_intervals(
+    table: pd.DataFrame, title: str = "Figures", unit: str = "Percent (areas and Dice × 100)"
+) -> go.Figure:
     """Draw figures of several splits as dots with 95% intervals.
 
-    ``table`` has figure, split, value, low, high (in [0, 1]) and is_share, as ``headline_table`` gives it.
+    ``title`` says which figures they are and ``unit`` stands at their axis. ``table`` has figure, split, value, low and
+    high in [0, 1], and is_share, as ``headline_table`` gives it.
     """
     figure = go.Figure()
     titles, splits = _add_interval_dots(figure, table, 100)
     alt = f"{len(titles)} headline figures with 95% intervals for {' and '.join(splits)}"
-    return _finish_intervals(figure, "Figures with 95% intervals", "Percent (areas and Dice × 100)", alt, titles)
+    return _finish_intervals(figure, f"{title} with 95% intervals", unit, alt, titles)
 
 
 def network_intervals(table: pd.DataFrame, name: str, is_share: bool) -> go.Figure:

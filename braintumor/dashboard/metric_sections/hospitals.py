@@ -69,14 +69,16 @@ def _charts(name: str, by_sequence: dict[str, HospitalFigures], placed: dict[str
     left, right = st.columns(2)
     with left:
         rows = [_row(title, "ROC AUC × 100", one.roc_auc.floats) for title, one in {**by_sequence, **placed}.items()]
-        elements.chart(charts.headline_intervals(pd.DataFrame(rows).dropna(subset="value")), f"hospital-areas-{name}")
+        known = pd.DataFrame(rows).dropna(subset="value")
+        elements.chart(charts.headline_intervals(known, "ROC AUC", "ROC AUC × 100"), f"hospital-areas-{name}")
     with right:
         rows = [
             _row(title, what, one.floats)
             for title, found in {**by_sequence, **placed}.items()
             for what, one in ((_CALLED, found.called_tumor_free), (_CLEARED, found.cleared_tumors))
         ]
-        elements.chart(charts.headline_intervals(pd.DataFrame(rows).dropna(subset="value")), f"hospital-errors-{name}")
+        known = pd.DataFrame(rows).dropna(subset="value")
+        elements.chart(charts.headline_intervals(known, "Errors", "Percent of these slices"), f"hospital-errors-{name}")
     st.caption(
         "By sequence, by quarter of the head's height from the neck up, and by the share of the picture that the tumor "
         "covers. A slice counts as tumor-free where neither it nor a neighbor has an outline. The outline is the "
@@ -94,7 +96,7 @@ def _row(title: str, what: str, floats: tuple[float, float, float]) -> dict[str,
 def _stacks(hospitals: dict[str, dict[str, SequenceStacks]]) -> None:
     rows = [
         {
-            "Hospital": plain(hospital),
+            "Hospital": hospital,
             "Sequence": SEQUENCES.get(sequence, sequence),
             "Stacks": kind,
             "How many": answers.stacks,
