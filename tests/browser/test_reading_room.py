@@ -100,7 +100,10 @@ def expect_finished(page):
 
 
 def clear(page):
-    page.get_by_role("button", name="Clear", exact=True).click()
+    clear = page.get_by_role("button", name="Clear", exact=True)
+    # While the page is drawn anew, the one that goes stands beside the one that comes.
+    expect(clear).to_have_count(1)
+    clear.click()
     page.get_by_role("button", name="Clear ").last.click()
     expect(page.get_by_test_id("stDataFrame")).to_have_count(0, timeout=30_000)
 
