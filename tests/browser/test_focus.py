@@ -58,7 +58,7 @@ def walk(page):
                 break
         page.evaluate("() => { window.focusedLast = window.focusedNow; }")
         # A frame's own elements have the marks, and Streamlit's table draws that of its cell when it gets to it.
-        if not stop["changed"] and stops and not stops[-1].startswith(("IFRAME", "BODY", "TD ")):
+        if not stop["changed"] and stops and not stops[-1].startswith(("IFRAME", "BODY", "CANVAS", "TD ")):
             unmarked.append(stops[-1])
         if stop["tag"] == "BODY":
             break
