@@ -13,13 +13,12 @@ from braintumor.dashboard.plain_text import plain
 from braintumor.model_cards import HELD_OUT, SEQUENCES
 from braintumor.reports import figure, interval, listed
 
-_MEASURED = "hospital_test"
 _CALLED, _CLEARED = "Tumor-free called a tumor", "Tumors answered with no tumor"
 
 
 def show_first(card: Card) -> None:
     """Show what is reached at each hospital that was only measured, as cards; nothing where none was."""
-    report = card.metrics.split(_MEASURED)
+    report = card.metrics.hospital_test
     for name, parts in (report.hospitals or {} if report else {}).items():
         _cards(name, parts[""])
 

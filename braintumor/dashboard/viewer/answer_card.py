@@ -46,7 +46,9 @@ def show_answer(answer: Answer) -> None:
         st.caption("Synthetic: drawn by this app, no patient and no real scan.")
     _show_words(prediction)
     if prediction.finding is not None and prediction.decision != "refer":
-        st.caption(elsewhere_words(bundle_of(answer).card, is_volume=len(prediction.slices) > 1))
+        elsewhere = elsewhere_words(bundle_of(answer).card, is_volume=len(prediction.slices) > 1)
+        if elsewhere:
+            st.caption(elsewhere)
     if prediction.finding is None:
         # Numbers, an outline and a heatmap would pass for an answer.
         return

@@ -75,7 +75,7 @@ def elsewhere_words(card: Card, *, is_volume: bool) -> str:
 
     Of a volume these are whole stacks of slices, of a picture single slices.
     """
-    report = card.metrics.split(_ELSEWHERE)
+    report = card.metrics.hospital_test
     if is_volume and card.volume_rule is not None:
         stacks = list(card.stacks.get(_ELSEWHERE, {}).values())
         if not stacks:
