@@ -41,6 +41,17 @@ def allowed_classes(labels: "pd.Series[str] | list[str]") -> NDArray[np.float32]
     return np.array([members(label) for label in labels], dtype=np.float32)
 
 
+def taught_labels(index: pd.DataFrame) -> "pd.Series[str]":
+    """Give what each row teaches: a hospital that sent one kind of tumor alone teaches that it is a tumor, not which.
+
+    Otherwise the look of that hospital would count as evidence for the one kind, and tumors of another kind follow it.
+    """
+    if "hospital" not in index:
+        return index["label"]
+    kinds = index["label"].where(index["label"].isin(TUMOR_CLASSES)).groupby(index["hospital"]).transform("nunique")
+    return index["label"].where(at_home(index) | (kinds != 1) | (index["label"] == NO_TUMOR), ANY_TUMOR)
+
+
 def target_maps(outlines: list[NDArray[np.uint8] | None], side: int) -> NDArray[np.float32]:
     """Turn outlines into what a map (n, side, side, 1) should show: each cell's share, -1 where nobody drew one."""
     maps = np.full((len(outlines), side, side, 1), -1, np.float32)
@@ -120,7 +131,7 @@ class PictureBatches(keras.utils.PyDataset):
     ) -> None:
         super().__init__(**options)
         self._data = data
-        self._labels = list(data.index["label"])
+        self._labels = list(data.index["label"] if kinds_only else taught_labels(data.index))
         self._weights = row_weights(
             data.index,
             by_source=sampling.by_source,

@@ -109,10 +109,17 @@ def log_out(page: Page) -> None:
     expect_logged_out(page)
 
 
+def expect_page(page: Page, title: str | None = None) -> None:
+    """Wait for the one title of a page; Streamlit holds the old title beside the new one while it swaps pages."""
+    heading = page.get_by_role("heading", name=title, level=1)
+    expect(heading).to_have_count(1, timeout=30_000)
+    expect(heading).to_be_visible()
+
+
 def open_from_menu(page: Page, title: str) -> None:
     open_sidebar(page)
     page.get_by_test_id("stSidebarNav").get_by_role("link", name=title).click()
-    expect(page.get_by_role("heading", name=title, level=1)).to_be_visible(timeout=30_000)
+    expect_page(page, title)
 
 
 def approve(page: Page, name: str) -> None:

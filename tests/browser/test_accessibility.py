@@ -46,7 +46,7 @@ def test_the_first_page_of_all_has_no_severe_finding(inside):
 def test_no_page_has_a_severe_finding(inside, name):
     page, url, _ = inside
     page.goto(f"{url}/{name}")
-    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=30_000)
+    steps.expect_page(page)
     steps.wait_until_run(page)
     assert looked_at(page) == []
 

@@ -50,7 +50,7 @@ def test_from_login_to_an_opened_case_by_keys_alone(browser, known_app):
     tab_to(page, "Log in", "BUTTON")
     page.keyboard.press("Enter")
     steps.expect_logged_in(page, ADMINISTRATOR[1])
-    expect(page.get_by_role("heading", name="Prediction", level=1)).to_be_visible(timeout=30_000)
+    steps.expect_page(page, "Prediction")
     steps.wait_until_run(page)
 
     tab_to(page, "Try a synthetic sample", "BUTTON")

@@ -37,7 +37,7 @@ def test_from_first_administrator_to_a_dead_cookie(browser, app):
     steps.open_page(page, f"{app}/prediction")
     steps.log_in(page, CLINICIAN[0], CLINICIAN[2])
     steps.expect_logged_in(page, CLINICIAN[1])
-    expect(page.get_by_role("heading", name="Prediction", level=1)).to_be_visible()
+    steps.expect_page(page, "Prediction")
 
     steps.wait_until_settled(page)
     page.locator("input[type=file]").set_input_files(FILES)

@@ -50,7 +50,7 @@ def enter(browser, server):
         else:
             steps.log_in(page, person[0], person[2])
             steps.expect_logged_in(page, person[1])
-        expect(page.get_by_role("heading", name="Prediction", level=1)).to_be_visible(timeout=30_000)
+        steps.expect_page(page, "Prediction")
         steps.wait_until_settled(page)
         return page
 

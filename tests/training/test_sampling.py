@@ -10,7 +10,14 @@ from braintumor.scans import phantom
 from braintumor.training.augmentation import Augmentation
 from braintumor.training.counterfactuals import Counterfactuals
 from braintumor.training.experiment import ExperimentData
-from braintumor.training.sampling import PictureBatches, Sampling, allowed_classes, row_weights, target_maps
+from braintumor.training.sampling import (
+    PictureBatches,
+    Sampling,
+    allowed_classes,
+    row_weights,
+    target_maps,
+    taught_labels,
+)
 from tests.conftest import phantom_outline
 from tests.training.heads import SIDE, example, head
 
@@ -53,6 +60,25 @@ def test_labels_become_allowed_classes():
     allowed = allowed_classes(INDEX["label"])
     assert allowed.dtype == np.float32
     assert allowed.tolist() == [[1, 0, 0, 0], [1, 0, 0, 0], [1, 1, 1, 0], [0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("hospital", "label", "taught"),
+    [
+        ("CS", "glioma", "tumor"),
+        ("CS", "notumor", "notumor"),
+        ("FG", "glioma", "glioma"),
+        ("FG", "pituitary", "pituitary"),
+        ("DU", "tumor", "tumor"),
+        ("a", "glioma", "glioma"),
+    ],
+)
+def test_a_hospital_that_sent_one_kind_teaches_no_kind(hospital, label, taught):
+    hospitals = ["CS", "CS", "CS", "FG", "FG", "DU", "DU", "a"]
+    labels = ["glioma", "glioma", "notumor", "glioma", "pituitary", "tumor", "notumor", "glioma"]
+    index = pd.DataFrame({"dataset": "a", "hospital": hospitals, "label": labels})
+    found = taught_labels(index)
+    assert set(found[(index["hospital"] == hospital) & (index["label"] == label)]) == {taught}
 
 
 @pytest.mark.parametrize("side", [4, 8, 16, 32])
