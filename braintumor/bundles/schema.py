@@ -172,6 +172,7 @@ class FittedVolumeRule(Record):
     tumor_low: float
     tumor_high: float
     distance_limit: float | None = None
+    low_by_sequence: dict[str, float] = Field(default_factory=dict)
     least_npv: Share
     least_ppv: Share
     fitted_on: dict[str, FittedOn]
@@ -185,7 +186,8 @@ class FittedVolumeRule(Record):
     def rule(self) -> VolumeRule:
         """What judges a volume by all of its slices."""
         limits = self.tumor_low, self.tumor_high, np.inf if self.distance_limit is None else self.distance_limit
-        return VolumeRule(self.names, self.mean, self.spread, self.weights, self.intercept, *limits)
+        figures = self.names, self.mean, self.spread, self.weights, self.intercept
+        return VolumeRule(*figures, *limits, self.low_by_sequence)
 
 
 class Card(Record):

@@ -1,7 +1,7 @@
 """P(tumor) of a whole stack of slices from the evidence in it, and when that is enough to answer."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +28,9 @@ class VolumeRule:
     ``mean`` and ``spread`` center and scale each of the figures that ``names`` names, ``weights`` are 0 or more, so
     that more evidence never lowers P(tumor). Below ``tumor_low`` the answer is "no tumor", from ``tumor_high`` on
     "tumor"; between them the stack is referred. A stack whose middle distance from the training scans, see
-    ``Typicality``, is above ``distance_limit`` is no head that the model can judge. Raises ``ValueError`` for lengths
-    that differ or limits out of order.
+    ``Typicality``, is above ``distance_limit`` is no head that the model can judge. ``low_by_sequence`` takes the place
+    of ``tumor_low`` where the kind of images is known: a tumor that T1 does not show shows on FLAIR, so that more FLAIR
+    stacks can be cleared. Raises ``ValueError`` for lengths that differ or limits out of order.
     """
 
     names: tuple[str, ...]
@@ -40,12 +41,14 @@ class VolumeRule:
     tumor_low: float
     tumor_high: float
     distance_limit: float = np.inf
+    low_by_sequence: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len({len(self.names), len(self.mean), len(self.spread), len(self.weights)}) > 1:
             raise ValueError("a volume rule needs one mean, spread and weight for each figure")
-        if not 0 <= self.tumor_low <= self.tumor_high <= 1:
-            raise ValueError(f"the limits are {self.tumor_low} and {self.tumor_high}; they must rise within 0 to 1")
+        for low in (self.tumor_low, *self.low_by_sequence.values()):
+            if not 0 <= low <= self.tumor_high <= 1:
+                raise ValueError(f"the limits are {low} and {self.tumor_high}; they must rise within 0 to 1")
 
     @classmethod
     def fit(cls, names: Sequence[str], figures: npt.ArrayLike, is_tumor: npt.ArrayLike) -> "VolumeRule":
@@ -73,9 +76,15 @@ class VolumeRule:
         found = minimize(loss, np.zeros(len(names) + 1), jac=True, bounds=bounds, method="L-BFGS-B").x
         return cls(tuple(names), tuple(mean), tuple(spread), tuple(found[:-1]), float(found[-1]), 0.5, 0.5)
 
-    def with_limits(self, tumor_low: float, tumor_high: float) -> "VolumeRule":
+    def with_limits(
+        self, tumor_low: float, tumor_high: float, low_by_sequence: Mapping[str, float] | None = None
+    ) -> "VolumeRule":
         """Give the same rule with other limits."""
-        return replace(self, tumor_low=tumor_low, tumor_high=tumor_high)
+        return replace(self, tumor_low=tumor_low, tumor_high=tumor_high, low_by_sequence=dict(low_by_sequence or {}))
+
+    def low(self, sequence: str) -> float:
+        """Give P(tumor) below which images of a kind are answered with "no tumor"; "" where it is not known."""
+        return self.low_by_sequence.get(sequence, self.tumor_low)
 
     def with_distances(self, distances: npt.ArrayLike) -> "VolumeRule":
         """Give the same rule with the limit that middle distances (n,) of stacks of heads set, see ``SPREADS``."""

@@ -243,7 +243,7 @@ class Predictor:
         of_slices = self.bundle.referral.distance_limit
         band = replace(
             self.bundle.referral,
-            tumor_low=rule.tumor_low,
+            tumor_low=rule.low(scan.weighting),
             tumor_high=rule.tumor_high,
             distance_limit=rule.distance_limit if of_slices is None else min(rule.distance_limit, of_slices),
         )

@@ -26,7 +26,7 @@ from braintumor.scans.reading import bounded, gather, outcome, read, read_all
 from braintumor.scans.restoring import BACKGROUND, FRAME, INVERTED, OUTLIERS, Restored, restore
 from braintumor.scans.sample import phantom
 from braintumor.scans.scan import LeftOutError, Placement, Scan, ScanError, safe_name
-from braintumor.scans.series import Patient, Series, SeriesNote, Unjudged, Weighting
+from braintumor.scans.series import Patient, Series, SeriesNote, Unjudged, Weighting, stated_weighting
 from braintumor.scans.units import WEIGHTING_WORDS, NotJudgedError, Unit
 from braintumor.scans.volumes import in_file_axes
 
@@ -80,6 +80,7 @@ __all__ = [
     "safe_name",
     "several_heads",
     "small_head",
+    "stated_weighting",
     "survey",
     "walk",
     "with_square_pixels",

@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from braintumor.scans.series import Series
+from braintumor.scans.series import Series, Weighting
 
 _NAME_LENGTH = 120
 _SQUARE = 0.01
 """Part by which a pixel's width and height may differ and count as equal: less than two of a head's pixels."""
 _NARROWEST = 1 / 16
 """Sides of a pixel beyond whose ratio its size is nonsense; a slice across thick slices has 1 to 10."""
+STATED = "weighting"
+"""The fact that tells what kind of images a volume holds, as its file's name says."""
+
 PIXEL_ASPECT = "pixel_aspect"
 """The fact that tells how wide a pixel is for its height where nothing tells its size in millimeters."""
 
@@ -101,6 +104,11 @@ class Scan:
         """Slices, height and width in pixels."""
         slices, height, width = self.pixels.shape
         return slices, height, width
+
+    @property
+    def weighting(self) -> Weighting:
+        """What kind of images these are, as the series' tags or the name of the volume's file say."""
+        return self.series.weighting if self.series else Weighting(self.facts.get(STATED, Weighting.UNKNOWN))
 
     @property
     def pixel_aspect(self) -> float:

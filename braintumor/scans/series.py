@@ -1,5 +1,6 @@
 """What is known of a series of images besides its pixels, and whether a model may judge it."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -23,6 +24,25 @@ class Weighting(StrEnum):
     DERIVED_MAP = "derived_map"
     LOCALIZER = "localizer"
     UNKNOWN = "unknown"
+
+
+_STATED = {
+    **dict.fromkeys(("flair", "t2f"), Weighting.FLAIR),
+    **dict.fromkeys(("t1", "t1w", "t1n"), Weighting.T1),
+    **dict.fromkeys(("t1c", "t1ce", "t1gd"), Weighting.T1_CONTRAST),
+    **dict.fromkeys(("t2", "t2w"), Weighting.T2),
+}
+"""Last words of a file's name: suffixes of the Brain Imaging Data Structure (BIDS, anatomical MRI) and of BraTS."""
+
+
+def stated_weighting(file_name: str) -> Weighting:
+    """Tell what the name of a volume's file says of its images, by its last word: ``sub-01_T1w.nii.gz`` is T1.
+
+    BIDS names a contrast agent by ``ce-`` before it. Names that follow neither convention give ``UNKNOWN``.
+    """
+    *before, last = re.split(r"[_\-]", file_name.lower().split(".")[0])
+    found = _STATED.get(last, Weighting.UNKNOWN)
+    return Weighting.T1_CONTRAST if found is Weighting.T1 and "ce" in before else found
 
 
 class Unjudged(StrEnum):

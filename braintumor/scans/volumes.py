@@ -18,7 +18,8 @@ from braintumor.scans import mgh, nifti
 from braintumor.scans.color import GRAY
 from braintumor.scans.layout import EXPORT, Layout, slice_sizes, voxel_sizes
 from braintumor.scans.limits import Limits, PixelBudget
-from braintumor.scans.scan import Placement, Scan, ScanError, fill_missing
+from braintumor.scans.scan import STATED, Placement, Scan, ScanError, fill_missing
+from braintumor.scans.series import stated_weighting
 from braintumor.scans.unpacking import Stream, Unpacker, unpacked
 
 _FORMATS = (nifti, mgh)
@@ -185,6 +186,7 @@ def _scan(
             "color": GRAY,
             "plane": plane,
             "oriented": layout.oriented,
+            STATED: stated_weighting(source),
         },
         affine=tuple(tuple(float(value) for value in line) for line in affine),
         placement=Placement(layout.placed, tuple((int(axis), int(direction)) for axis, direction in turn)),

@@ -15,11 +15,24 @@ from braintumor.datasets import HOSPITAL_TEST, HOSPITAL_VALIDATION, at_home
 from braintumor.decision import Calibration, Outcome, Typicality, VolumeRule, left_out_p_tumor, predictive_limits
 from braintumor.errors import InputError
 from braintumor.inference import FEWEST_SLICES, Graph, stack_evidence
-from braintumor.scans import ScanError, prepare_within, read, restore, small_head, walk
+from braintumor.scans import (
+    ScanError,
+    Weighting,
+    prepare_within,
+    read,
+    restore,
+    small_head,
+    stated_weighting,
+    walk,
+)
 from braintumor.segmentation import EVIDENCE
 from braintumor.taxonomy import NO_TUMOR
 
 _BATCH = 16
+FEWEST_STACKS = 5
+"""Stacks with a tumor and without, each, from which a sequence has a limit of its own: fewer say nothing of a share."""
+
+_WEIGHTINGS = {"pre": Weighting.T1, "post": Weighting.T1_CONTRAST}
 _CLEAR_PART = "tumor-free part"
 _COLUMNS = ["hospital", "patient", "sequence", "part", "is_tumor", "key_in_tumor", "distance", *EVIDENCE]
 
@@ -163,8 +176,9 @@ def stack_figures(table: pd.DataFrame, rule: VolumeRule) -> dict[str, Any]:
     "tumor", "no_tumor" or "refer"; auroc (None where one side is missing) and, of those with a tumor,
     key_in_tumor: how many keys lie in it.
     """
+    low = [rule.low(weighting_of(name)) for name in table["sequence"]]
     answers = np.where(
-        table["p_tumor"] >= rule.tumor_high, "tumor", np.where(table["p_tumor"] < rule.tumor_low, "no_tumor", "refer")
+        table["p_tumor"] >= rule.tumor_high, "tumor", np.where(table["p_tumor"] < low, "no_tumor", "refer")
     )
     told = table.assign(answer=answers)
     found: dict[str, Any] = {}
@@ -193,14 +207,25 @@ def _answered(rows: pd.DataFrame) -> dict[str, Any]:
 def fit_volume_rule(table: pd.DataFrame) -> tuple[VolumeRule, NDArray[np.float64]]:
     """Fit the rule for volumes on a table of stacks, and its limits on what it says of patients it was fitted without.
 
-    Gives the rule and that P(tumor) of each row, (n,). Raises ``ValueError`` where the table lacks tumors or heads
-    without one.
+    A sequence with ``FEWEST_STACKS`` stacks of either side has a lower limit of its own. Gives the rule and that
+    P(tumor) of each row, (n,). Raises ``ValueError`` where the table lacks tumors or heads without one.
     """
     figures, truth = table[list(EVIDENCE)].to_numpy(np.float64), table["is_tumor"].to_numpy(bool)
     rule = VolumeRule.fit(EVIDENCE, figures, truth)
     left_out = left_out_p_tumor(EVIDENCE, figures, truth, list(table["patient"]))
     low, high = predictive_limits(left_out, truth)
-    return rule.with_limits(low, high).with_distances(table["distance"]), left_out
+    kinds = np.array([weighting_of(name) for name in table["sequence"]])
+    by_sequence = {}
+    for kind in sorted({*kinds} - {Weighting.UNKNOWN}):
+        own = kinds == kind
+        if min(truth[own].sum(), (~truth[own]).sum()) >= FEWEST_STACKS:
+            by_sequence[str(kind)] = min(predictive_limits(left_out[own], truth[own])[0], high)
+    return rule.with_limits(low, high, by_sequence).with_distances(table["distance"]), left_out
+
+
+def weighting_of(sequence: str) -> Weighting:
+    """Give what an index or a file's name calls a sequence as what it is called everywhere else."""
+    return _WEIGHTINGS.get(sequence) or stated_weighting(sequence)
 
 
 def _maps(tumor_map: NDArray[np.float32] | None, count: int) -> Sequence[NDArray[np.float32] | None]:

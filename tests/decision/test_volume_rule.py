@@ -51,7 +51,11 @@ def test_one_side_alone_is_refused(truth):
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"tumor_low": 0.9, "tumor_high": 0.1}, "must rise"), ({"mean": (0.0,)}, "one mean, spread and weight")],
+    [
+        ({"tumor_low": 0.9, "tumor_high": 0.1}, "must rise"),
+        ({"low_by_sequence": {"flair": 0.95}}, "must rise"),
+        ({"mean": (0.0,)}, "one mean, spread and weight"),
+    ],
 )
 def test_rules_that_make_no_sense_are_refused(changes, message):
     parts = {"names": NAMES, "mean": (0.0, 0.0), "spread": (1.0, 1.0), "weights": (1.0, 1.0), "intercept": 0.0}
@@ -76,6 +80,13 @@ def test_limits_by_hand(tumors, clear, limits):
     assert predictive_limits(p_tumor, truth) == limits
     # However many of each were gathered.
     assert predictive_limits(p_tumor + clear * 9, truth + [False] * len(clear) * 9) == limits
+
+
+@pytest.mark.parametrize(("sequence", "low"), [("flair", 0.4), ("t2", 0.1), ("unknown", 0.1), ("", 0.1)])
+def test_a_sequence_may_have_a_limit_of_its_own(sequence, low):
+    figures, truth = _stacks()
+    rule = VolumeRule.fit(NAMES, figures, truth).with_limits(0.1, 0.9, {"flair": 0.4})
+    assert rule.low(sequence) == low
 
 
 def test_stacks_far_above_what_heads_lie_at_are_beyond_the_limit():

@@ -432,6 +432,14 @@ def test_limits_of_the_rule_decide_and_a_called_volume_is_outlined_where_it_rest
         assert found.mask()[list(found.rests_on)].any(axis=(1, 2)).all()
 
 
+@pytest.mark.parametrize(("weighting", "low"), [("flair", 0.4), ("t1", 0.2), ("unknown", 0.2)])
+def test_a_volume_is_cleared_by_the_limit_of_its_sequence(predictor, scans, weighting, low):
+    judging = Predictor(with_card(predictor.bundle, {"volume_rule": {**RULE, "low_by_sequence": {"flair": 0.4}}}))
+    pixels = np.concatenate([scan.pixels for scan in scans[:6]])
+    (found,) = judging.predict([Scan(pixels, "a", "0" * 64, affine=IDENTITY, facts={"weighting": weighting})])
+    assert (found.doubt_from, found.sure_from) == (low, 0.9)
+
+
 def test_pictures_without_a_place_in_space_and_short_volumes_are_judged_by_slices(judging, predictor, scans):
     pixels = np.concatenate([scan.pixels for scan in scans[:6]])
     for scan in (Scan(pixels, "a", "0" * 64), Scan(pixels[:4], "b", "0" * 64, affine=IDENTITY)):

@@ -218,7 +218,10 @@ def test_a_volume_of_many_pieces_is_read_whole():
 
 def test_what_the_file_tells_is_told():
     scan = read(FILE, "fol\x00der/head.nii")
-    assert dict(scan.facts) == {"format": "NIfTI", "bits": 16, "color": "gray", "plane": "axial", "oriented": True}
+    assert dict(scan.facts) == {
+        **{"format": "NIfTI", "bits": 16, "color": "gray", "plane": "axial", "oriented": True},
+        "weighting": "unknown",
+    }
     assert (scan.source, scan.modality, len(scan.sha256)) == ("folder/head.nii", None, 64)
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from braintumor.datasets import build_index
-from braintumor.decision import Calibration, Typicality
+from braintumor.decision import Calibration, Typicality, predictive_limits
 from braintumor.errors import InputError
 from braintumor.segmentation import EVIDENCE
 from braintumor.training.stacks import fit_volume_rule, read_stacks, stack_table, tumor_free_stacks
@@ -77,6 +77,28 @@ def test_evidence_tells_stacks_with_a_tumor_and_the_rule_learns_from_it(hospital
     assert (left_out[table["is_tumor"]] >= rule.tumor_high).all()
     assert (left_out[~table["is_tumor"]] < rule.tumor_low).all()
     assert table["distance"].max() < rule.distance_limit < np.inf
+
+
+@pytest.mark.parametrize(
+    ("sequences", "count", "limits"),
+    [(("flair", "pre"), 5, ("flair", "t1")), (("flair", "pre"), 4, ()), (("a", "b"), 5, ())],
+)
+def test_a_sequence_with_enough_stacks_is_cleared_by_a_limit_of_its_own(sequences, count, limits):
+    # On the second sequence two tumors show less than nothing.
+    strong, weak, clear = [4.0, 0.5, 0.8], [-1.5, 0.0, 0.0], [-1.0, 0.0, 0.0]
+    rows = [
+        (sequence, is_tumor, number, *figures)
+        for sequence, hidden in zip(sequences, (0, 2), strict=True)
+        for is_tumor, kinds in ((True, [strong] * (count - hidden) + [weak] * hidden), (False, [clear] * count))
+        for number, figures in enumerate(kinds)
+    ]
+    table = pd.DataFrame(rows, columns=["sequence", "is_tumor", "patient", "highest", "lasting", "above"])
+    table = table.assign(patient=table["patient"].astype(str), volume=-5.0, extent=0.1, distance=0.5)
+    rule, left_out = fit_volume_rule(table)
+    assert set(rule.low_by_sequence) == set(limits)
+    for sequence, name in zip(sequences, limits, strict=False):
+        own, truth = left_out[table["sequence"] == sequence], table.loc[table["sequence"] == sequence, "is_tumor"]
+        assert rule.low(name) == min(predictive_limits(own, truth)[0], rule.tumor_high)
 
 
 def test_a_rule_needs_both_sides(heads, tmp_path):
