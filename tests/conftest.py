@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings as hypothesis_settings
 from PIL import Image
 
 from braintumor import settings
@@ -17,6 +18,10 @@ from tests.database import servers
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = ROOT / "models" / settings.DEFAULT_MODEL
+# How long an example takes says more of what else the machine does than of the code.
+hypothesis_settings.register_profile("untimed", deadline=None)
+hypothesis_settings.load_profile("untimed")
+
 SLOW = ("training", "networks", "browser", "test_explanation.py", "golden")
 """What of the tests takes minutes, the slowest first."""
 

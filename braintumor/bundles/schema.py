@@ -124,6 +124,7 @@ class FittedCalibration(Record):
     shift: float
     temperature: float
     map_temperature: float = 1.0
+    kind_bias: tuple[float, ...] = Calibration.kind_bias
     fitted_on: str
 
     @model_validator(mode="after")
@@ -134,7 +135,7 @@ class FittedCalibration(Record):
     @property
     def values(self) -> Calibration:
         """What turns logits into probabilities."""
-        return Calibration(self.slope, self.shift, self.temperature, self.map_temperature)
+        return Calibration(self.slope, self.shift, self.temperature, self.map_temperature, self.kind_bias)
 
 
 class OperatingPoint(Record):

@@ -7,8 +7,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, logit, logsumexp, softmax
 
+from braintumor.taxonomy import TUMOR_CLASSES
+
 Floats = npt.NDArray[np.float64]
 
+_NO_BIAS = (0.0,) * len(TUMOR_CLASSES)
 _TEMPERATURES = (0.05, 20.0)
 
 _LEAST_STATED = 1e-7
@@ -68,14 +71,16 @@ class Calibration:
 
     P(tumor) is the sigmoid of ``slope`` × score + ``shift`` (Platt 1999), the score being the logit of a tumor as
     the network states it; P(kind | tumor) is the softmax of the three kinds' logits over ``temperature`` (Guo et al.,
-    ICML 2017), and that of a map's cell the sigmoid of its logit over ``map_temperature``. Raises ``ValueError`` for a
-    slope or temperature that is not above 0 and for what is not finite.
+    ICML 2017) plus ``kind_bias`` (bias-corrected temperature scaling: Alexandari et al., ICML 2020), and that of a
+    map's cell the sigmoid of its logit over ``map_temperature``. Raises ``ValueError`` for a slope or temperature that
+    is not above 0, for what is not finite, and for another number of kinds.
     """
 
     slope: float = 1.0
     shift: float = 0.0
     temperature: float = 1.0
     map_temperature: float = 1.0
+    kind_bias: tuple[float, ...] = _NO_BIAS
 
     def __post_init__(self) -> None:
         above = (self.slope, self.temperature, self.map_temperature)
@@ -84,11 +89,14 @@ class Calibration:
                 f"slope, shift and temperatures are {above[0]}, {self.shift} and {above[1:]}; they must be finite, the "
                 "shift alone below 0"
             )
+        if len(self.kind_bias) != len(_NO_BIAS) or not all(map(math.isfinite, self.kind_bias)):
+            raise ValueError(f"kind_bias is {self.kind_bias}; it must be {len(_NO_BIAS)} finite numbers")
 
     def apply(self, logits: npt.ArrayLike) -> Floats:
         """Turn logits (n, 4) into probabilities (n, 4) that sum to 1."""
         p_tumor = expit(self.slope * tumor_score(logits) + self.shift)[:, np.newaxis]
-        kinds = apply_temperature(np.asarray(logits)[:, :-1], self.temperature)
+        scaled = np.asarray(logits, dtype=np.float64)[:, :-1] / self.temperature
+        kinds = softmax(scaled + np.array(self.kind_bias), axis=1)
         return np.concatenate([p_tumor * kinds, 1 - p_tumor], axis=1)
 
 
@@ -102,7 +110,7 @@ def fit_calibration(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> Calibratio
     """Fit both parts of a calibration on held-out rows; arguments, and what is raised, as for ``fit_temperature``.
 
     Rows of tumors of unknown kind have a say only in the first part; without any row of a known kind, or with all rows
-    on one side, the part in question stays as the network states it.
+    on one side, the part in question stays as the network states it. Kinds get a bias where rows of each are there.
     """
     scores, admitted = _checked(logits, allowed)
     is_tumor = ~admitted[:, -1]
@@ -110,8 +118,13 @@ def fit_calibration(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> Calibratio
     if is_tumor.any() and not is_tumor.all():
         slope, shift = _fit_sigmoid(tumor_score(scores), is_tumor)
     known = is_tumor & (admitted.sum(axis=1) == 1)
-    temperature = fit_temperature(scores[known, :-1], admitted[known, :-1]) if known.any() else 1.0
-    return Calibration(slope, shift, temperature)
+    if not known.any():
+        return Calibration(slope, shift)
+    kinds, truth = scores[known, :-1], admitted[known, :-1]
+    temperature, bias = fit_temperature(kinds, truth), _NO_BIAS
+    if truth.any(axis=0).all():
+        temperature, bias = _fit_bias(kinds, truth, temperature)
+    return Calibration(slope, shift, temperature, kind_bias=bias)
 
 
 def fit_map_temperature(stated: npt.ArrayLike, truth: npt.ArrayLike) -> float:
@@ -134,6 +147,26 @@ def fit_map_temperature(stated: npt.ArrayLike, truth: npt.ArrayLike) -> float:
         return float(np.mean(np.logaddexp(0, margin) - margin * shares))
 
     return float(minimize_scalar(loss, bounds=_MAP_TEMPERATURES, method="bounded").x)
+
+
+def _fit_bias(scores: Floats, truth: npt.NDArray[np.bool_], temperature: float) -> tuple[float, tuple[float, ...]]:
+    """Fit temperature and bias of the kinds together, from the best temperature alone on."""
+    from scipy.optimize import minimize
+
+    low, high = _TEMPERATURES
+
+    def parts(values: Floats) -> tuple[float, Floats]:
+        return float(np.clip(math.exp(values[0]), low, high)), values[1:] - values[1:].mean()
+
+    def loss(values: Floats) -> float:
+        over, bias = parts(values)
+        odds = scores / over + bias
+        # As for the sigmoid, a weak pull keeps the bias finite where rows are told apart without an error.
+        return float(np.mean(logsumexp(odds, axis=1) - odds[truth]) + 1e-3 * (bias**2).sum())
+
+    found = minimize(loss, np.array([math.log(temperature), *_NO_BIAS]), method="L-BFGS-B").x
+    over, bias = parts(found)
+    return over, tuple(float(value) for value in bias)
 
 
 def _fit_sigmoid(score: Floats, truth: npt.NDArray[np.bool_]) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from braintumor.training.experiment import ExperimentData
 from braintumor.training.files import write_whole
 from braintumor.training.fit_options import FitOptions, batches_of
 from braintumor.training.losses import MarginalCrossEntropy, OutlineLoss, accuracy_for
-from braintumor.training.sampling import allowed_classes, target_maps
+from braintumor.training.sampling import allowed_classes, target_maps, taught_labels
 
 SETTLING_BATCHES = 16
 """Batches from which the statistics of averaged weights are estimated after each epoch."""
@@ -98,7 +98,7 @@ class Judge:
         """Give val_loss and val_accuracy, and val_dice of a network with a map; its statistics are settled by it."""
         settle(model, self._settling)
         pictures = self._validation.pictures[..., np.newaxis].astype(np.float32)
-        allowed = allowed_classes(self._validation.index["label"])
+        allowed = allowed_classes(taught_labels(self._validation.index))
         found = model.predict(pictures, batch_size=64, verbose=0)
         loss = float(MarginalCrossEntropy()(allowed, found["logits"]))
         accuracy = float(keras.ops.mean(accuracy_for(model)(allowed, found["logits"])))

@@ -160,7 +160,7 @@ def _write_tables(measured: Measured, folder: Path) -> None:
 def _decided(decisions: Decisions, sensitivity: float) -> dict[str, Any]:
     return {
         "calibration": {
-            "method": "sigmoid for tumor or not, temperature for the kind",
+            "method": "sigmoid for tumor or not, temperature and bias for the kind",
             **asdict(decisions.calibration),
             "fitted_on": decisions.fitted_on,
         },

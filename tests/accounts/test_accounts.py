@@ -169,7 +169,7 @@ class TestRegistration:
         assert len(set(hashes)) == 2
         assert all(re.fullmatch(r"\$2b\$04\$.{53}", stored) for stored in hashes)
 
-    @hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(name=st.text(max_size=40))
     def test_any_username_is_plain_or_refused(self, accounts, name):
         try:

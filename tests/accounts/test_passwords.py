@@ -80,7 +80,6 @@ def test_a_text_that_is_too_long_to_be_a_password_is_none():
     assert not passwords.matches(text, passwords.hash_password(text, 4))
 
 
-@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_length_bounds_hold_for_all_text(password):
     try:
@@ -90,7 +89,7 @@ def test_length_bounds_hold_for_all_text(password):
     assert 12 <= len(password) <= 128
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.text(min_size=1, max_size=128), st.integers(0, 127))
 def test_every_character_counts(password, position):
     stored = passwords.hash_password(password, 4)

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from braintumor.dashboard.plain_text import plain
@@ -35,7 +35,6 @@ def test_signs_with_a_meaning_are_escaped(text, escaped):
     assert plain(text) == escaped
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from(ACTIVE + "ab \n1")))
 def test_every_active_sign_has_its_own_backslash_and_nothing_is_lost(text):
     escaped = plain(text)

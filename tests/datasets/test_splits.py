@@ -21,7 +21,7 @@ def _index(groups, seed=0):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(0, 60), min_size=60, max_size=200),
     st.integers(2, 5),

@@ -144,7 +144,7 @@ def test_round_shapes_are_drawn_where_they_lie(tmp_path, shape, distance):
     assert not drawn[distance > 1.2].any()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     cx=st.floats(0, WIDTH),
     cy=st.floats(0, HEIGHT),

@@ -135,11 +135,11 @@ def test_only_differences_of_logits_count(logits, added, calibration):
     np.testing.assert_allclose(calibration.apply(logits + added), calibration.apply(logits), atol=1e-6)
 
 
-def drawn_in_parts(slope, shift, temperature, rows=20_000, seed=0):
+def drawn_in_parts(slope, shift, temperature, rows=20_000, seed=0, bias=(0.0, 0.0, 0.0)):
     """Logits whose labels were drawn by a known calibration."""
     random = np.random.default_rng(seed)
     logits = random.normal(0, 2, (rows, 4))
-    chances = Calibration(slope, shift, temperature).apply(logits)
+    chances = Calibration(slope, shift, temperature, kind_bias=bias).apply(logits)
     labels = (chances.cumsum(axis=1) < random.random((rows, 1))).sum(axis=1)
     return logits, np.eye(4, dtype=bool)[np.minimum(labels, 3)]
 
@@ -152,6 +152,17 @@ def test_finds_the_calibration_labels_were_drawn_by(slope, shift, temperature):
     assert found.slope == pytest.approx(slope, rel=0.06)
     assert found.shift == pytest.approx(shift, abs=0.08)
     assert found.temperature == pytest.approx(temperature, rel=0.06)
+    assert found.kind_bias == pytest.approx((0, 0, 0), abs=0.08)
+
+
+@pytest.mark.parametrize("bias", [(1.0, -0.5, -0.5), (-0.8, 0.8, 0.0)])
+def test_finds_the_bias_of_the_kinds_where_all_are_known(bias):
+    logits, allowed = drawn_in_parts(1, 0, 1.5, bias=bias)
+    found = fit_calibration(logits, allowed)
+    assert found.kind_bias == pytest.approx(bias, abs=0.08)
+    assert found.temperature == pytest.approx(1.5, rel=0.06)
+    without = ~allowed[:, 0]
+    assert fit_calibration(logits[without], allowed[without]).kind_bias == (0, 0, 0)
 
 
 def test_tumors_of_unknown_kind_have_a_say_in_the_first_part_alone():

@@ -143,7 +143,7 @@ def test_no_rows_cannot_be_fitted():
         fit_referral(table([("glioma", 0.9, 1.0)]).iloc[:0], threshold=0.5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 1000), st.floats(0.05, 0.95), st.floats(0, 0.5))
 def test_share_is_kept_and_error_never_rises(seed, threshold, max_share):
     random = np.random.default_rng(seed)

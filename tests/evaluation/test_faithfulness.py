@@ -151,7 +151,7 @@ def test_equally_hot_pixels_go_in_random_order_not_from_the_top():
     assert not np.array_equal(deletion, other)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(HEATS, hnp.arrays(np.uint8, (SIDE, SIDE)))
 def test_areas_of_probabilities_stay_within_0_and_1(heat, picture):
     for curve in perturbation_curves(picture, heat, mean_gray):

@@ -203,7 +203,7 @@ def test_unusable_tables_are_refused(change, options, words):
         figures(change(SMALL), **{"threshold": 0.5} | options)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.sampled_from(CLASSES), min_size=1, max_size=30), st.floats(0.6, 1))
 def test_perfect_predictions_are_perfect(labels, confidence):
     chances = [[confidence if name == label else (1 - confidence) / 3 for name in CLASSES] for label in labels]

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
@@ -84,7 +84,6 @@ def test_distance_of_borders_by_hand(found, true, spacing, expected):
     assert hausdorff95(found, true, spacing) == pytest.approx(expected, nan_ok=True)
 
 
-@settings(deadline=None)
 @given(MASKS, st.sampled_from([0.5, 1.0, 2.0]))
 def test_distance_of_borders_is_that_of_all_pairs(masks, row):
     if not masks.any(axis=(1, 2)).all():
@@ -303,7 +302,6 @@ def test_pixels_are_binned_by_hand():
     assert table["tumor_pixels"].tolist() == [0, 1, 0, 1]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=20), min_size=1, max_size=4),
     st.integers(1, 12),

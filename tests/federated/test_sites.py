@@ -25,7 +25,7 @@ def made_index(groups, seed=0, hospitals=("a", "b", "c"), copies=0.2):
 
 
 @pytest.mark.parametrize("kind", [NATURAL, EVEN, UNEVEN])
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 10**6), sites=st.integers(1, 3), alpha=st.floats(0.5, 10))
 def test_nothing_leaks_between_sites_or_into_held_out_rows(kind, seed, sites, alpha):
     index = made_index(48, seed)

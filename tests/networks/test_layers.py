@@ -16,7 +16,7 @@ def _numpy(values):
     return keras.ops.convert_to_numpy(values)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(hnp.arrays(np.float32, (4, 3), elements=LOGIT), hnp.arrays(np.float32, (4, 1), elements=LOGIT))
 def test_joint_logits_are_those_of_a_tumor_and_its_kind(kinds, tumor):
     found = softmax(_numpy(JointLogits()([kinds, tumor])).astype(np.float64), axis=1)
@@ -25,7 +25,7 @@ def test_joint_logits_are_those_of_a_tumor_and_its_kind(kinds, tumor):
     np.testing.assert_allclose(found[:, 3:], 1 - p_tumor, atol=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.tuples(st.integers(1, 12), st.integers(1, 12)).flatmap(
         lambda sides: hnp.arrays(np.float32, (2, *sides, 1), elements=st.floats(-20, 20, width=32))
@@ -63,7 +63,7 @@ def _region_pooled(features, tumor_map, region, whole):
     return whole * features.mean(axis=(1, 2)) + region * where
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(1, 4),
     st.integers(1, 4),

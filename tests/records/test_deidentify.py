@@ -163,7 +163,7 @@ def test_the_original_stays_as_it_is():
     assert as_bytes(original) == before
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     name=st.text("abcdefghijklmnopqrstuvwxyz", min_size=5, max_size=12),
     keyword=st.sampled_from(

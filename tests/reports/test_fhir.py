@@ -94,7 +94,7 @@ def test_hostile_values_are_cleaned_or_refused():
     assert "birthDate" not in found
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(*[st.text(max_size=30)] * 5)
 def test_any_text_gives_valid_fhir(name, identifier, accession, uid, reader):
     case = report(

@@ -151,7 +151,7 @@ def test_hostile_values_stay_on_their_page(name):
     assert len(file) <= MOST_BYTES
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_name_gives_a_page(name, identifier):
     assert pages(pdf_report([report(patient=Patient(name, identifier), key_image=None)])) == 1

@@ -128,7 +128,7 @@ OFFSETS = st.tuples(*[st.floats(-300, 300)] * 3)
 SHEARS = st.tuples(*[st.floats(-0.3, 0.3)] * 3)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     order=st.permutations(range(3)),
     flips=st.tuples(*[st.sampled_from((-1, 1))] * 3),
@@ -459,7 +459,7 @@ def test_a_volume_cut_short_is_never_taken_for_whole(packing, share):
     assert isinstance(outcome, ScanError)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     packing=st.sampled_from(sorted(HEAD)),
     flips=st.lists(st.tuples(st.integers(0, 351), st.integers(0, 7)), min_size=1, max_size=6),

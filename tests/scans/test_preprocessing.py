@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
@@ -198,7 +198,6 @@ PICTURES = st.tuples(st.integers(16, 70), st.integers(16, 70)).flatmap(
 LIMIT = np.finfo(np.float32).max
 
 
-@settings(deadline=None)
 @given(PICTURES, st.integers(8, 64))
 @example(np.tile(np.array([[-LIMIT, LIMIT]], np.float32), (20, 10)), 16)
 @example(np.full((16, 16), -LIMIT, np.float32), 16)
@@ -218,7 +217,6 @@ def test_any_finite_slice_is_prepared_without_a_warning(pixels, size):
     assert min(prepared.top, prepared.left) + prepared.side > 0
 
 
-@settings(deadline=None)
 @given(st.integers(16, 60), st.integers(16, 60), st.integers(0, 2**32 - 1), st.floats(0, 1), st.sampled_from([1, 257]))
 def test_any_random_slice_is_prepared_the_same_twice(height, width, seed, density, scale):
     random = np.random.default_rng(seed)
@@ -327,7 +325,6 @@ def test_a_slice_is_shown_at_its_true_proportions(shape, aspect, shown):
     assert with_square_pixels(pixels, aspect, 320).shape == shown
 
 
-@settings(deadline=None)
 @given(
     hnp.arrays(np.float32, (5, 5), elements=st.floats(0, 1, width=32)),
     st.integers(-40, 40),
@@ -382,7 +379,6 @@ def test_any_two_values_of_a_mask_are_outside_and_inside(values, drawn):
     np.testing.assert_array_equal(outline, expected)
 
 
-@settings(deadline=None)
 @given(
     hnp.arrays(np.float32, st.tuples(st.integers(16, 50), st.integers(16, 50)), elements=st.sampled_from([0.0, 255.0])),
     st.integers(-40, 40),

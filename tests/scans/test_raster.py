@@ -4,7 +4,7 @@ import io
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
@@ -207,7 +207,6 @@ def test_luminance_weighs_colors_as_bt601_does(sign, gray):
     np.testing.assert_allclose(scan.pixels, gray, atol=0.01)
 
 
-@settings(deadline=None)
 @given(
     width=st.integers(16, 40),
     height=st.integers(16, 40),

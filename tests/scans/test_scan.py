@@ -2,7 +2,7 @@ import unicodedata
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from braintumor.scans import Scan, ScanError, safe_name
@@ -118,7 +118,6 @@ def test_name_is_made_safe_to_show(name, shown):
     assert safe_name(name) == shown
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(codec=None), max_size=400))
 @example("\u202e" * 300 + ".png")
 @example("." * 500)

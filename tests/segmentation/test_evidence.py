@@ -72,7 +72,7 @@ def test_a_stack_of_empty_slices_is_refused():
         evidence([1, 2], None, [0, 0], [False, False])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(-30, 60), st.integers(-30, 60), st.integers(40, 160), st.sampled_from([(96, 96), (128, 80)]))
 def test_the_coarse_grid_agrees_with_the_map_laid_on_the_scan(top, left, side, shape):
     tumor_map = np.zeros((32, 32), np.float32)

@@ -4,7 +4,7 @@ import io
 import nibabel
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from nibabel import orientations
@@ -92,7 +92,6 @@ def test_a_faint_lesion_is_cut_lower_than_a_clear_one(tumor_map, low, high):
     assert low <= dice_threshold(tumor_map) <= high
 
 
-@settings(deadline=None)
 @given(hnp.arrays(np.float32, (6, 6), elements=st.floats(0.25, 0.484375, width=32)))
 def test_no_other_threshold_lets_one_expect_a_higher_dice(tumor_map):
     best = expected_dice(tumor_map, dice_threshold(tumor_map))
@@ -105,7 +104,6 @@ def test_threshold_must_lie_between_0_and_1(threshold):
         tumor_mask(spots(), square(0, 0, 64), (64, 64), threshold)
 
 
-@settings(deadline=None)
 @given(
     hnp.arrays(np.float32, (6, 6), elements=st.floats(0, 1, width=32)),
     st.integers(-60, 60),

@@ -4,7 +4,7 @@ from dataclasses import astuple
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
@@ -88,7 +88,6 @@ def brute_diameter(mask, spacing):
     return longest
 
 
-@settings(deadline=None)
 @given(
     hnp.arrays(bool, st.tuples(st.just(2), st.integers(1, 9), st.integers(1, 9))),
     st.sampled_from([0.25, 1.0, 3.0]),
@@ -303,7 +302,6 @@ LIMIT = np.finfo(np.float32).max
 VALUES = st.one_of(st.floats(-1000, 3000, width=32), st.floats(allow_nan=False, allow_infinity=False, width=32))
 
 
-@settings(deadline=None)
 @given(
     hnp.arrays(np.float32, st.tuples(st.integers(1, 40), st.integers(1, 40)), elements=VALUES, fill=VALUES),
     st.sampled_from([1, 17]),

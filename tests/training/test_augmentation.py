@@ -152,7 +152,7 @@ def test_every_amount_is_of_one_kind_or_the_other():
     assert {*GEOMETRY, *COLOR, "strip"} == set(OFF)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1), amounts=st.fixed_dictionaries(GEOMETRY))
 def test_an_outline_moves_as_its_picture_does(seed, amounts):
     augmentation = Augmentation(**{**OFF, **amounts})
@@ -162,7 +162,7 @@ def test_an_outline_moves_as_its_picture_does(seed, amounts):
     np.testing.assert_allclose(outline.astype(int), picture, atol=1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1), amounts=st.fixed_dictionaries(COLOR))
 def test_an_outline_keeps_out_of_all_that_is_done_to_gray_values(seed, amounts):
     augmentation = Augmentation(**{**OFF, **amounts})
@@ -179,7 +179,7 @@ def test_a_picture_changes_alike_with_an_outline_and_without(seed):
     assert none is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     side=st.integers(2, 40),
     value=st.sampled_from([0, 1, 128, 255, None]),

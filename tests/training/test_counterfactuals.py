@@ -72,7 +72,7 @@ def test_a_tumor_that_hides_the_symmetry_does_so_only_without_its_outline():
     assert mirror_axis(made.picture, made.outline) == pytest.approx(SIDE / 2, abs=1)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(2, 40), st.integers(-20, 120), st.integers(0, 2**32 - 1))
 def test_mirroring_moves_each_column_to_the_other_side(size, doubled, seed):
     layer = np.random.default_rng(seed).integers(1, 256, (size, size), dtype=np.uint8)
@@ -186,7 +186,7 @@ def test_a_tumor_stays_where_nothing_can_take_its_place(made):
     assert all(erased(made, np.random.default_rng(seed)) is None for seed in range(5))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from([48, 96]),
     st.floats(0.3, 0.7),
@@ -216,7 +216,7 @@ def test_patchwork_finds_a_place_in_most_heads_and_none_on_black():
     assert patchwork(black, example(), np.random.default_rng(0)) is None
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.sampled_from([32, 48, 96]),
     st.floats(0.25, 0.75),
@@ -244,7 +244,7 @@ def test_a_window_is_found_beside_most_tumors_and_none_where_there_is_no_room():
     assert healthy_patch(example(size=SIDE, axis=-SIDE), np.random.default_rng(0)) is None
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.sampled_from([32, 48, 96]),
     st.floats(0.1, 0.9),
@@ -382,7 +382,7 @@ def test_an_axis_is_asked_for_only_where_one_is_used(chances, mirrors):
     assert Counterfactuals(**chances).mirrors == mirrors
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from([32, 48, 64]),
     st.integers(0, 2**32 - 1),

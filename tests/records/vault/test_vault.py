@@ -40,7 +40,7 @@ class Dribble(io.RawIOBase):
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_round_trip_of_any_bytes(shared, content):
     assert shared.read(shared.put(content)) == content
 
@@ -56,7 +56,7 @@ def test_round_trip_around_the_ends_of_chunks(shared, chunks, more):
 
 
 @given(st.lists(st.tuples(st.integers(0, len(CONTENT) + 10), st.integers(0, 3 * CHUNK_BYTES)), max_size=6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_reads_at_any_place(shared, reads):
     with shared.open(shared.put(CONTENT)) as file:
         for start, size in reads:

@@ -102,13 +102,13 @@ def test_no_bad_file_takes_much_memory():
     assert int(mebibytes) < MEBIBYTES, what
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(noise=st.binary(max_size=600), start=st.sampled_from([bytes(128) + b"DICM", b"\x08\x00\x05\x00", dicom()[:700]]))
 def test_noise_after_the_mark_is_refused_or_read(noise, start):
     _check(scans([start + noise]))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_flipped_bytes_are_refused_or_read(data):
     broken = bytearray(dicom(head(16)))
