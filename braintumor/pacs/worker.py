@@ -9,8 +9,9 @@ from braintumor.batch import Batch
 from braintumor.bundles import BundleError
 from braintumor.database import BusyError, RefusedError, open_database
 from braintumor.pacs.answering import Answering, Study
+from braintumor.pacs.calling import UnreachablePeerError
 from braintumor.pacs.peers import Peers, read_peers
-from braintumor.pacs.sending import Sender, UnreachablePeerError
+from braintumor.pacs.sending import Sender
 from braintumor.records import Patients, Studies
 from braintumor.records.arrivals import ArrivalState, Job, Jobs, SupersededError, filer
 from braintumor.records.vault import VaultError, open_vault
