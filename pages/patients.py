@@ -34,7 +34,7 @@ def show(account: Account) -> None:
         "Agreement with readers": lambda: patients.show_agreement(account),
     }
     if patients.has_archives(account):
-        tabs["Search the PACS"] = lambda: patients.show_archive(account)
+        tabs["Search the PACS"] = patients.show_archive
     show_tabs(tabs, "patients_tabs")
 
 

@@ -95,7 +95,7 @@ class Archive:
                         break
             except (ValueError, RuntimeError):
                 raise self._unable() from None
-        if is_all and code != _SUCCESS:
+        if code != _SUCCESS and (is_all or code not in _PENDING):
             raise self._refusal(code)
         newest = sorted(found.values(), key=lambda study: (str(study.taken_on or ""), study.uid), reverse=True)
         return FoundStudies(tuple(newest[:_MOST_STUDIES]), is_all)

@@ -42,12 +42,8 @@ def has_archives(account: Account) -> bool:
         return False
 
 
-def show_archive(account: Account) -> None:
-    """Show the search, and of each study found how far it is."""
-    if not has_archives(account):
-        st.session_state.pop(_FOUND, None)
-        st.info("Archives are open to the clinicians of the group that arriving studies are filed in.")
-        return
+def show_archive() -> None:
+    """Show the search, and of each study found how far it is; for accounts that ``has_archives``."""
     _show_form(_titles())
     if (asked := st.session_state.pop(_ASKED, None)) is not None:
         with st.spinner(f"Asking {asked[0]}"):
