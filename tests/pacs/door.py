@@ -28,13 +28,16 @@ class Door:
         peers, self.counts = read_peers(self.settings.pacs_peers), Counts()
         self.stop = Node(self.settings, peers, self.intake, Sender(self.settings), self.counts).start()
 
-    def store(self, *datasets):
-        """Send objects on one association, and give their statuses; None where it broke."""
+    def associated(self):
         entity = AE("SCANNER")
         entity.add_requested_context(MRImageStorage, ALL_TRANSFER_SYNTAXES[:2])
         calling = entity.associate("127.0.0.1", self.settings.pacs_port, ae_title=TITLE)
         assert calling.is_established
-        found = []
+        return calling
+
+    def store(self, *datasets):
+        """Send objects on one association, and give their statuses; None where it broke."""
+        calling, found = self.associated(), []
         for one in datasets:
             try:
                 found.append(calling.send_c_store(one).get("Status"))

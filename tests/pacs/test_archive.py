@@ -149,7 +149,7 @@ def many(event):
 def odd(event):
     """Without a UID, with one that is none, of another modality, and with words where numbers belong."""
     for elements in (
-        {},
+        {"PatientID": "1"},
         {"StudyInstanceUID": "1.2/../3"},
         {"StudyInstanceUID": "1.2.3", "ModalitiesInStudy": ["CT", "SR"]},
         {

@@ -1,5 +1,6 @@
 """The node's door, in this process: hostile objects and connections, TLS, and a full disk."""
 
+import re
 import socket
 import struct
 import subprocess
@@ -33,11 +34,14 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_an_object_that_a_record_would_have_to_bend_is_refused(door, what):
+def test_an_object_that_a_record_would_have_to_bend_is_refused(door, what, caplog):
     elements, status = HOSTILE[what]
     good = dataset(SOPInstanceUID=f"{ROOT}4.1")
     made = dataset(**{"SpecificCharacterSet": "ISO_IR 192", **elements})
     assert door.store(good, made, good) == [0, status, 0]
+    refusals = [record.getMessage() for record in caplog.records if record.name.startswith("braintumor")]
+    assert len(refusals) == 1
+    assert not re.search(r"doe|jane|12345|1\.2", refusals[0].lower())
     assert door.jobs.counts()["receiving"] == 1
 
 
@@ -57,6 +61,19 @@ def test_a_unit_that_announces_gigabytes_is_not_read(door):
         caller.sendall(struct.pack(">BBL", 1, 0, 2**32 - 1))
         assert caller.recv(1) == b""
     assert door.store(dataset()) == [0]
+
+
+def test_connections_that_are_cut_in_the_middle_take_nothing_and_leave_room(door):
+    """More of them than the node has at once; each is cut within an object, without a word."""
+    before = door.jobs.counts()
+    for _ in range(30):
+        calling = door.associated()
+        plain = calling.dul.socket.socket
+        plain.sendall(struct.pack(">BBLLBB", 4, 0, 2**14, 2**14 - 4, 1, 3) + b"Doe^Jane" * 100)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        plain.close()
+    assert door.store(dataset()) == [0]
+    assert door.jobs.counts() == before
 
 
 def test_bytes_are_counted_from_object_to_object():
