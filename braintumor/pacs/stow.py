@@ -37,7 +37,7 @@ class StowSender:
             raise PacsError("BRAINTUMOR_PACS_STOW must be an address such as https://archive.example.org/dicom-web.")
         self._address = f"{settings.pacs_stow.rstrip('/')}/studies"
         self._login = _authorization(settings.pacs_stow_login)
-        tls = client_context(settings) or ssl.create_default_context(cafile=settings.pacs_authority or None)
+        tls = client_context(settings) or ssl.create_default_context()
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), _NoRedirect(), urllib.request.HTTPSHandler(context=tls)
         )
@@ -75,7 +75,8 @@ def _is_stored(answer: bytes) -> bool:
         said = json.loads(answer)
     except ValueError:
         return True
-    return not (isinstance(said, dict) and said.get(_FAILED_SEQUENCE, {}).get("Value"))
+    failed = said.get(_FAILED_SEQUENCE) if isinstance(said, dict) else None
+    return not (isinstance(failed, dict) and failed.get("Value"))
 
 
 def _authorization(login: str) -> dict[str, str]:
