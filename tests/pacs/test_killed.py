@@ -46,7 +46,7 @@ class Scanner(threading.Thread):
         self.hospital, self.datasets, self.accepted, self.ended = hospital, datasets, set(), threading.Event()
 
     def run(self):
-        while not self.ended.wait(0.02):
+        while not self.ended.wait(0.1):
             _send(self.hospital, self.datasets, self.accepted)
 
 
@@ -65,7 +65,7 @@ def test_fifty_kills_at_random_points(tmp_path):
     scanner = Scanner(hospital, studies)
     scanner.start()
     for _ in range(50):
-        node = context.Process(target=killable.serve, args=(hospital.settings,))
+        node = context.Process(target=killable.serve, args=(hospital.settings,), daemon=True)
         node.start()
         process = ServerProcess(node.pid)
         most, end = chance.choice((0.5, 0.5, 2.0)) * chance.random(), time.monotonic() + 3
@@ -77,11 +77,12 @@ def test_fifty_kills_at_random_points(tmp_path):
     engine = open_database(hospital.settings)
     jobs = Jobs(engine, open_vault(hospital.settings, "patients"))
     jobs.retry()
-    node = context.Process(target=killable.serve, args=(hospital.settings,))
+    node = context.Process(target=killable.serve, args=(hospital.settings,), daemon=True)
     node.start()
-    until(lambda: jobs.counts()["done"] == len(studies), 300)
+    until(lambda: len(scanner.accepted) == len(studies))
     scanner.ended.set()
     scanner.join()
+    until(lambda: jobs.counts()["done"] == len(studies), 600)
     node.kill()
     node.join()
     with engine.connect() as db:
