@@ -81,8 +81,8 @@ def _query(_actor: Account) -> tuple[str, Query]:
     titles = _titles()
     if title not in titles or modality not in _MODALITIES:
         title, modality = titles[0], _MODALITIES[0]
-    typed = (state.get(f"archive_{field}") for field in ("number", "name", "since", "until"))
-    return title, read_query(*typed, "" if modality == _MODALITIES[0] else modality)
+    number, name, since, until = (state.get(f"archive_{field}") for field in ("number", "name", "since", "until"))
+    return title, read_query(number, name, since, until, "" if modality == _MODALITIES[0] else modality)
 
 
 def _archive(title: str) -> "Archive":
