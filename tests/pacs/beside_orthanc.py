@@ -118,7 +118,7 @@ def main(folder):
         for files in (first, second):
             run("storescu", "-aet", "SCANNER", "-aec", "ORTHANC", "127.0.0.1", orthanc.port, *files)
         report["sent"] = run("storescu", "-aet", "SCANNER", "-aec", TITLE, "127.0.0.1", hospital.port, *first)[0]
-        until(lambda: hospital.states() == {"done": 1})
+        until(lambda: hospital.states() == {"done": 1}, 600)
         results = [one for one in orthanc.objects(STUDY) if described(one)["modality"] != "MR"]
         report["results"] = [described(one) for one in results]
         report["source"] = [pydicom.dcmread(path).SOPInstanceUID for path in first]
@@ -128,7 +128,7 @@ def main(folder):
             for modality in ("MR", "SEG", "CT")
         }
         report["fetched"] = archive.fetch(SECOND["StudyInstanceUID"]).sent
-        until(lambda: hospital.states() == {"done": 2})
+        until(lambda: hospital.states() == {"done": 2}, 600)
         report["patients"] = [history(hospital, number) for number in ("12345", "777")]
         orthanc.forget(STUDY)
         web = {"pacs_stow": f"http://127.0.0.1:{orthanc.web_port}/dicom-web", "pacs_stow_login": LOGIN}

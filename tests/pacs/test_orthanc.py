@@ -33,7 +33,7 @@ def report(tmp_path_factory):
         pytest.skip("Orthanc listens on all addresses; a network of its own needs unshare, ip and the right to use it")
     folder = tmp_path_factory.mktemp("orthanc")
     inside = [*APART, sys.executable, "-m", "tests.pacs.beside_orthanc", str(folder)]
-    done = subprocess.run(inside, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(inside, cwd=ROOT, capture_output=True, text=True, timeout=1500)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)
 
