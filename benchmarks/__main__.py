@@ -16,6 +16,7 @@ from benchmarks import (
     login_page,
     memory,
     one_scan,
+    pacs,
     patients,
     study,
     viewer,
@@ -38,6 +39,7 @@ def main() -> int:
         study,
         viewer,
         patients,
+        pacs,
         federated,
     ):
         found = benchmark.run()

@@ -74,6 +74,8 @@ class Settings:
     pacs_port: int = 11112
     pacs_peers: str = ""
     pacs_results: str = ""
+    pacs_stow: str = ""
+    pacs_stow_login: str = ""
     pacs_account: str = ""
     pacs_quiet_seconds: int = 60
     pacs_days: int = 30

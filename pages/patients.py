@@ -1,6 +1,6 @@
 """Patients: search, records, history, and what readers say of the answers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import streamlit as st
 
@@ -29,13 +29,13 @@ def show(account: Account) -> None:
     if not groups:
         st.info("You are in no group yet. An administrator adds you to one on the page Administration.")
         return
-    show_tabs(
-        {
-            "Patients": lambda: show_patients(account, groups),
-            "Agreement with readers": lambda: patients.show_agreement(account),
-        },
-        "patients_tabs",
-    )
+    tabs: dict[str, Callable[[], object]] = {
+        "Patients": lambda: show_patients(account, groups),
+        "Agreement with readers": lambda: patients.show_agreement(account),
+    }
+    if patients.has_archives(account):
+        tabs["Search the PACS"] = patients.show_archive
+    show_tabs(tabs, "patients_tabs")
 
 
 def show_patients(account: Account, groups: Mapping[int, str]) -> None:

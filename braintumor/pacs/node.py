@@ -24,7 +24,7 @@ from braintumor.settings import Settings
 
 _LOG = logging.getLogger(__name__)
 _SUCCESS, _OUT_OF_RESOURCES, _FAILURE = 0x0000, 0xA700, 0x0110
-_MOST_ASSOCIATIONS = 8
+_MOST_ASSOCIATIONS = 25
 _UNKNOWN_CALLER = (0x01, 0x01, 0x03)
 """Rejected for good, by the user of the service: calling title not recognized (PS3.8, section 9.3.4)."""
 

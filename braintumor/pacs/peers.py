@@ -44,6 +44,11 @@ class Peers:
     def titles(self) -> frozenset[str]:
         return frozenset(peer.title for peer in self.all)
 
+    @property
+    def receivers(self) -> Sequence[Peer]:
+        """All that take objects, one of each title; these may be archives."""
+        return list({peer.title: peer for peer in reversed(self.all) if peer.port is not None}.values())[::-1]
+
     def may_connect(self, address: str) -> bool:
         """Tell whether anybody may call from an address."""
         return any(peer.is_at(address) for peer in self.all)

@@ -3,32 +3,24 @@
 import io
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 
 import pydicom
-from pynetdicom import AE, build_context, build_role
-from pynetdicom.association import Association
-from pynetdicom.presentation import PresentationContext
+from pynetdicom import build_context, build_role
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModel,
     StorageCommitmentPushModelInstance,
 )
 
+from braintumor.pacs.calling import Caller, UnreachablePeerError
 from braintumor.pacs.commitment import Report
 from braintumor.pacs.peers import Peer
-from braintumor.pacs.tls import client_context
 from braintumor.settings import Settings
 
 _LOG = logging.getLogger(__name__)
 _WARNINGS = (0xB000, 0xB006, 0xB007)
 """Taken, with something to say about it (PS3.4, table B.2-1)."""
 _TRIES, _SECONDS_BETWEEN = 3, 5.0
-_TIMEOUT_SECONDS = 30
-
-
-class UnreachablePeerError(Exception):
-    """Another node does not answer, or takes none of what is sent."""
 
 
 class Sender:
@@ -36,14 +28,13 @@ class Sender:
 
     def __init__(self, settings: Settings) -> None:
         """Prepare to call; raises ``PacsError``."""
-        self._title = settings.pacs_title
-        self._context = client_context(settings)
+        self._caller = Caller(settings)
 
     def send(self, peer: Peer, contents: Iterable[bytes]) -> Iterator[bool]:
         """Send objects in turn and tell of each whether the peer took it; raises ``UnreachablePeerError``."""
         datasets = [pydicom.dcmread(io.BytesIO(content)) for content in contents]
         kinds = {(one.SOPClassUID, one.file_meta.TransferSyntaxUID) for one in datasets}
-        with self._calling(peer, [build_context(*kind) for kind in sorted(kinds)]) as association:
+        with self._caller.calling(peer, [build_context(*kind) for kind in sorted(kinds)]) as association:
             for dataset in datasets:
                 try:
                     status = association.send_c_store(dataset).get("Status")
@@ -57,7 +48,7 @@ class Sender:
         role = build_role(StorageCommitmentPushModel, scp_role=True)
         for left in reversed(range(_TRIES)):
             try:
-                with self._calling(peer, [build_context(StorageCommitmentPushModel)], [role]) as association:
+                with self._caller.calling(peer, [build_context(StorageCommitmentPushModel)], [role]) as association:
                     association.send_n_event_report(
                         report.information,
                         report.event,
@@ -69,26 +60,3 @@ class Sender:
                 _LOG.warning("A report of storage commitment did not reach %s.", peer.title)
             if left:
                 time.sleep(_SECONDS_BETWEEN)
-
-    @contextmanager
-    def _calling(
-        self, peer: Peer, contexts: Sequence[PresentationContext], roles: Sequence[object] = ()
-    ) -> Iterator[Association]:
-        entity = AE(self._title)
-        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = _TIMEOUT_SECONDS
-        assert peer.port is not None
-        association = entity.associate(
-            peer.host,
-            peer.port,
-            list(contexts),
-            peer.title,
-            ext_neg=list(roles),  # type: ignore[arg-type]
-            tls_args=None if self._context is None else (self._context, peer.host),
-        )
-        if not association.is_established:
-            raise UnreachablePeerError
-        try:
-            yield association
-        finally:
-            if association.is_established:
-                association.release()

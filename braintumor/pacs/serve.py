@@ -14,6 +14,7 @@ from braintumor.pacs.node import Node
 from braintumor.pacs.peers import read_peers
 from braintumor.pacs.sending import Sender
 from braintumor.pacs.status import Counts, Status
+from braintumor.pacs.stow import StowSender
 from braintumor.records.arrivals import Intake, Jobs, filer
 from braintumor.records.vault import open_vault
 from braintumor.settings import Settings
@@ -69,6 +70,8 @@ def serve(settings: Settings, stop: threading.Event) -> None:
         raise PacsError("BRAINTUMOR_PACS_PEERS names nobody who may call; see docs/pacs.md.")
     if settings.pacs_results and peers.receiver(settings.pacs_results) is None:
         raise PacsError("BRAINTUMOR_PACS_RESULTS names no peer that has a port; add it to BRAINTUMOR_PACS_PEERS.")
+    if settings.pacs_stow:
+        StowSender(settings)
     engine, vault = open_database(settings), open_vault(settings, "patients")
     filer(engine, settings.pacs_account)
     counts, sender = Counts(), Sender(settings)

@@ -9,8 +9,10 @@ from braintumor.batch import Batch
 from braintumor.bundles import BundleError
 from braintumor.database import BusyError, RefusedError, open_database
 from braintumor.pacs.answering import Answering, Study
+from braintumor.pacs.calling import UnreachablePeerError
 from braintumor.pacs.peers import Peers, read_peers
-from braintumor.pacs.sending import Sender, UnreachablePeerError
+from braintumor.pacs.sending import Sender
+from braintumor.pacs.stow import StowSender
 from braintumor.records import Patients, Studies
 from braintumor.records.arrivals import ArrivalState, Job, Jobs, SupersededError, filer
 from braintumor.records.vault import VaultError, open_vault
@@ -39,6 +41,7 @@ class Worker:
         self._patients, self._studies = Patients(engine, vault), Studies(engine, vault)
         self._peers: Peers = read_peers(settings.pacs_peers)
         self._sender = Sender(settings)
+        self._stow = StowSender(settings) if settings.pacs_stow else None
         limits = Limits(max_bytes=settings.max_upload_mb * 2**20)
         bundle = settings.models_dir / settings.model
         self._answering = Answering(Batch(bundle, measurements=True, masks=True, reports=True, limits=limits), vault)
@@ -105,12 +108,17 @@ class Worker:
 
     def _send(self, job: Job) -> None:
         peer = self._peers.receiver(self._settings.pacs_results or job.sender)
-        if peer is None:
+        if peer is None and self._stow is None:
             self._jobs.keep(job, "nowhere to send")
             return
         contents = [self._vault.read(one.content) for one in job.results]
+        if self._stow is not None:
+            sending = self._stow.send(contents)
+        else:
+            assert peer is not None
+            sending = self._sender.send(peer, contents)
         refused = 0
-        for result, is_taken in zip(job.results, self._sender.send(peer, contents), strict=True):
+        for result, is_taken in zip(job.results, sending, strict=True):
             if is_taken:
                 self._jobs.sent(job, [result.id])
             refused += not is_taken

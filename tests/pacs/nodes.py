@@ -59,6 +59,7 @@ class Hospital:
     folder: Path
     peers: str
     results: str = "ARCHIVE"
+    quiet: int = 1
 
     def __post_init__(self):
         self.port, self.status_port = free_port(), free_port()
@@ -75,7 +76,7 @@ class Hospital:
             pacs_peers=self.peers,
             pacs_results=self.results,
             pacs_account="bob",
-            pacs_quiet_seconds=1,
+            pacs_quiet_seconds=self.quiet,
         )
 
     @cached_property

@@ -1,6 +1,7 @@
 """What was accepted outlives the node, wherever it is killed, and is answered once."""
 
 import io
+import random
 import threading
 import time
 
@@ -10,9 +11,13 @@ from pynetdicom import AE
 from pynetdicom.sop_class import MRImageStorage
 
 from braintumor.database import open_database
+from braintumor.records.arrivals import Jobs
 from braintumor.records.vault import open_vault
 from braintumor.scans import phantom
+from scripts.app_process import ServerProcess
+from tests.pacs import killable
 from tests.pacs.nodes import TITLE, Hospital, series, until
+from tests.scans.dicom_files import ROOT, dataset
 
 
 def _send(hospital, datasets, accepted):
@@ -21,16 +26,71 @@ def _send(hospital, datasets, accepted):
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 10
     entity.add_requested_context(MRImageStorage)
     calling = entity.associate("127.0.0.1", hospital.port, ae_title=TITLE)
-    for dataset in datasets:
+    for one in datasets:
         if not calling.is_established:
             return
         try:
-            status = calling.send_c_store(dataset).get("Status")
+            status = calling.send_c_store(one).get("Status")
         except (ValueError, RuntimeError):
             return
         if status == 0:
-            accepted.add(dataset.SOPInstanceUID)
+            accepted.add(one.SOPInstanceUID)
     calling.release()
+
+
+class Scanner(threading.Thread):
+    """Sends objects again and again, also those that were accepted, to a node that comes and goes."""
+
+    def __init__(self, hospital, datasets):
+        super().__init__(daemon=True)
+        self.hospital, self.datasets, self.accepted, self.ended = hospital, datasets, set(), threading.Event()
+
+    def run(self):
+        while not self.ended.wait(0.1):
+            _send(self.hospital, self.datasets, self.accepted)
+
+
+def test_fifty_kills_at_random_points(tmp_path):
+    """Node and worker at once, as a power cut would; each study is one object, so that it is complete once it is here.
+
+    Points are counted in computing time, so that they lie where they do on a busy machine, too.
+    """
+    chance, context = random.Random(11), killable.context()
+    studies = [
+        dataset(StudyInstanceUID=f"{ROOT}70.{number}", SeriesInstanceUID=f"{ROOT}70.{number}.1", PatientID=f"K{number}")
+        for number in range(8)
+    ]
+    hospital = Hospital(tmp_path, "SCANNER@127.0.0.1", results="")
+    assert hospital.clinic
+    scanner = Scanner(hospital, studies)
+    scanner.start()
+    for _ in range(50):
+        node = context.Process(target=killable.serve, args=(hospital.settings,), daemon=True)
+        node.start()
+        process = ServerProcess(node.pid)
+        most, end = chance.choice((0.5, 0.5, 2.0)) * chance.random(), time.monotonic() + 3
+        while process.cpu_seconds < most and time.monotonic() < end:
+            node.join(0.002)
+        assert node.exitcode is None, "it ran until it was killed"
+        node.kill()
+        node.join()
+    engine = open_database(hospital.settings)
+    jobs = Jobs(engine, open_vault(hospital.settings, "patients"))
+    jobs.retry()
+    node = context.Process(target=killable.serve, args=(hospital.settings,), daemon=True)
+    node.start()
+    until(lambda: len(scanner.accepted) == len(studies))
+    scanner.ended.set()
+    scanner.join()
+    until(lambda: jobs.counts()["done"] == len(studies), 600)
+    node.kill()
+    node.join()
+    with engine.connect() as db:
+        tables = ("arrivals", "arrival_objects", "arrival_units", "patients", "studies", "series", "findings")
+        rows = [db.exec_driver_sql(f"SELECT COUNT(*) FROM {table}").scalar() for table in tables]
+    engine.dispose()
+    assert scanner.accepted == {one.SOPInstanceUID for one in studies}
+    assert rows == [len(studies)] * len(tables)
 
 
 def test_nothing_accepted_is_lost_and_nothing_is_answered_twice(tmp_path):

@@ -1,67 +1,17 @@
 """The node's door, in this process: hostile objects and connections, TLS, and a full disk."""
 
+import re
 import socket
 import struct
 import subprocess
-from datetime import timedelta
 
 import pytest
-from pynetdicom import AE, ALL_TRANSFER_SYNTAXES
 from pynetdicom.sop_class import MRImageStorage
 
-from braintumor.database import open_database
 from braintumor.pacs.connection import Flood
-from braintumor.pacs.node import Node
-from braintumor.pacs.peers import read_peers
-from braintumor.pacs.sending import Sender
-from braintumor.pacs.status import Counts
-from braintumor.records.arrivals import Intake, Jobs
-from braintumor.records.vault import VaultError, open_vault
-from braintumor.settings import Settings
-from tests.pacs.nodes import TITLE, free_port, run
+from braintumor.records.vault import VaultError
+from tests.pacs.door import opened
 from tests.scans.dicom_files import ROOT, dataset
-
-
-class Door:
-    """A node without a worker."""
-
-    def __init__(self, folder, **options):
-        given = {"pacs_peers": "SCANNER@127.0.0.1", "max_upload_mb": 1, **options}
-        self.settings = Settings(data_dir=folder, site_key="x" * 32, pacs_port=free_port(), **given)
-        self.engine, self.vault = open_database(self.settings), open_vault(self.settings, "patients")
-        self.intake = Intake(self.engine, self.vault, timedelta(seconds=60))
-        self.jobs = Jobs(self.engine, self.vault)
-        peers, self.counts = read_peers(self.settings.pacs_peers), Counts()
-        self.stop = Node(self.settings, peers, self.intake, Sender(self.settings), self.counts).start()
-
-    def store(self, *datasets):
-        """Send objects on one association, and give their statuses; None where it broke."""
-        entity = AE("SCANNER")
-        entity.add_requested_context(MRImageStorage, ALL_TRANSFER_SYNTAXES[:2])
-        calling = entity.associate("127.0.0.1", self.settings.pacs_port, ae_title=TITLE)
-        assert calling.is_established
-        found = []
-        for one in datasets:
-            try:
-                found.append(calling.send_c_store(one).get("Status"))
-            except (ValueError, RuntimeError):
-                found.append(None)
-        if calling.is_established:
-            calling.release()
-        return found
-
-    def echoes(self, *options):
-        called = ("-aet", "SCANNER", "-aec", TITLE, *options, "127.0.0.1", self.settings.pacs_port)
-        return run("echoscu", *called)[0] == 0
-
-
-def opened(folder, **options):
-    door = Door(folder, **options)
-    try:
-        yield door
-    finally:
-        door.stop()
-        door.engine.dispose()
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +34,14 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_an_object_that_a_record_would_have_to_bend_is_refused(door, what):
+def test_an_object_that_a_record_would_have_to_bend_is_refused(door, what, caplog):
     elements, status = HOSTILE[what]
     good = dataset(SOPInstanceUID=f"{ROOT}4.1")
     made = dataset(**{"SpecificCharacterSet": "ISO_IR 192", **elements})
     assert door.store(good, made, good) == [0, status, 0]
+    refusals = [record.getMessage() for record in caplog.records if record.name.startswith("braintumor")]
+    assert len(refusals) == 1
+    assert not re.search(r"doe|jane|12345|1\.2", refusals[0].lower())
     assert door.jobs.counts()["receiving"] == 1
 
 
@@ -108,6 +61,19 @@ def test_a_unit_that_announces_gigabytes_is_not_read(door):
         caller.sendall(struct.pack(">BBL", 1, 0, 2**32 - 1))
         assert caller.recv(1) == b""
     assert door.store(dataset()) == [0]
+
+
+def test_connections_that_are_cut_in_the_middle_take_nothing_and_leave_room(door):
+    """More of them than the node has at once; each is cut within an object, without a word."""
+    before = door.jobs.counts()
+    for _ in range(30):
+        calling = door.associated()
+        plain = calling.dul.socket.socket
+        plain.sendall(struct.pack(">BBLLBB", 4, 0, 2**14, 2**14 - 4, 1, 3) + b"Doe^Jane" * 100)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        plain.close()
+    assert door.store(dataset()) == [0]
+    assert door.jobs.counts() == before
 
 
 def test_bytes_are_counted_from_object_to_object():

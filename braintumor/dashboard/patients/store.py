@@ -10,6 +10,7 @@ from braintumor import settings
 from braintumor.dashboard import form_notes, gate
 from braintumor.database import RefusedError, open_database
 from braintumor.records import Groups, Patients, Research, Studies
+from braintumor.records.arrivals import ArchiveAccess
 from braintumor.records.vault import VaultError, open_vault
 
 _REFUSAL = "patients_refusal"
@@ -37,12 +38,18 @@ def research() -> Research:
     return _open(settings.load())[3]
 
 
+def archive_access() -> ArchiveAccess:
+    """Give who may search archives from this server."""
+    return _open(settings.load())[4]
+
+
 @cache
-def _open(configured: settings.Settings) -> tuple[Patients, Studies, Groups, Research]:
+def _open(configured: settings.Settings) -> tuple[Patients, Studies, Groups, Research, ArchiveAccess]:
     engine, vault = open_database(configured), open_vault(configured, "patients")
     opened = Patients(engine, vault)
     opened.finish_removals()
-    return opened, Studies(engine, vault), Groups(engine), Research(engine, vault)
+    archives = ArchiveAccess(engine, vault, configured.pacs_account)
+    return opened, Studies(engine, vault), Groups(engine), Research(engine, vault), archives
 
 
 def attempt(action: Callable[..., Any], *arguments: Any) -> Any:
