@@ -1,6 +1,7 @@
 """What of a volume is compared when heads are laid on each other: its local contrast, on a coarse grid of its own."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,8 @@ class Features:
     """Local contrast of a volume on a grid along the axes of the patient's space.
 
     ``values`` are (x, y, z), not a number where the volume does not reach, ``gradient`` their change by millimeters
-    (3, x, y, z); ``is_head`` tells where the head is. The first cell lies at ``origin``, and cells are ``step`` mm apart.
+    (3, x, y, z); ``is_head`` tells where the head is. The first cell lies at ``origin``, and cells are ``step`` mm
+    apart.
     """
 
     values: NDArray[np.float32]
@@ -45,10 +47,14 @@ class Features:
         """Turn points in millimeters, (n, 3), into places on the grid, (3, n)."""
         return np.asarray(((points - self.origin) / self.step).T)
 
-    def head_points(self, most: int) -> NDArray[np.float64]:
-        """Give where the cells of the head lie in millimeters, (n, 3), evenly thinned to ``most``."""
+    def head_cells(self, most: int) -> NDArray[np.int_]:
+        """Give the cells of the head, (n, 3), evenly thinned to ``most``."""
         cells = np.argwhere(self.is_head)
-        return np.asarray(self.origin + self.step * cells[:: max(1, -(-len(cells) // most))])
+        return cells[:: max(1, -(-len(cells) // most))]
+
+    def places(self, cells: NDArray[np.int_]) -> NDArray[np.float64]:
+        """Give where cells lie in millimeters, (n, 3)."""
+        return np.asarray(self.origin + self.step * cells)
 
 
 def pyramid(volume: Volume) -> list[Features]:
@@ -77,13 +83,24 @@ def _on_grid(volume: Volume) -> tuple[NDArray[np.float32], NDArray[np.float32], 
     low, high = corners.min(axis=0), corners.max(axis=0)
     cells = np.clip(np.ceil((high - low) / FINEST_MM).astype(int), 1, _MOST_CELLS)
     origin = (low + high) / 2 - FINEST_MM * (cells - 1) / 2
-    inverse = np.linalg.inv(affine)
+    inverse = np.asarray(np.linalg.inv(affine), np.float64)
     matrix, offset = FINEST_MM * inverse[:3, :3], inverse[:3, :3] @ origin + inverse[:3, 3]
-    options = {"output_shape": tuple(cells), "order": 1, "output": np.float32, "prefilter": False}
-    values = ndimage.affine_transform(pixels, matrix, offset, mode="nearest", **options)
-    padded = np.pad(np.ones(pixels.shape, np.float32), 1)
-    known = ndimage.affine_transform(padded, matrix, offset + 1, mode="constant", **options)
+    values = _resampled(pixels, matrix, offset, cells, "nearest")
+    known = _resampled(np.pad(np.ones(pixels.shape, np.float32), 1), matrix, offset + 1, cells, "constant")
     return values, (known > 0.5).astype(np.float32), origin
+
+
+def _resampled(
+    pixels: NDArray[np.float32],
+    matrix: NDArray[np.float64],
+    offset: NDArray[np.float64],
+    cells: NDArray[np.int_],
+    mode: Literal["nearest", "constant"],
+) -> NDArray[np.float32]:
+    shape = tuple(int(size) for size in cells)
+    return np.asarray(
+        ndimage.affine_transform(pixels, matrix, offset, shape, output=np.float32, order=1, mode=mode, prefilter=False)
+    )
 
 
 def _thinned(volume: Volume) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

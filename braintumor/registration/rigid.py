@@ -37,8 +37,8 @@ _LARGEST_DISAGREEMENT_MM = 1.5
 class Alignment:
     """How one volume lies on another: ``matrix`` takes points of the first, in millimeters, to the second's.
 
-    ``similarity`` is the correlation of local contrast after it, up to 1. ``disagreement_mm`` is how far apart, at most, a
-    point of the head comes to lie when the second volume is laid on the first in turn.
+    ``similarity`` is the correlation of local contrast after it, up to 1. ``disagreement_mm`` is how far apart, at
+    most, a point of the head comes to lie when the second volume is laid on the first in turn.
     """
 
     matrix: Matrix
@@ -71,9 +71,11 @@ def align(first: Volume, second: Volume) -> Alignment:
     ours, theirs = pyramid(first), pyramid(second)
     there, similarity = _found(ours, theirs)
     back, other = _found(theirs, ours)
-    head = ours[-1].head_points(2_000)
+    head = ours[-1].places(ours[-1].head_cells(2_000))
     apart = np.linalg.norm(moved(back @ there, head) - head, axis=1)
-    return Alignment(_between(there, np.linalg.inv(back)), min(similarity, other), float(apart.max()))
+    return Alignment(
+        _between(there, np.asarray(np.linalg.inv(back), np.float64)), min(similarity, other), float(apart.max())
+    )
 
 
 def _found(fixed: Sequence[Features], moving: Sequence[Features]) -> tuple[Matrix, float]:
@@ -92,17 +94,17 @@ class _Points:
     """Points of a head, (n, 3), their values, and how these change with a turn about their middle and with a shift."""
 
     def __init__(self, features: Features, most: int) -> None:
-        self.places = features.head_points(most)
-        cells = features.cells(self.places)
-        self.values = _sampled(features.values, cells)
-        slopes = np.stack([_sampled(part, cells) for part in features.gradient], axis=1).astype(np.float64)
+        cells = features.head_cells(most)
+        self.places = features.places(cells)
+        self.values = features.values[tuple(cells.T)]
+        slopes = features.gradient[:, *cells.T].T.astype(np.float64)
         self.middle = self.places.mean(axis=0)
         self.jacobian = np.hstack([np.cross(self.places - self.middle, slopes), slopes])
 
 
 def _guesses(fixed: Features, moving: Features) -> Iterator[Matrix]:
     """Give first guesses: as the scanner says, and middle of the head on middle of the head, each turned a little."""
-    middles = [one.head_points(10**6).mean(axis=0) for one in (fixed, moving)]
+    middles = [one.places(one.head_cells(10**6)).mean(axis=0) for one in (fixed, moving)]
     turns = [np.zeros(3), *(_TURN * sign * np.eye(3)[axis] for axis in range(3) for sign in (1, -1))]
     for shift in (np.zeros(3), middles[1] - middles[0]):
         for turn in turns:
@@ -169,5 +171,4 @@ def _between(one: Matrix, other: Matrix) -> Matrix:
 
 def _sampled(grid: NDArray[np.float32], cells: Matrix) -> NDArray[np.float32]:
     """Interpolate; not a number outside of what the volume reaches."""
-    options = {"order": 1, "cval": np.nan, "output": np.float32, "prefilter": False}
-    return np.asarray(ndimage.map_coordinates(grid, cells, **options))
+    return np.asarray(ndimage.map_coordinates(grid, cells, np.float32, order=1, cval=np.nan, prefilter=False))
