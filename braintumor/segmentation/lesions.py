@@ -64,7 +64,8 @@ def lesions(
     where they are known already.
     """
     numbered = of or regions(mask)
-    boxes = ndimage.find_objects(numbered.numbers, max_label=min(most, numbered.count))
+    most = min(most, numbered.count)
+    boxes = ndimage.find_objects(numbered.numbers, max_label=most) if most else []
     found = []
     for number, around in enumerate(boxes, 1):
         part = numbered.numbers[around] == number
