@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from braintumor.registration.rigid import Matrix, moved
+from braintumor.segmentation import Regions
 
 FARTHEST_MM = 10.0
 """Between the middles of two lesions that do not overlap and are still taken for one."""
@@ -18,13 +18,17 @@ _LEAST_SHARED = 0.1
 
 @dataclass(frozen=True)
 class Outline:
-    """The numbered lesions of a scan, (slices, height, width), from 1 on and 0 outside, and where its voxels lie.
+    """The numbered lesions of a scan, and the 4 × 4 matrix from its (slice, row, column, 1) to millimeters."""
 
-    ``affine`` is the 4 × 4 matrix from (slice, row, column, 1) to millimeters.
-    """
-
-    numbers: NDArray[np.int32]
+    regions: Regions
     affine: Matrix
+
+    @property
+    def to_cell(self) -> Matrix:
+        """Take points in millimeters to cells of the regions' numbers."""
+        matrix = np.asarray(np.linalg.inv(self.affine), np.float64)
+        matrix[:3, 3] -= self.regions.corner
+        return matrix
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,11 @@ class _Lesions:
     """The voxels of lesions with their numbers from 0, where they lie in the earlier scan's space, and volumes."""
 
     def __init__(self, outline: Outline, matrix: Matrix) -> None:
-        voxels = np.argwhere(outline.numbers)
-        self.numbers = outline.numbers[tuple(voxels.T)] - 1
-        self.count = int(outline.numbers.max(initial=0))
-        self.places = moved(matrix, moved(outline.affine, voxels.astype(np.float64)))
+        numbers = outline.regions.numbers
+        cells = np.argwhere(numbers)
+        self.numbers = numbers[tuple(cells.T)] - 1
+        self.count = outline.regions.count
+        self.places = moved(matrix, moved(outline.affine, np.asarray(cells + outline.regions.corner, np.float64)))
         counts = np.bincount(self.numbers, minlength=self.count)
         self.voxel = abs(float(np.linalg.det(outline.affine[:3, :3])))
         self.volumes = self.voxel * counts
@@ -76,10 +81,11 @@ class _Lesions:
 
 
 def _overlapping(before: Outline, earlier: _Lesions, later: _Lesions) -> list[tuple[int, int]]:
-    cells = np.rint(moved(np.asarray(np.linalg.inv(before.affine), np.float64), later.places)).astype(int)
-    is_inside = ((cells >= 0) & (cells < before.numbers.shape)).all(axis=1)
+    numbers = before.regions.numbers
+    cells = np.rint(moved(before.to_cell, later.places)).astype(int)
+    is_inside = ((cells >= 0) & (cells < numbers.shape)).all(axis=1)
     found = np.zeros(len(cells), int)
-    found[is_inside] = before.numbers[tuple(cells[is_inside].T)]
+    found[is_inside] = numbers[tuple(cells[is_inside].T)]
     shared = np.zeros((earlier.count, later.count))
     np.add.at(shared, (found[found > 0] - 1, later.numbers[found > 0]), later.voxel)
     smaller = np.minimum(earlier.volumes[:, np.newaxis], later.volumes)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from braintumor.registration import Match, Outline, match
+from braintumor.segmentation import Regions
 from tests.registration.made_heads import motion
 
 AFFINE = np.array([[0, 0, 1.0, -30], [0, 1.0, 0, -30], [2.0, 0, 0, -20], [0, 0, 0, 1]])
@@ -14,7 +15,7 @@ def outlined(*boxes, affine=AFFINE):
     numbers = np.zeros((30, 60, 60), np.int32)
     for number, (corner, side) in enumerate(boxes, 1):
         numbers[tuple(slice(at, at + side) for at in corner)] = number
-    return Outline(numbers, affine)
+    return Outline(Regions(numbers[1:], (1, 0, 0)), affine)
 
 
 @pytest.mark.parametrize(

@@ -80,9 +80,5 @@ def _cut(mask, moved, random):
 def _numbered(mask, scanned):
     spacing = tuple(np.linalg.norm(scanned.affine[:3, :3], axis=0))
     found = regions(mask)
-    numbers = np.zeros(mask.shape, np.int32)
-    numbers[tuple(slice(at, at + size) for at, size in zip(found.corner, found.numbers.shape, strict=True))] = (
-        found.numbers
-    )
     measured = tuple(lesions(mask, spacing, 30, found))
-    return Outline(numbers, scanned.affine), Outlined(sum(one.volume_ml for one in measured), measured, "a")
+    return Outline(found, scanned.affine), Outlined(sum(one.volume_ml for one in measured), measured, "a")
