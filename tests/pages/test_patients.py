@@ -215,11 +215,11 @@ def aligned(clinic, bob):
 
 def test_two_scans_are_aligned_on_demand_and_their_lesions_matched(aligned, app, engine):
     choose(app, aligned)
-    assert not app.get("imgs")
+    assert not app.get("image")
     (toggle,) = [one for one in app.toggle if one.label == "Side by side, aligned"]
-    toggle.set_value(True).run()
+    toggle.set_value(True).run(timeout=120)
     assert not app.exception
-    assert len(app.get("imgs")) == 2
+    assert len(app.get("image")) == 2
     assert actions(engine).count("scan viewed") == 2
     matched = next(table.value for table in app.dataframe if "Change of volume" in table.value)
     assert len(matched) == 1
@@ -227,7 +227,7 @@ def test_two_scans_are_aligned_on_demand_and_their_lesions_matched(aligned, app,
     (slider,) = [one for one in app.slider if one.label == "Slice of the later scan"]
     slider.set_value(slider.value + 2).run()
     assert not app.exception
-    assert len(app.get("imgs")) == 2
+    assert len(app.get("image")) == 2
     assert actions(engine).count("scan viewed") == 2
 
 
@@ -246,7 +246,7 @@ def test_scans_without_a_place_are_not_shown_side_by_side(followed, app, clinic,
     choose(app, followed)
     app.toggle[-1].set_value(True).run()
     assert not app.exception
-    assert not app.get("imgs")
+    assert not app.get("image")
     assert "grew beyond measurement error" in text_of(app)
 
 

@@ -46,7 +46,7 @@ def test_copies_of_one_head_that_were_sliced_anew_claim_no_growth_of_any_lesion(
     random = np.random.default_rng(12)
     masks = [_drawn(random) for _ in range(2)]
     claimed, alone = [], 0
-    for mask in (masks[number % 2] for number in range(4)):
+    for mask in (masks[number % 2] for number in range(3)):
         true = any_motion(random, random.uniform(0, 12), random.uniform(0, 12))
         (now, now_mask), (before, before_mask) = (_cut(mask, moved, random) for moved in (None, true))
         found = align(now, before)
@@ -56,7 +56,7 @@ def test_copies_of_one_head_that_were_sliced_anew_claim_no_growth_of_any_lesion(
         for one in lesion_changes(matches, earlier[1], later[1], ERROR):
             alone += one.before is None or one.now is None
             claimed += [change.is_beyond_error for change in one.changes]
-    assert len(claimed) >= 48
+    assert len(claimed) >= 40
     assert np.mean(claimed) <= 0.05
     assert alone <= 1
 
@@ -69,7 +69,7 @@ def _drawn(random):
 
 def _cut(mask, moved, random):
     """Scan a head with its lesions, and its outline, into slices of any thickness; the same for both."""
-    spacing = tuple(random.uniform((2.5, 1.2, 1.2), (6, 1.8, 1.8)))
+    spacing = tuple(random.uniform((3, 1.5, 1.5), (6, 2, 2)))
     at = int(random.integers(2**31))
     marked = np.where(mask, 950, head()).astype(np.float32)
     scanned = scan(marked, spacing, moved, 40, np.random.default_rng(at))
