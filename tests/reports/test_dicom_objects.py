@@ -86,6 +86,7 @@ def test_answer_and_reasons_are_read_from_the_report_as_codes(study, name):
         "contradicted": {"answer": ["refer"], "reason": ["contradiction"]},
         "no tumor": {"answer": ["no_tumor"]},
         "signed and corrected": {"answer": ["tumor"], "tumor_type": ["glioma"], "verdict": ["corrects"]},
+        "with a prior": {"answer": ["tumor"], "tumor_type": ["glioma"], "change": ["beyond_error"]},
     }
     assert found == expected.get(name, {"answer": ["tumor"], "tumor_type": ["glioma"]})
 
@@ -108,11 +109,11 @@ def test_sizes_are_those_of_the_segment_with_their_uncertainty(study):
 @pytest.mark.parametrize("kind", ["report on a segment", "report on images"])
 @pytest.mark.parametrize(("beyond", "code"), [(True, "beyond_error"), (False, "within_error"), (None, "error_unknown")])
 def test_the_sizes_of_the_prior_are_those_of_the_same_tumor_at_another_time(study, kind, beyond, code):
-    read = hd.sr.srread(io.BytesIO(made(report(prior=replace(PRIOR, is_beyond_error=beyond)), study, kind)))
-    groups = read.content.get_image_measurement_groups()
-    groups += read.content.get_volumetric_roi_measurement_groups()
-    (prior,) = [one for one in groups if "prior study 2025-09-01" in str(one)]
-    (now,) = [one for one in groups if one is not prior]
+    file = made(report(prior=replace(PRIOR, is_beyond_error=beyond)), study, kind)
+    content = hd.sr.srread(io.BytesIO(file)).content
+    groups = [*content.get_volumetric_roi_measurement_groups(), *content.get_image_measurement_groups()]
+    now, prior = groups
+    assert b"prior study 2025-09-01" in file
     assert prior.tracking_uid == now.tracking_uid
     sizes = {one.name.meaning: (one.value, one.unit.value) for one in prior.get_measurements()}
     assert sizes == {"Volume": (22000.0, "mm3"), "Long Axis": (40.2, "mm"), "Short Axis": (31.0, "mm")}
