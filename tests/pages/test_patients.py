@@ -11,12 +11,14 @@ from braintumor import settings
 from braintumor.accounts import Role
 from braintumor.bundles import GRAPH_FILE, load_bundle
 from braintumor.dashboard.desk import desk_of
-from braintumor.dashboard.patients import side_by_side, store
+from braintumor.dashboard.patients import report, side_by_side, store
 from braintumor.database import Wanted, audit
 from braintumor.inference import Predictors
 from braintumor.records import Groups, Patients, Studies
 from braintumor.records.scan_file import mask_file, scan_file
 from braintumor.records.vault import open_vault
+from braintumor.reports.follow_up import Change, Quantity
+from braintumor.reports.pdf import pdf_report
 from braintumor.scans import phantom
 from braintumor.settings import ROOT
 from tests.accounts import app_users
@@ -238,6 +240,27 @@ def test_both_pictures_show_the_same_place_of_the_head(aligned, clinic, bob):
     at = int(np.count_nonzero(pair.now.mask, axis=(1, 2)).argmax())
     before, now = (picture[..., 0].ravel() for picture in side_by_side.slices_of(pair, at))
     assert np.corrcoef(before, now)[0, 1] > 0.9
+
+
+def test_the_page_of_a_filed_finding_carries_the_prior_and_the_latest_verdict(aligned, clinic, bob):
+    newest, oldest = clinic[1].history(bob, aligned.id)
+    number = newest.series[0].findings[0].id
+    clinic[1].judge(bob, number, "correct", "meningioma", "At the edge.")
+    clinic[1].judge(bob, number, "comment", None, "Seen again.")
+    (series,) = clinic[1].history(bob, aligned.id)[0].series
+    prior = report.prior_of(oldest, [Change(Quantity.VOLUME, 3.1, 33.5, 2.3)])
+    filed = report.filed_report(
+        bob, aligned, newest, side_by_side.Followed(series, series.findings[0]), "T1 after contrast", prior
+    )
+    assert (filed.prior.day, filed.prior.volume, filed.prior.is_beyond_error) == (date(2026, 1, 1), 3.1, True)
+    assert (filed.verdict.agrees, filed.verdict.tumor_type, filed.verdict.comment) == (
+        False,
+        "Meningioma",
+        "At the edge.",
+    )
+    assert filed.is_corrected
+    assert filed.measures.volume.value == pytest.approx(33.5, rel=0.1)
+    assert pdf_report([filed]).startswith(b"%PDF")
 
 
 def test_scans_without_a_place_are_not_shown_side_by_side(followed, app, clinic, bob):

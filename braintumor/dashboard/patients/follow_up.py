@@ -1,6 +1,7 @@
 """Follow-up: two studies of one patient, what their outlines measure, and what of the change is beyond the error."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,10 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from braintumor import settings
-from braintumor.accounts import Account
+from braintumor.accounts import Account, Role
 from braintumor.bundles import GRAPH_FILE, SEGMENTATION_FILE, BundleError, list_bundles, read_card
 from braintumor.dashboard import choices
 from braintumor.dashboard.patients import store
+from braintumor.dashboard.patients.report import filed_page, prior_of
 from braintumor.dashboard.patients.side_by_side import Followed, amount, change_words, show_side_by_side, span_words
 from braintumor.records import Patient, Study
 from braintumor.records.scan_file import read_scan_file
@@ -112,6 +114,26 @@ def _show_pair(account: Account, patient: Patient, before: Followed, now: Follow
     days = [_study_words(study) for study in studies]
     st.table(pd.DataFrame([_cells(change, days) for change in found]).set_index("Size"), border="horizontal")
     st.caption(_error_words(error, measured))
+    if account.role is not Role.RESEARCHER and now.finding.label is not None:
+        # Only who asks for a file waits for it.
+        make = partial(
+            filed_page,
+            account,
+            patient,
+            studies[1],
+            now,
+            sequence_words(now.series.sequence),
+            prior_of(studies[0], found),
+        )
+        st.download_button(
+            "Report with this comparison (PDF)",
+            make,
+            f"{patient.code}-report.pdf",
+            "application/pdf",
+            key=f"report_{before.finding.id}_{now.finding.id}",
+            icon=":material/download:",
+            on_click="ignore",
+        )
     if not show_side_by_side(account, patient, (before, now), days, error):
         _show_both_lists(days, measured)
     _show_criteria(found)
