@@ -115,8 +115,8 @@ def test_the_sizes_of_the_prior_are_those_of_the_same_tumor_at_another_time(stud
     now, prior = groups
     assert b"prior study 2025-09-01" in file
     assert prior.tracking_uid == now.tracking_uid
-    sizes = {one.name.meaning: (one.value, one.unit.value) for one in prior.get_measurements()}
-    assert sizes == {"Volume": (22000.0, "mm3"), "Long Axis": (40.2, "mm"), "Short Axis": (31.0, "mm")}
+    sizes = [(one.name.meaning.lower(), one.value, one.unit.value) for one in prior.get_measurements()]
+    assert sizes == [("volume", 22000.0, "mm3"), ("long axis", 40.2, "mm"), ("short axis", 31.0, "mm")]
     (change,) = [one for one in now.get_qualitative_evaluations() if one.name.value == "change"]
     assert change.value.value == code
 
