@@ -182,7 +182,8 @@ def _error_words(error: "ChangeError | None", measured: Sequence["Outlined | Non
     return (
         f"{said} Error: between two of {error.images} held-out slices, the areas by the model differed from those by "
         f"readers by up to a factor of {error.factor:.2g} in {error.share:.0%}. Volumes are taken to err alike, and "
-        "diameters as the root of it. Errors that both studies share cancel out, so this is rather too wide."
+        "diameters as the root of it. Where slices cut a lesion adds to it, the more the fewer slices it lies in. "
+        "Errors that both studies share cancel out, so this is rather too wide."
     )
 
 
