@@ -105,6 +105,7 @@ def codes_block() -> str:
         (codes.REASON, [*codes.REASONS.values(), codes.CONTRADICTION]),
         (codes.TUMOR_TYPE, codes.TYPES.values()),
         (codes.VERDICT, codes.VERDICTS.values()),
+        (codes.CHANGE, codes.CHANGES.values()),
     )
     rows = [
         f"| `{name.value}` {name.meaning} | `{code.value}` | {code.meaning} |" for name, all in groups for code in all

@@ -30,6 +30,7 @@ REASON = Code("reason", "Reason why no answer is given")
 TUMOR_TYPE = Code("tumor_type", "Most likely tumor type by the model")
 P_TUMOR = Code("p_tumor", "Probability of a tumor by the model")
 VERDICT = Code("verdict", "Verdict of a reader")
+CHANGE = Code("change", "Change of volume since the prior study")
 
 ANSWERS: Mapping[str, Code] = {
     Outcome.TUMOR: Code("tumor", "Tumor seen"),
@@ -45,8 +46,13 @@ TYPES: Mapping[str, Code] = {
     name: Code(name, title) for name, title in FINDING_TITLES.items() if name not in (NO_TUMOR, ANY_TUMOR)
 }
 VERDICTS: Mapping[bool, Code] = {True: Code("agrees", "Agrees with the answer"), False: Code("corrects", "Disagrees")}
+CHANGES: Mapping[bool | None, Code] = {
+    True: Code("beyond_error", "Beyond measurement error"),
+    False: Code("within_error", "Within measurement error"),
+    None: Code("error_unknown", "Measurement error unknown, no change claimed"),
+}
 NEOPLASM = Code(SNOMED_CT[ANY_TUMOR][0], SNOMED_CT[ANY_TUMOR][1], "SCT")
-CONCEPTS = (ANSWER, REASON, TUMOR_TYPE, P_TUMOR, VERDICT)
+CONCEPTS = (ANSWER, REASON, TUMOR_TYPE, P_TUMOR, VERDICT, CHANGE)
 """What the codes of our own scheme are answers to."""
 
 

@@ -23,6 +23,8 @@ from pydicom.uid import (
 
 from braintumor.reports.codes import (
     ANSWER,
+    CHANGE,
+    CHANGES,
     NEOPLASM,
     P_TUMOR,
     REASON,
@@ -38,7 +40,7 @@ from braintumor.reports.codes import (
 )
 from braintumor.reports.dicom_segmentation import MAKER, NO_DAY, NO_TIME, settle_times
 from braintumor.reports.fonts import clean
-from braintumor.reports.model import Estimate, Report
+from braintumor.reports.model import Estimate, Report, ReportPrior
 from braintumor.scans import ScanError
 from braintumor.scans.dicom.sources import SourceImages
 
@@ -184,18 +186,18 @@ def _content(report: Report, sources: SourceImages, segment: Dataset | None) -> 
         observation_context=context,
         procedure_reported=codes.SCT.ImagingProcedure,
         title=codes.DCM.ImagingMeasurementReport,
-        imaging_measurements=[_group(report, sources, segment)],
+        imaging_measurements=[_group(report, sources, segment), *_prior_group(report, segment)],
     )
 
 
 def _group(report: Report, sources: SourceImages, segment: Dataset | None) -> Any:
-    tracking = _uid(report, "tracking") if segment is None else segment.SegmentSequence[0].TrackingUID
+    tracking = _tracking(report, segment)
     finding, measures = report.finding, report.measures
     sizes = [] if measures is None or not measures.lesions else list(_sizes(report))
     if finding.finding is not None:
         sizes.insert(0, hd.sr.Measurement(_concept(P_TUMOR), round(100 * finding.p_tumor, 2), codes.UCUM.Percent))
     given: dict[str, Any] = {
-        "tracking_identifier": hd.sr.TrackingIdentifier(uid=tracking, identifier="tumor"),
+        "tracking_identifier": tracking,
         "finding_type": _concept(NEOPLASM) if finding.decision == "tumor" else None,
         "algorithm_id": hd.sr.AlgorithmIdentification(
             report.model.name, report.model.version, [f"SHA-256 {report.model.sha256}"]
@@ -212,12 +214,44 @@ def _group(report: Report, sources: SourceImages, segment: Dataset | None) -> An
     return hd.sr.MeasurementsAndQualitativeEvaluations(source_images=images, **given)
 
 
+def _tracking(report: Report, segment: Dataset | None) -> hd.sr.TrackingIdentifier:
+    uid = _uid(report, "tracking") if segment is None else segment.SegmentSequence[0].TrackingUID
+    return hd.sr.TrackingIdentifier(uid=uid, identifier="tumor")
+
+
+def _prior_group(report: Report, segment: Dataset | None) -> Iterator[Any]:
+    """Give the same tumor's sizes in the prior study, as a group of another time point (PS3.16, TID 1502)."""
+    prior = report.prior
+    sizes = [] if prior is None else list(_prior_sizes(prior))
+    if prior is not None and sizes:
+        point = f"prior study {prior.day:%Y-%m-%d}" if prior.day else "prior study"
+        yield hd.sr.MeasurementsAndQualitativeEvaluations(
+            tracking_identifier=_tracking(report, segment),
+            time_point_context=hd.sr.TimePointContext(point),
+            finding_type=_concept(NEOPLASM),
+            finding_sites=[hd.sr.FindingSite(codes.SCT.Brain)],
+            measurements=sizes,
+        )
+
+
+def _prior_sizes(prior: ReportPrior) -> Iterator[hd.sr.Measurement]:
+    for name, value, factor, unit in (
+        (codes.SCT.Volume, prior.volume, 1000, codes.UCUM.CubicMillimeter),
+        (codes.SCT.LongAxis, prior.longest, 1, codes.UCUM.Millimeter),
+        (codes.SCT.ShortAxis, prior.perpendicular, 1, codes.UCUM.Millimeter),
+    ):
+        if value is not None and math.isfinite(value):
+            yield hd.sr.Measurement(name, round(factor * value, 3), unit)
+
+
 def _evaluations(report: Report) -> Iterator[hd.sr.QualitativeEvaluation]:
     said = [(ANSWER, answer_code(report)), *((REASON, reason) for reason in reason_codes(report))]
     if kind := type_code(report):
         said.append((TUMOR_TYPE, kind))
     if report.verdict is not None and not report.is_draft:
         said.append((VERDICT, VERDICTS[report.verdict.agrees]))
+    if report.prior is not None and report.prior.volume and report.measures is not None and report.measures.volume:
+        said.append((CHANGE, CHANGES[report.prior.is_beyond_error]))
     for name, value in said:
         yield hd.sr.QualitativeEvaluation(_concept(name), _concept(value))
 

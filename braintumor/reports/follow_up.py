@@ -1,9 +1,12 @@
 """How a tumor changed from one study to a later one, and which of that is beyond the error of its outlines."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from braintumor.evaluation import ChangeError
+from braintumor.registration import Match
 from braintumor.segmentation import Lesion
 
 
@@ -81,15 +84,61 @@ def changes(before: Outlined, now: Outlined, error: ChangeError | None) -> list[
     """Compare what two studies have in common, the volume first.
 
     ``error`` is that of the model's outlines. It holds only where one and the same model made both; for others no error
-    was measured.
+    was measured. That of cutting a lesion into slices is added, since where slices lie changes from scan to scan.
     """
     is_known = error is not None and before.model is not None and before.model == now.model
+    factor = math.exp(math.hypot(math.log(error.factor), _cutting(before), _cutting(now))) if error else 1.0
     earlier, later = _values(before), _values(now)
     return [
-        Change(quantity, value, later[quantity], error.factor ** _POWERS[quantity] if error and is_known else None)
+        Change(quantity, value, later[quantity], factor ** _POWERS[quantity] if is_known else None)
         for quantity, value in earlier.items()
         if value > 0 and later.get(quantity, 0.0) > 0
     ]
+
+
+@dataclass(frozen=True)
+class LesionChange:
+    """What is one lesion in both studies, or lesions that flowed together or apart; None where one shows nothing there.
+
+    ``changes`` are as of whole studies, empty where there is nothing to compare.
+    """
+
+    before: Outlined | None
+    now: Outlined | None
+    changes: tuple[Change, ...]
+
+
+def lesion_changes(
+    matches: Sequence[Match], before: Outlined, now: Outlined, error: ChangeError | None
+) -> list[LesionChange]:
+    """Compare matched lesions, which are numbered from 1 in the order of ``Outlined.lesions``.
+
+    What one study alone shows is claimed neither to be new nor to be gone. Lesions beyond those that were measured are
+    left out.
+    """
+    found = []
+    for one in matches:
+        earlier, later = _part(before, one.before), _part(now, one.now)
+        if earlier is not None and later is not None:
+            found.append(LesionChange(earlier, later, tuple(changes(earlier, later, error))))
+        elif earlier is not None or later is not None:
+            found.append(LesionChange(earlier, later, ()))
+    return found
+
+
+def _part(outlined: Outlined, numbers: Sequence[int]) -> Outlined | None:
+    chosen = tuple(outlined.lesions[number - 1] for number in numbers if number <= len(outlined.lesions))
+    volume = None if outlined.volume_ml is None else sum(lesion.volume_ml for lesion in chosen)
+    return Outlined(volume, chosen, outlined.model) if chosen else None
+
+
+def _cutting(outlined: Outlined) -> float:
+    """Give the logarithm of the factor by which a size depends on where slices lie: an extent is known to one slice."""
+    if not outlined.lesions:
+        return 0.0
+    largest = outlined.lesions[0]
+    slices = largest.last_slice - largest.first_slice + 1
+    return math.log((slices + 1) / slices)
 
 
 def _values(outlined: Outlined) -> dict[Quantity, float]:

@@ -2,7 +2,7 @@
 
 from braintumor.segmentation.contour import draw_outline, outline
 from braintumor.segmentation.evidence import EVIDENCE, Evidence, evidence, head_share, on_grid
-from braintumor.segmentation.lesions import Lesion, lesions
+from braintumor.segmentation.lesions import Lesion, Regions, lesions, regions
 from braintumor.segmentation.masks import dice_threshold, mask_nifti, mask_png, tumor_mask
 from braintumor.segmentation.measurements import Measurements, bidirectional_diameters, head_mask, measure
 
@@ -11,6 +11,7 @@ __all__ = [
     "Evidence",
     "Lesion",
     "Measurements",
+    "Regions",
     "bidirectional_diameters",
     "dice_threshold",
     "draw_outline",
@@ -23,5 +24,6 @@ __all__ = [
     "measure",
     "on_grid",
     "outline",
+    "regions",
     "tumor_mask",
 ]

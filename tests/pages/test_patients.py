@@ -11,18 +11,21 @@ from braintumor import settings
 from braintumor.accounts import Role
 from braintumor.bundles import GRAPH_FILE, load_bundle
 from braintumor.dashboard.desk import desk_of
-from braintumor.dashboard.patients import store
+from braintumor.dashboard.patients import report, side_by_side, store
 from braintumor.database import Wanted, audit
 from braintumor.inference import Predictors
 from braintumor.records import Groups, Patients, Studies
-from braintumor.records.scan_file import mask_file
+from braintumor.records.scan_file import mask_file, scan_file
 from braintumor.records.vault import open_vault
+from braintumor.reports.follow_up import Change, Quantity
+from braintumor.reports.pdf import pdf_report
 from braintumor.scans import phantom
 from braintumor.settings import ROOT
 from tests.accounts import app_users
 from tests.accounts.app_users import PASSWORD, end_sessions, fill, is_outside, log_in, press, said, said_beside, start
 from tests.conftest import SHIPPED, png_bytes
 from tests.records.clinic import BORN, FINDING, NAME, NUMBER, SERIES
+from tests.registration.made_heads import ball, head, motion, scan
 
 environment, engine, accounts, ada, bob = app_users.FIXTURES
 
@@ -186,6 +189,88 @@ def test_a_reader_s_outline_is_measured_and_claims_nothing(followed, app, clinic
     assert app.table[0].value.iloc[0, 1] == "22.0 mL"
     assert "no change is claimed" in text_of(app)
     assert "A reader corrected an outline" in text_of(app)
+
+
+def scanned(radius, true, sha):
+    """A head with a ball outlined, that has moved; its outline is right."""
+    mask = ball((20, -15, 10), (radius,) * 3)
+    marked = np.where(mask, 950, head()).astype(np.float32)
+    volume, outline = scan(marked, (6.0, 2.0, 2.0), true), scan(mask.astype(np.float32), (6.0, 2.0, 2.0), true)
+    spacing = (6.0, 2.0, 2.0)
+    finding = dataclasses.replace(FINDING, mask=mask_file(outline.pixels > 0.5, volume.affine, spacing))
+    finding = dataclasses.replace(finding, bundle_sha256=sha)
+    content = scan_file(volume.pixels, volume.affine, spacing)
+    return dataclasses.replace(SERIES, sequence="t1_contrast", content=content, findings=(finding,))
+
+
+@pytest.fixture
+def aligned(clinic, bob):
+    """A patient whose head moved between two studies, while the tumor grew."""
+    patients, studies, _, group, _ = clinic
+    patient = patients.add(bob, group, "Jane Doe")
+    shipped = load_bundle(SHIPPED).card.sha256[GRAPH_FILE]
+    for month, radius, true in ((1, 9, motion([6, -4, 8], [8, -6, 5])), (5, 20, None)):
+        day = date(2026, month, 1)
+        studies.file(bob, patient.id, str(day), day, [scanned(radius, true, shipped)])
+    return patient
+
+
+def test_two_scans_are_aligned_on_demand_and_their_lesions_matched(aligned, app, engine):
+    choose(app, aligned)
+    assert not app.get("image")
+    (toggle,) = [one for one in app.toggle if one.label == "Side by side, aligned"]
+    toggle.set_value(True).run(timeout=120)
+    assert not app.exception
+    assert len(app.get("image")) == 2
+    assert actions(engine).count("scan viewed") == 2
+    matched = next(table.value for table in app.dataframe if "Change of volume" in table.value)
+    assert len(matched) == 1
+    assert "beyond error" in matched["Change of volume"][0]
+    (slider,) = [one for one in app.slider if one.label == "Slice of the later scan"]
+    slider.set_value(slider.value + 2).run()
+    assert not app.exception
+    assert len(app.get("image")) == 2
+    assert actions(engine).count("scan viewed") == 2
+
+
+def test_both_pictures_show_the_same_place_of_the_head(aligned, clinic, bob):
+    newest, oldest = (study.series[0] for study in clinic[1].history(bob, aligned.id))
+    followed = tuple(side_by_side.Followed(series, series.findings[0]) for series in (oldest, newest))
+    pair = side_by_side._read(bob, followed)
+    at = int(np.count_nonzero(pair.now.mask, axis=(1, 2)).argmax())
+    before, now = (picture[..., 0].ravel() for picture in side_by_side.slices_of(pair, at))
+    assert np.corrcoef(before, now)[0, 1] > 0.9
+
+
+def test_the_page_of_a_filed_finding_carries_the_prior_and_the_latest_verdict(aligned, clinic, bob):
+    newest, oldest = clinic[1].history(bob, aligned.id)
+    number = newest.series[0].findings[0].id
+    clinic[1].judge(bob, number, "correct", "meningioma", "At the edge.")
+    clinic[1].judge(bob, number, "comment", None, "Seen again.")
+    (series,) = clinic[1].history(bob, aligned.id)[0].series
+    prior = report.prior_of(oldest, [Change(Quantity.VOLUME, 3.1, 33.5, 2.3)])
+    filed = report.filed_report(
+        bob, aligned, newest, side_by_side.Followed(series, series.findings[0]), "T1 after contrast", prior
+    )
+    assert (filed.prior.day, filed.prior.volume, filed.prior.is_beyond_error) == (date(2026, 1, 1), 3.1, True)
+    assert (filed.verdict.agrees, filed.verdict.tumor_type, filed.verdict.comment) == (
+        False,
+        "Meningioma",
+        "At the edge.",
+    )
+    assert filed.is_corrected
+    assert filed.measures.volume.value == pytest.approx(33.5, rel=0.1)
+    assert pdf_report([filed]).startswith(b"%PDF")
+
+
+def test_scans_without_a_place_are_not_shown_side_by_side(followed, app, clinic, bob):
+    for study in clinic[1].history(bob, followed.id):
+        assert not clinic[1].scan(bob, study.series[0].id).startswith(b"\x1f\x8b")
+    choose(app, followed)
+    app.toggle[-1].set_value(True).run()
+    assert not app.exception
+    assert not app.get("image")
+    assert "grew beyond measurement error" in text_of(app)
 
 
 def test_one_study_or_none_in_common_is_not_compared(app, clinic, bob):

@@ -18,7 +18,7 @@ from braintumor.reports.model import Estimate, ReportMeasures
 from braintumor.reports.pdf import pdf_report
 from braintumor.scans import DEFAULT_LIMITS, PixelBudget, ScanError, gather, outcome
 from tests.conftest import SHIPPED
-from tests.reports.made_reports import CASES, SIGNED, report
+from tests.reports.made_reports import CASES, PRIOR, SIGNED, report
 from tests.reports.test_dicom_segmentation import SERIES
 from tests.scans.dicom_files import dicom, stored
 
@@ -75,7 +75,7 @@ def test_another_verdict_makes_another_object(study, kind):
 @pytest.mark.parametrize("name", CASES)
 def test_answer_and_reasons_are_read_from_the_report_as_codes(study, name):
     read = hd.sr.srread(io.BytesIO(structured_report(CASES[name], study[0])))
-    (group,) = read.content.get_image_measurement_groups()
+    group, *_ = read.content.get_image_measurement_groups()
     found = {}
     for evaluation in group.get_qualitative_evaluations():
         if evaluation.name.scheme_designator == SCHEME:
@@ -86,6 +86,7 @@ def test_answer_and_reasons_are_read_from_the_report_as_codes(study, name):
         "contradicted": {"answer": ["refer"], "reason": ["contradiction"]},
         "no tumor": {"answer": ["no_tumor"]},
         "signed and corrected": {"answer": ["tumor"], "tumor_type": ["glioma"], "verdict": ["corrects"]},
+        "with a prior": {"answer": ["tumor"], "tumor_type": ["glioma"], "change": ["beyond_error"]},
     }
     assert found == expected.get(name, {"answer": ["tumor"], "tumor_type": ["glioma"]})
 
@@ -103,6 +104,25 @@ def test_sizes_are_those_of_the_segment_with_their_uncertainty(study):
     text = str(pydicom.dcmread(io.BytesIO(structured_report(report(), sources, segmentation))))
     assert "28600" in text  # of the volume's range, 56.7 mL at most
     assert "13800" in text
+
+
+@pytest.mark.parametrize("kind", ["report on a segment", "report on images"])
+@pytest.mark.parametrize(("beyond", "code"), [(True, "beyond_error"), (False, "within_error"), (None, "error_unknown")])
+def test_the_sizes_of_the_prior_are_those_of_the_same_tumor_at_another_time(study, kind, beyond, code):
+    file = made(report(prior=replace(PRIOR, is_beyond_error=beyond)), study, kind)
+    content = hd.sr.srread(io.BytesIO(file)).content
+    groups = [*content.get_volumetric_roi_measurement_groups(), *content.get_image_measurement_groups()]
+    now, prior = groups
+    assert b"prior study 2025-09-01" in file
+    assert prior.tracking_uid == now.tracking_uid
+    sizes = [(one.name.meaning.lower(), one.value, one.unit.value) for one in prior.get_measurements()]
+    assert sizes == [("volume", 22000.0, "mm3"), ("long axis", 40.2, "mm"), ("short axis", 31.0, "mm")]
+    (change,) = [one for one in now.get_qualitative_evaluations() if one.name.value == "change"]
+    assert change.value.value == code
+
+
+def test_without_a_prior_no_change_is_coded(study):
+    assert b"prior study" not in made(report(), study, "report on images")
 
 
 def test_what_is_no_number_is_left_out(study):

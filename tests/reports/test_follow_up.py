@@ -16,11 +16,11 @@ def outlined(volume=10.0, longest=30.0, perpendicular=20.0, model="a"):
     ("now", "volume", "longest", "product"),
     [
         ({}, False, False, False),
-        ({"volume": 22.4, "longest": 44.9}, False, False, False),
-        ({"volume": 22.6, "longest": 45.1}, True, True, False),
-        ({"volume": 4.5}, False, False, False),
-        ({"volume": 4.4, "longest": 19.9}, True, True, False),
-        ({"longest": 44.0, "perpendicular": 31.0}, False, False, True),
+        ({"volume": 22.9, "longest": 45.4}, False, False, False),
+        ({"volume": 23.1, "longest": 45.6}, True, True, False),
+        ({"volume": 4.37}, False, False, False),
+        ({"volume": 4.33, "longest": 19.7}, True, True, False),
+        ({"longest": 44.0, "perpendicular": 32.0}, False, False, True),
         ({"volume": 100.0, "model": "b"}, None, None, None),
         ({"volume": 100.0, "model": None}, None, None, None),
     ],
@@ -29,6 +29,15 @@ def test_a_change_is_claimed_only_beyond_the_error_of_one_model(now, volume, lon
     found = {change.quantity: change.is_beyond_error for change in changes(outlined(), outlined(**now), ERROR)}
     assert next(iter(found)) is Quantity.VOLUME
     assert (found[Quantity.VOLUME], found[Quantity.LONGEST], found[Quantity.PRODUCT]) == (volume, longest, product)
+
+
+def test_the_fewer_slices_a_lesion_lies_in_the_wider_is_the_error():
+    factors = []
+    for slices in (1, 2, 30):
+        lesion = Lesion(8.0, 30.0, 20.0, 3, 2 + slices)
+        (volume, *_) = changes(*[Outlined(10.0, (lesion,), "a")] * 2, ERROR)
+        factors.append(volume.factor)
+    assert factors == pytest.approx([3.57, 2.69, 2.25], abs=0.01)
 
 
 def test_readers_outlines_and_models_without_a_known_error_claim_nothing():

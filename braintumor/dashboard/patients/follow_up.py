@@ -1,6 +1,7 @@
 """Follow-up: two studies of one patient, what their outlines measure, and what of the change is beyond the error."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,10 +9,12 @@ import pandas as pd
 import streamlit as st
 
 from braintumor import settings
-from braintumor.accounts import Account
+from braintumor.accounts import Account, Role
 from braintumor.bundles import GRAPH_FILE, SEGMENTATION_FILE, BundleError, list_bundles, read_card
 from braintumor.dashboard import choices
 from braintumor.dashboard.patients import store
+from braintumor.dashboard.patients.report import filed_page, prior_of
+from braintumor.dashboard.patients.side_by_side import Followed, amount, change_words, show_side_by_side, span_words
 from braintumor.records import Patient, Study
 from braintumor.records.scan_file import read_scan_file
 from braintumor.records.studies import Finding
@@ -55,24 +58,24 @@ def show_follow_up(account: Account, patient: Patient, studies: Sequence[Study])
         sequence = choices.selectbox(
             "Sequence", common, common[0], format_func=sequence_words, key=f"follow_sequence_{before}_{now}"
         )
-    _show_pair(account, found[0][sequence], found[1][sequence], [by_id[before], by_id[now]])
+    _show_pair(account, patient, found[0][sequence], found[1][sequence], [by_id[before], by_id[now]])
     store.show_refusal()
 
 
-def outlined_series(study: Study) -> dict[str, Finding]:
-    """Give the findings with an outline by their sequences, contrast-enhanced T1 first.
+def outlined_series(study: Study) -> dict[str, Followed]:
+    """Give the series whose findings have an outline by their sequences, contrast-enhanced T1 first.
 
     Of several series of one sequence the one with most slices counts, of several findings the latest.
     """
-    found: dict[str, tuple[int, Finding]] = {}
+    found: dict[str, Followed] = {}
     for series in study.series:
         for finding in series.findings:
             has_outline = finding.has_mask or any(verdict.has_mask for verdict in finding.verdicts)
-            if has_outline and series.slices >= found.get(series.sequence, (0, finding))[0]:
-                found[series.sequence] = series.slices, finding
+            if has_outline and (series.sequence not in found or series.slices >= found[series.sequence].series.slices):
+                found[series.sequence] = Followed(series, finding)
     order = [weighting.value for weighting in Weighting]
     ranked = sorted(found, key=lambda name: order.index(name) if name in order else len(order))
-    return {name: found[name][1] for name in ranked}
+    return {name: found[name] for name in ranked}
 
 
 def _choose(label: str, options: Sequence[int], by_id: dict[int, Study], key: str, default: int | None = None) -> int:
@@ -95,14 +98,14 @@ def sequence_words(sequence: str) -> str:
     return known.get(sequence, sequence) or "Unknown sequence"
 
 
-def _show_pair(account: Account, before: Finding, now: Finding, studies: Sequence[Study]) -> None:
+def _show_pair(account: Account, patient: Patient, before: Followed, now: Followed, studies: Sequence[Study]) -> None:
     # Measuring brings libraries that the page does without.
     from braintumor.reports.follow_up import changes
 
-    measured = [_measured(account, finding) for finding in (before, now)]
+    measured = [_measured(account, one.finding) for one in (before, now)]
     if measured[0] is None or measured[1] is None:
         return
-    error = _error_of(now.bundle_sha256)
+    error = error_of(now.finding.bundle_sha256)
     found = changes(measured[0], measured[1], error)
     if not found:
         st.info("The files do not say how large a pixel is, or an outline is empty, so sizes are not compared.")
@@ -111,12 +114,37 @@ def _show_pair(account: Account, before: Finding, now: Finding, studies: Sequenc
     days = [_study_words(study) for study in studies]
     st.table(pd.DataFrame([_cells(change, days) for change in found]).set_index("Size"), border="horizontal")
     st.caption(_error_words(error, measured))
+    if account.role is not Role.RESEARCHER and now.finding.label is not None:
+        # Only who asks for a file waits for it.
+        make = partial(
+            filed_page,
+            account,
+            patient,
+            studies[1],
+            now,
+            sequence_words(now.series.sequence),
+            prior_of(studies[0], found),
+        )
+        st.download_button(
+            "Report with this comparison (PDF)",
+            make,
+            f"{patient.code}-report.pdf",
+            "application/pdf",
+            key=f"report_{before.finding.id}_{now.finding.id}",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+    if not show_side_by_side(account, patient, (before, now), days, error):
+        _show_both_lists(days, measured)
+    _show_criteria(found)
+
+
+def _show_both_lists(days: Sequence[str], measured: Sequence["Outlined | None"]) -> None:
     columns = st.columns(2)
     for column, day, outlined in zip(columns, days, measured, strict=True):
         if outlined is not None:
             with column:
                 _show_lesions(day, outlined)
-    _show_criteria(found)
 
 
 def headline(change: "Change") -> str:
@@ -133,19 +161,13 @@ def _cells(change: "Change", days: Sequence[str]) -> dict[str, str]:
     from braintumor.reports.follow_up import UNITS
 
     unit = UNITS[change.quantity]
-    told = {True: "beyond error", False: "within error", None: "error unknown"}[change.is_beyond_error]
-    span = "–" if change.factor is None else f"{1 / change.factor - 1:+.0%} to {change.factor - 1:+.0%}"
     return {
         "Size": _TITLES[change.quantity],
-        f"Before: {days[0]}": _amount(change.before, unit),
-        f"Now: {days[1]}": _amount(change.now, unit),
-        "Change": f"{change.share:+.0%}, {told}",
-        "Error": span,
+        f"Before: {days[0]}": amount(change.before, unit),
+        f"Now: {days[1]}": amount(change.now, unit),
+        "Change": change_words(change),
+        "Error": span_words(change),
     }
-
-
-def _amount(value: float, unit: str) -> str:
-    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}"
 
 
 def _error_words(error: "ChangeError | None", measured: Sequence["Outlined | None"]) -> str:
@@ -160,7 +182,8 @@ def _error_words(error: "ChangeError | None", measured: Sequence["Outlined | Non
     return (
         f"{said} Error: between two of {error.images} held-out slices, the areas by the model differed from those by "
         f"readers by up to a factor of {error.factor:.2g} in {error.share:.0%}. Volumes are taken to err alike, and "
-        "diameters as the root of it. Errors that both studies share cancel out, so this is rather too wide."
+        "diameters as the root of it. Where slices cut a lesion adds to it, the more the fewer slices it lies in. "
+        "Errors that both studies share cancel out, so this is rather too wide."
     )
 
 
@@ -230,7 +253,7 @@ def _measure(actor: Account, finding_id: int, model: str) -> "Outlined":
 
 
 @st.cache_data(ttl="10min", show_spinner=False)
-def _error_of(model: str) -> "ChangeError | None":
+def error_of(model: str) -> "ChangeError | None":
     """Give the error of the outlines of the model with this graph, where this server has it."""
     from braintumor.evaluation import change_error
 

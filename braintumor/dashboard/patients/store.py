@@ -76,6 +76,14 @@ def shown(key: object, action: Callable[..., Any], *arguments: Any) -> Any:
     return kept[key]
 
 
+def shown_last(slot: str, key: object, action: Callable[..., Any], *arguments: Any) -> Any:
+    """Give what a view gave, as ``shown``; of a slot the last view alone is kept, for what is large."""
+    kept = st.session_state.setdefault(_SHOWN, {})
+    if slot not in kept or kept[slot][0] != key:
+        kept[slot] = key, _run(action, *arguments)
+    return kept[slot][1]
+
+
 def forget_shown() -> None:
     """Forget what the page shows."""
     st.session_state.pop(_SHOWN, None)

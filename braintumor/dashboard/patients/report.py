@@ -1,0 +1,103 @@
+"""The page of a filed finding: its answer, how it changed since an earlier study, and the reader's verdict."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from braintumor.accounts import Account
+from braintumor.dashboard.patients import store
+from braintumor.dashboard.patients.side_by_side import Followed
+from braintumor.decision import Outcome
+from braintumor.records import Patient, Study, VerdictKind
+from braintumor.records.scan_file import read_scan_file
+from braintumor.records.studies import Finding
+from braintumor.scans import Patient as NamedPatient
+from braintumor.scans import in_window
+from braintumor.taxonomy import FINDING_TITLES, NO_TUMOR
+
+if TYPE_CHECKING:
+    from braintumor.reports.follow_up import Change
+    from braintumor.reports.model import Report, ReportPrior, ReportVerdict
+
+
+def filed_page(
+    actor: Account, patient: Patient, study: Study, now: Followed, sequence: str, prior: "ReportPrior"
+) -> bytes:
+    """Write the page of a filed finding as PDF; the right to see its scan is checked when it is read."""
+    from braintumor.reports.pdf import pdf_report
+
+    return pdf_report([filed_report(actor, patient, study, now, sequence, prior)])
+
+
+def filed_report(
+    actor: Account, patient: Patient, study: Study, now: Followed, sequence: str, prior: "ReportPrior | None" = None
+) -> "Report":
+    """Fill a report from what is stored of an answered finding with an outline; ``sequence`` is in words."""
+    from braintumor.reports.building import measures_of
+    from braintumor.reports.key_image import key_image
+    from braintumor.reports.model import Report, ReportFinding, ReportModel, ReportStudy
+
+    series, finding = now.series, now.finding
+    content = store.studies().scan(actor, series.id)
+    scan, mask = read_scan_file(content), read_scan_file(store.studies().outline(actor, finding.id).content).pixels > 0
+    number = int(np.count_nonzero(mask, axis=(1, 2)).argmax())
+    picture = scan.pixels[number].astype(np.float32)
+    rows, columns = mask.shape[1:]
+    size = (rows * scan.spacing[1], columns * scan.spacing[2]) if scan.spacing else None
+    label = finding.label or NO_TUMOR
+    return Report(
+        study=ReportStudy(
+            scan=sequence,
+            sha256=hashlib.sha256(content).hexdigest(),
+            slices=series.slices,
+            day=study.taken_on,
+            sequence=sequence,
+        ),
+        finding=ReportFinding(
+            decision=Outcome.NO_TUMOR if label == NO_TUMOR else Outcome.TUMOR,
+            finding=label,
+            p_tumor=finding.tumor_probability,
+            probabilities={} if finding.probability is None else {label: finding.probability},
+        ),
+        model=ReportModel(finding.bundle_name, finding.bundle_version, finding.bundle_sha256),
+        patient=NamedPatient(
+            patient.name or "",
+            patient.number or "",
+            f"{patient.birth_date:%Y%m%d}" if patient.birth_date else "",
+        ),
+        measures=None if label == NO_TUMOR else measures_of(mask, scan.spacing, None),
+        key_image=key_image(in_window(picture, picture), mask[number], size, number, len(mask)),
+        prior=prior,
+        verdict=verdict_of(finding),
+    )
+
+
+def prior_of(earlier: Study, changes: Sequence["Change"]) -> "ReportPrior":
+    """Give the earlier study's sizes; a change is claimed of the volume alone, where there is one."""
+    from braintumor.reports.follow_up import Quantity
+    from braintumor.reports.model import ReportPrior
+
+    found = {change.quantity: change for change in changes}
+    before = {quantity: change.before for quantity, change in found.items()}
+    volume = found.get(Quantity.VOLUME)
+    return ReportPrior(
+        day=earlier.taken_on,
+        longest=before.get(Quantity.LONGEST),
+        perpendicular=before.get(Quantity.PERPENDICULAR),
+        volume=before.get(Quantity.VOLUME),
+        is_beyond_error=volume.is_beyond_error if volume else None,
+    )
+
+
+def verdict_of(finding: Finding) -> "ReportVerdict | None":
+    """Give the latest verdict that says whether the answer is right; None where no reader has said so."""
+    from braintumor.reports.model import ReportVerdict
+
+    for verdict in reversed(finding.verdicts):
+        if verdict.kind is not VerdictKind.COMMENT:
+            agrees = verdict.kind is VerdictKind.AGREE
+            seen = FINDING_TITLES[verdict.label] if verdict.label else ""
+            return ReportVerdict(verdict.reader, agrees, verdict.made_at, seen, verdict.comment)
+    return None
