@@ -26,6 +26,10 @@ SLOW = ("training", "networks", "browser", "test_explanation.py", "golden")
 """What of the tests takes minutes, the slowest first."""
 
 
+def pytest_addoption(parser):
+    parser.addoption("--kills", type=int, default=8, help="how often the DICOM node is killed at random points")
+
+
 def pytest_collection_modifyitems(items):
     """Begin with what takes longest, so that no worker is left with it when the others are done."""
     place = {name: number for number, name in enumerate(SLOW)}

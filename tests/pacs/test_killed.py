@@ -50,21 +50,22 @@ class Scanner(threading.Thread):
             _send(self.hospital, self.datasets, self.accepted)
 
 
-def test_fifty_kills_at_random_points(tmp_path):
+def test_kills_at_random_points(tmp_path, pytestconfig):
     """Node and worker at once, as a power cut would; each study is one object, so that it is complete once it is here.
 
-    Points are counted in computing time, so that they lie where they do on a busy machine, too.
+    ``--kills`` says how many; 50 take some minutes. Points are counted in computing time, so that they lie where they
+    do on a busy machine, too.
     """
     chance, context = random.Random(11), killable.context()
     studies = [
         dataset(StudyInstanceUID=f"{ROOT}70.{number}", SeriesInstanceUID=f"{ROOT}70.{number}.1", PatientID=f"K{number}")
-        for number in range(8)
+        for number in range(4)
     ]
     hospital = Hospital(tmp_path, "SCANNER@127.0.0.1", results="")
     assert hospital.clinic
     scanner = Scanner(hospital, studies)
     scanner.start()
-    for _ in range(50):
+    for _ in range(pytestconfig.getoption("kills")):
         node = context.Process(target=killable.serve, args=(hospital.settings,), daemon=True)
         node.start()
         process = ServerProcess(node.pid)
