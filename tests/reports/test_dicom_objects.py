@@ -187,7 +187,7 @@ def test_sources_that_cannot_be_repeated_are_said(study):
 
 @pytest.mark.skipif(not shutil.which("dciodvfy"), reason="dicom3tools is not installed")
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["tumor", "signed and corrected", "not judged"])
+@pytest.mark.parametrize("name", ["tumor", "with a prior", "signed and corrected", "not judged"])
 def test_dciodvfy_finds_no_error(study, name, kind, tmp_path):
     path = tmp_path / "object.dcm"
     path.write_bytes(made(CASES[name], study, kind))
