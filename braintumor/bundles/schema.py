@@ -124,7 +124,7 @@ class FittedCalibration(Record):
     shift: float
     temperature: float
     map_temperature: float = 1.0
-    kind_bias: tuple[float, ...] = Calibration.kind_bias
+    kind_bias: tuple[float, ...] = ()
     fitted_on: str
 
     @model_validator(mode="after")

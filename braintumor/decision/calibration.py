@@ -11,7 +11,7 @@ from braintumor.taxonomy import TUMOR_CLASSES
 
 Floats = npt.NDArray[np.float64]
 
-_NO_BIAS = (0.0,) * len(TUMOR_CLASSES)
+_KINDS = len(TUMOR_CLASSES)
 _TEMPERATURES = (0.05, 20.0)
 
 _LEAST_STATED = 1e-7
@@ -80,7 +80,7 @@ class Calibration:
     shift: float = 0.0
     temperature: float = 1.0
     map_temperature: float = 1.0
-    kind_bias: tuple[float, ...] = _NO_BIAS
+    kind_bias: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         above = (self.slope, self.temperature, self.map_temperature)
@@ -89,14 +89,14 @@ class Calibration:
                 f"slope, shift and temperatures are {above[0]}, {self.shift} and {above[1:]}; they must be finite, the "
                 "shift alone below 0"
             )
-        if len(self.kind_bias) != len(_NO_BIAS) or not all(map(math.isfinite, self.kind_bias)):
-            raise ValueError(f"kind_bias is {self.kind_bias}; it must be {len(_NO_BIAS)} finite numbers")
+        if len(self.kind_bias) not in (0, _KINDS) or not all(map(math.isfinite, self.kind_bias)):
+            raise ValueError(f"kind_bias is {self.kind_bias}; it must be {_KINDS} finite numbers or none")
 
     def apply(self, logits: npt.ArrayLike) -> Floats:
         """Turn logits (n, 4) into probabilities (n, 4) that sum to 1."""
         p_tumor = expit(self.slope * tumor_score(logits) + self.shift)[:, np.newaxis]
         scaled = np.asarray(logits, dtype=np.float64)[:, :-1] / self.temperature
-        kinds = softmax(scaled + np.array(self.kind_bias), axis=1)
+        kinds = softmax(scaled + np.array(self.kind_bias) if self.kind_bias else scaled, axis=1)
         return np.concatenate([p_tumor * kinds, 1 - p_tumor], axis=1)
 
 
@@ -121,8 +121,9 @@ def fit_calibration(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> Calibratio
     if not known.any():
         return Calibration(slope, shift)
     kinds, truth = scores[known, :-1], admitted[known, :-1]
-    temperature, bias = fit_temperature(kinds, truth), _NO_BIAS
-    if truth.any(axis=0).all():
+    temperature = fit_temperature(kinds, truth)
+    bias: tuple[float, ...] = ()
+    if truth.shape[1] == _KINDS and truth.any(axis=0).all():
         temperature, bias = _fit_bias(kinds, truth, temperature)
     return Calibration(slope, shift, temperature, kind_bias=bias)
 
@@ -164,7 +165,7 @@ def _fit_bias(scores: Floats, truth: npt.NDArray[np.bool_], temperature: float) 
         # As for the sigmoid, a weak pull keeps the bias finite where rows are told apart without an error.
         return float(np.mean(logsumexp(odds, axis=1) - odds[truth]) + 1e-3 * (bias**2).sum())
 
-    found = minimize(loss, np.array([math.log(temperature), *_NO_BIAS]), method="L-BFGS-B").x
+    found = minimize(loss, np.array([math.log(temperature), *[0.0] * _KINDS]), method="L-BFGS-B").x
     over, bias = parts(found)
     return over, tuple(float(value) for value in bias)
 

@@ -108,7 +108,7 @@ class Scan:
     @property
     def weighting(self) -> Weighting:
         """What kind of images these are, as the series' tags or the name of the volume's file say."""
-        return self.series.weighting if self.series else Weighting(self.facts.get(STATED, Weighting.UNKNOWN))
+        return self.series.weighting if self.series else Weighting(str(self.facts.get(STATED, Weighting.UNKNOWN)))
 
     @property
     def pixel_aspect(self) -> float:
