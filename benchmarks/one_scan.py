@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from tf_keras_vis.gradcam import Gradcam
 
-from benchmarks.alternating import alternate
+from benchmarks.alternation import alternate
 from benchmarks.pictures import jpegs
 from benchmarks.result import Result
 from braintumor import settings

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from braintumor.bundles import load_bundle
 from braintumor.inference import Predictor
-from braintumor.reports.building import Judged, model_of, report_of
+from braintumor.reports.composition import Judged, model_of, report_of
 from braintumor.reports.model import Report
 from braintumor.reports.pdf import pdf_report
 from braintumor.scans import Patient, Scan, in_window, phantom

@@ -119,3 +119,14 @@ def test_every_choice_is_held_against_what_was_offered(path):
     if path.name != "choices.py":
         assert not called & CHECKED_WIDGETS
     assert not called & UNCHECKED
+
+
+TERMS = ("training", "sampling", "preprocessing", "weighting", "lettering", "packaging")
+"""Words of the field that end as gerunds do."""
+
+
+def test_every_module_fits_on_a_few_screens_and_is_named_by_a_noun():
+    parts = ("braintumor", "pages", "scripts", "benchmarks", "tests")
+    sources = [path for part in parts for path in (ROOT / part).rglob("*.py")]
+    assert [path.name for path in sources if len(path.read_text("utf-8").splitlines()) >= 450] == []
+    assert [path.name for path in sources if path.stem.endswith("ing") and not path.stem.endswith(TERMS)] == []

@@ -105,7 +105,7 @@ def _fhir(answer: Answer, with_names: bool) -> bytes:
 
 
 def _study_page(answered: Sequence[Answer], failed: Sequence[ScanError], with_names: bool) -> bytes:
-    from braintumor.reports.building import Judged, model_of, study_report
+    from braintumor.reports.composition import Judged, model_of, study_report
     from braintumor.reports.pdf import pdf_report
 
     first = _case(answered[0], with_names).report

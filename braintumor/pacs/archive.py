@@ -11,7 +11,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelMove,
 )
 
-from braintumor.pacs.calling import Caller, UnreachablePeerError
+from braintumor.pacs.calls import Caller, UnreachablePeerError
 from braintumor.pacs.errors import PacsError
 from braintumor.pacs.peers import Peer, read_peers
 from braintumor.pacs.query import FoundStudies, FoundStudy, Progress, Query, QueryError, read_answer

@@ -14,7 +14,7 @@ from braintumor.pacs import commitment
 from braintumor.pacs.connection import LARGEST_PDU, Flood, bound_units
 from braintumor.pacs.objects import CONTRADICTS, UnusableObjectError, read_object
 from braintumor.pacs.peers import Peers
-from braintumor.pacs.sending import Sender
+from braintumor.pacs.results import Sender
 from braintumor.pacs.status import Counts
 from braintumor.pacs.tls import server_context
 from braintumor.records.arrivals import ArrivalError, Intake

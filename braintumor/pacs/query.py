@@ -8,8 +8,8 @@ from pydicom.dataset import Dataset
 
 from braintumor.database import RefusedError
 from braintumor.reports.values import parsed_day, person
-from braintumor.scans.dicom.parsing import number as number_of
-from braintumor.scans.dicom.parsing import text as text_of
+from braintumor.scans.dicom.parser import number as number_of
+from braintumor.scans.dicom.parser import text as text_of
 
 _LONGEST = 64
 _SHORTEST_NAME = 2

@@ -12,7 +12,7 @@ from braintumor.database import open_database
 from braintumor.pacs.errors import PacsError
 from braintumor.pacs.node import Node
 from braintumor.pacs.peers import read_peers
-from braintumor.pacs.sending import Sender
+from braintumor.pacs.results import Sender
 from braintumor.pacs.status import Counts, Status
 from braintumor.pacs.stow import StowSender
 from braintumor.records.arrivals import Intake, Jobs, filer

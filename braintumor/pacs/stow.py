@@ -11,7 +11,7 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
-from braintumor.pacs.calling import TIMEOUT_SECONDS, UnreachablePeerError
+from braintumor.pacs.calls import TIMEOUT_SECONDS, UnreachablePeerError
 from braintumor.pacs.errors import PacsError
 from braintumor.pacs.tls import client_context
 from braintumor.settings import Settings

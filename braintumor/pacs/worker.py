@@ -8,10 +8,10 @@ import time
 from braintumor.batch import Batch
 from braintumor.bundles import BundleError
 from braintumor.database import BusyError, RefusedError, open_database
-from braintumor.pacs.answering import Answering, Study
-from braintumor.pacs.calling import UnreachablePeerError
+from braintumor.pacs.answers import Answering, Study
+from braintumor.pacs.calls import UnreachablePeerError
 from braintumor.pacs.peers import Peers, read_peers
-from braintumor.pacs.sending import Sender
+from braintumor.pacs.results import Sender
 from braintumor.pacs.stow import StowSender
 from braintumor.records import Patients, Studies
 from braintumor.records.arrivals import ArrivalState, Job, Jobs, SupersededError, filer

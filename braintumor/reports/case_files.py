@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from braintumor.bundles import Bundle
 from braintumor.inference import Prediction
-from braintumor.reports.building import Judged, model_of, report_of
+from braintumor.reports.composition import Judged, model_of, report_of
 from braintumor.reports.masks import has_outline
 from braintumor.reports.model import Report
 from braintumor.reports.pdf import pdf_report

@@ -15,7 +15,7 @@ from pydicom.uid import generate_uid
 
 from braintumor.inference import Prediction
 from braintumor.scans import ScanError, in_file_axes
-from braintumor.scans.dicom.parsing import EXPORT_AGAIN
+from braintumor.scans.dicom.parser import EXPORT_AGAIN
 from braintumor.scans.dicom.sources import SourceImages
 
 MAKER = "braintumor"

@@ -4,6 +4,7 @@ from braintumor.scans.archive import expand
 from braintumor.scans.color import COLORED, MARKED
 from braintumor.scans.files import StoredFile
 from braintumor.scans.fitness import drawn_ring, several_heads
+from braintumor.scans.intake import bounded, gather, outcome, read, read_all
 from braintumor.scans.limits import DEFAULT_LIMITS, Limits, PixelBudget
 from braintumor.scans.paths import files_at, survey, walk
 from braintumor.scans.preprocessing import (
@@ -22,8 +23,7 @@ from braintumor.scans.preprocessing import (
     small_head,
     with_square_pixels,
 )
-from braintumor.scans.reading import bounded, gather, outcome, read, read_all
-from braintumor.scans.restoring import BACKGROUND, FRAME, INVERTED, OUTLIERS, Restored, restore
+from braintumor.scans.restoration import BACKGROUND, FRAME, INVERTED, OUTLIERS, Restored, restore
 from braintumor.scans.sample import phantom
 from braintumor.scans.scan import LeftOutError, Placement, Scan, ScanError, safe_name
 from braintumor.scans.series import Patient, Series, SeriesNote, Unjudged, Weighting, stated_weighting

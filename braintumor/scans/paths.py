@@ -6,8 +6,8 @@ from pathlib import Path
 
 from braintumor.scans.dicom.mark import is_dicom
 from braintumor.scans.files import StoredFile
+from braintumor.scans.intake import LOOKED_AT, SUFFIXES, suffixes
 from braintumor.scans.limits import DEFAULT_LIMITS, Limits
-from braintumor.scans.reading import LOOKED_AT, SUFFIXES, suffixes
 from braintumor.scans.scan import ScanError
 
 _NOTES = frozenset({".csv", ".json", ".md", ".tsv", ".txt", ".xml", ".yaml"})

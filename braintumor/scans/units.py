@@ -13,9 +13,9 @@ from braintumor.scans.scan import LeftOutError, Scan, ScanError
 from braintumor.scans.series import Patient, Series, SeriesNote, Unjudged, Weighting
 
 if TYPE_CHECKING:
-    from braintumor.scans.dicom.grouping import ImageSeries
     from braintumor.scans.dicom.instance import Instance
     from braintumor.scans.dicom.sources import SourceImages
+    from braintumor.scans.dicom.stacks import ImageSeries
 
 MR_ALONE = frozenset({"MR"})
 """Modalities that the shipped model reads."""
@@ -149,7 +149,7 @@ class DicomObjects:
         if not (self._instances or self._damaged or self._beyond):
             yield from () if self._index is None else (self._index,)
             return
-        from braintumor.scans.dicom.grouping import group
+        from braintumor.scans.dicom.stacks import group
 
         for found in group(self._instances):
             identity = (found.instances[0].patient, found.facts.study, found.facts.uid)

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from braintumor.scans import mgh, nifti
 from braintumor.scans.color import GRAY
+from braintumor.scans.gzip_reader import Stream, Unpacker, unpacked
 from braintumor.scans.layout import EXPORT, Layout, slice_sizes, voxel_sizes
 from braintumor.scans.limits import Limits, PixelBudget
 from braintumor.scans.scan import STATED, Placement, Scan, ScanError, fill_missing
 from braintumor.scans.series import stated_weighting
-from braintumor.scans.unpacking import Stream, Unpacker, unpacked
 
 _FORMATS = (nifti, mgh)
 SUFFIXES = frozenset[str]().union(*(known.SUFFIXES for known in _FORMATS))

@@ -8,7 +8,7 @@ from pynetdicom.sop_class import MRImageStorage
 from braintumor.database import open_database
 from braintumor.pacs.node import Node
 from braintumor.pacs.peers import read_peers
-from braintumor.pacs.sending import Sender
+from braintumor.pacs.results import Sender
 from braintumor.pacs.status import Counts
 from braintumor.records.arrivals import Intake, Jobs
 from braintumor.records.vault import open_vault

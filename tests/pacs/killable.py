@@ -7,7 +7,7 @@ from datetime import timedelta
 from braintumor.database import open_database
 from braintumor.pacs.node import Node
 from braintumor.pacs.peers import read_peers
-from braintumor.pacs.sending import Sender
+from braintumor.pacs.results import Sender
 from braintumor.pacs.status import Counts
 from braintumor.pacs.worker import work
 from braintumor.records.arrivals import Intake

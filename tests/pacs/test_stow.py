@@ -7,7 +7,7 @@ from threading import Thread
 
 import pytest
 
-from braintumor.pacs.calling import UnreachablePeerError
+from braintumor.pacs.calls import UnreachablePeerError
 from braintumor.pacs.errors import PacsError
 from braintumor.pacs.stow import StowSender
 from braintumor.settings import Settings

@@ -19,6 +19,7 @@ from PIL import Image, PngImagePlugin
 
 import braintumor
 from braintumor.scans import Limits, Scan, ScanError, phantom, prepare, read_all
+from tests.scans.picture_headers import bmp, chunk, gif, jpeg, png, tiff, webp, webp_canvas
 
 LIMITS = Limits(max_bytes=2**21, max_files=20, max_pixels=250_000, max_archive_bytes=2**22)
 SIZE = 48
@@ -99,48 +100,6 @@ def _shuffled():
         yield f"{name} after garbage", random.bytes(7) + data, "x." + name
 
 
-def _chunk(kind, body):
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
-def _png(width, height, *chunks, depth=8, color=0):
-    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + _chunk(b"IEND", b"")
-
-
-def _bmp(width, height):
-    return b"BM" + struct.pack("<IHHI", 100, 0, 0, 54) + struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, *[0] * 6)
-
-
-def _gif(width, height):
-    frame = b"\x2c" + struct.pack("<HHHHB", 0, 0, width, height, 0) + b"\x02\x02\x44\x01\x00\x3b"
-    return b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6) + frame
-
-
-def _tiff(width, height, *, samples=1, bits=8, strip=8, count=64):
-    entries = [(256, 4, width), (257, 4, height), (258, 3, bits), (259, 3, 1), (262, 3, 1), (273, 4, strip)]
-    entries += [(277, 3, samples), (278, 4, height), (279, 4, count)]
-    body = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
-    return b"II*\x00\x08\x00\x00\x00" + struct.pack("<H", len(entries)) + body + bytes(4)
-
-
-def _webp(width, height):
-    packed = struct.pack("<I", (width - 1) | (height - 1) << 14)
-    body = b"VP8L" + struct.pack("<I", 6) + b"\x2f" + packed + b"\x00"
-    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
-
-
-def _webp_canvas(width, height):
-    canvas = struct.pack("<I", 0x10) + struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
-    body = b"VP8X" + struct.pack("<I", 10) + canvas + GOOD["webp"][12:]
-    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
-
-
-def _jpeg(width, height):
-    frame = b"\xff\xc0\x00\x0b\x08" + struct.pack(">HHB", height, width, 1) + b"\x01\x11\x00"
-    return b"\xff\xd8" + frame + b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00" + b"\x00" * 20 + b"\xff\xd9"
-
-
 ZEROS = zlib.compress(bytes(30 * 2**20), 9)
 ROWS = zlib.compress(bytes(49 * 48), 9)
 INF = np.full((SIZE, SIZE), -np.inf, np.float32)
@@ -180,43 +139,43 @@ def _foreign():
 
 
 def _sizes():
-    yield "PNG of 60000 × 60000", _png(60_000, 60_000, _chunk(b"IDAT", ROWS)), TOO_MANY_PIXELS
-    yield "PNG of 10000 × 10000", _png(10_000, 10_000, _chunk(b"IDAT", ROWS)), TOO_MANY_PIXELS
-    yield "PNG of 2³¹ × 2³¹", _png(2**31 - 1, 2**31 - 1, _chunk(b"IDAT", ROWS)), TOO_MANY_PIXELS
-    yield "PNG of 0 × 48", _png(0, 48, _chunk(b"IDAT", ROWS)), ANY
-    yield "PNG of 48 × 0", _png(48, 0, _chunk(b"IDAT", ROWS)), ANY
-    yield "PNG without pixels", _png(48, 48), DAMAGED
+    yield "PNG of 60000 × 60000", png(60_000, 60_000, chunk(b"IDAT", ROWS)), TOO_MANY_PIXELS
+    yield "PNG of 10000 × 10000", png(10_000, 10_000, chunk(b"IDAT", ROWS)), TOO_MANY_PIXELS
+    yield "PNG of 2³¹ × 2³¹", png(2**31 - 1, 2**31 - 1, chunk(b"IDAT", ROWS)), TOO_MANY_PIXELS
+    yield "PNG of 0 × 48", png(0, 48, chunk(b"IDAT", ROWS)), ANY
+    yield "PNG of 48 × 0", png(48, 0, chunk(b"IDAT", ROWS)), ANY
+    yield "PNG without pixels", png(48, 48), DAMAGED
     # Pillow shows missing rows as black where the packed data itself ends in order.
-    yield "PNG with too few rows", _png(48, 100, _chunk(b"IDAT", ROWS)), ANY
-    yield "PNG of depth 3", _png(48, 48, _chunk(b"IDAT", ROWS), depth=3), ANY
-    yield "PNG of color type 9", _png(48, 48, _chunk(b"IDAT", ROWS), color=9), ANY
-    yield "PNG palette without colors", _png(48, 48, _chunk(b"IDAT", ROWS), color=3), ANY
+    yield "PNG with too few rows", png(48, 100, chunk(b"IDAT", ROWS)), ANY
+    yield "PNG of depth 3", png(48, 48, chunk(b"IDAT", ROWS), depth=3), ANY
+    yield "PNG of color type 9", png(48, 48, chunk(b"IDAT", ROWS), color=9), ANY
+    yield "PNG palette without colors", png(48, 48, chunk(b"IDAT", ROWS), color=3), ANY
     yield "PNG with a wrong checksum", GOOD["png"][:29] + b"\0\0\0\0" + GOOD["png"][33:], ANY
     yield "PNG chunk of 4 GB", GOOD["png"][:33] + b"\xff\xff\xff\xffIDAT" + GOOD["png"][41:], ANY
-    yield "BMP of 60000 × 60000", _bmp(60_000, 60_000), TOO_MANY_PIXELS
-    yield "BMP of 2³¹ × 2³¹", _bmp(2**31 - 1, 2**31 - 1), TOO_MANY_PIXELS
-    yield "BMP of negative width", _bmp(-48, 48), ANY
-    yield "BMP of negative height", _bmp(48, -48), DAMAGED
-    yield "BMP of lowest height", _bmp(48, -(2**31)), ANY
-    yield "BMP of no size", _bmp(0, 0), ANY
-    yield "GIF of 60000 × 60000", _gif(60_000, 60_000), TOO_MANY_PIXELS
-    yield "GIF of no size", _gif(0, 0), ANY
+    yield "BMP of 60000 × 60000", bmp(60_000, 60_000), TOO_MANY_PIXELS
+    yield "BMP of 2³¹ × 2³¹", bmp(2**31 - 1, 2**31 - 1), TOO_MANY_PIXELS
+    yield "BMP of negative width", bmp(-48, 48), ANY
+    yield "BMP of negative height", bmp(48, -48), DAMAGED
+    yield "BMP of lowest height", bmp(48, -(2**31)), ANY
+    yield "BMP of no size", bmp(0, 0), ANY
+    yield "GIF of 60000 × 60000", gif(60_000, 60_000), TOO_MANY_PIXELS
+    yield "GIF of no size", gif(0, 0), ANY
     yield "GIF with a frame beyond its canvas", GOOD["gif"].replace(b"\x2c\0\0\0\0\x30\0", b"\x2c\0\0\0\0\xff\xff"), ANY
-    yield "TIFF of 60000 × 60000", _tiff(60_000, 60_000), TOO_MANY_PIXELS
-    yield "TIFF of 2³² × 2³²", _tiff(2**32 - 1, 2**32 - 1), TOO_MANY_PIXELS
-    yield "TIFF of no size", _tiff(0, 0), ANY
-    yield "TIFF strip beyond the file", _tiff(48, 48, strip=2**31), DAMAGED
-    yield "TIFF strip of 4 GB", _tiff(48, 48, count=2**32 - 1), DAMAGED
-    yield "TIFF of 60000 samples", _tiff(48, 48, samples=60_000), ANY
-    yield "TIFF of 255 bits", _tiff(48, 48, bits=255), ANY
+    yield "TIFF of 60000 × 60000", tiff(60_000, 60_000), TOO_MANY_PIXELS
+    yield "TIFF of 2³² × 2³²", tiff(2**32 - 1, 2**32 - 1), TOO_MANY_PIXELS
+    yield "TIFF of no size", tiff(0, 0), ANY
+    yield "TIFF strip beyond the file", tiff(48, 48, strip=2**31), DAMAGED
+    yield "TIFF strip of 4 GB", tiff(48, 48, count=2**32 - 1), DAMAGED
+    yield "TIFF of 60000 samples", tiff(48, 48, samples=60_000), ANY
+    yield "TIFF of 255 bits", tiff(48, 48, bits=255), ANY
     yield "TIFF directory that leads to itself", b"II*\x00\x08\x00\x00\x00\x00\x00\x08\x00\x00\x00", ANY
-    yield "WebP of 16384 × 16384", _webp(16_384, 16_384), ANY
-    yield "WebP of 1 × 1", _webp(1, 1), ANY
-    yield "WebP canvas of 16000 × 16000", _webp_canvas(16_000, 16_000), ANY
-    yield "WebP canvas of 16777216 × 16777216", _webp_canvas(2**24, 2**24), ANY
-    yield "JPEG of 65500 × 65500", _jpeg(65_500, 65_500), TOO_MANY_PIXELS
-    yield "JPEG of 0 × 0", _jpeg(0, 0), ANY
-    yield "JPEG of 48 × 48 without tables", _jpeg(48, 48), DAMAGED
+    yield "WebP of 16384 × 16384", webp(16_384, 16_384), ANY
+    yield "WebP of 1 × 1", webp(1, 1), ANY
+    yield "WebP canvas of 16000 × 16000", webp_canvas(16_000, 16_000, GOOD["webp"]), ANY
+    yield "WebP canvas of 16777216 × 16777216", webp_canvas(2**24, 2**24, GOOD["webp"]), ANY
+    yield "JPEG of 65500 × 65500", jpeg(65_500, 65_500), TOO_MANY_PIXELS
+    yield "JPEG of 0 × 0", jpeg(0, 0), ANY
+    yield "JPEG of 48 × 48 without tables", jpeg(48, 48), DAMAGED
     for format_name in ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP"):
         for side in (1, 15):
             reason = f"This picture is {side} × {side} pixels, too small to show a brain."
@@ -230,13 +189,13 @@ def _bombs():
     text = PngImagePlugin.PngInfo()
     text.add_text("note", "x" * 2**20 * 2, zip=True)
     yield "PNG with a text of 2 MB", _file(PICTURE, "PNG", pnginfo=text), DAMAGED
-    yield "PNG zTXt bomb", _png(48, 48, _chunk(b"zTXt", b"note\0\0" + ZEROS), _chunk(b"IDAT", ROWS)), DAMAGED
-    yield "PNG iTXt bomb", _png(48, 48, _chunk(b"iTXt", b"note\0\1\0\0\0" + ZEROS), _chunk(b"IDAT", ROWS)), DAMAGED
-    yield "PNG iCCP bomb", _png(48, 48, _chunk(b"iCCP", b"icc\0\0" + ZEROS), _chunk(b"IDAT", ROWS)), ANY
-    many = [_chunk(b"zTXt", b"n%d\0\0" % number + zlib.compress(bytes(2**20 - 9))) for number in range(80)]
-    yield "PNG of many texts", _png(48, 48, *many, _chunk(b"IDAT", ROWS)), DAMAGED
-    yield "PNG IDAT bomb", _png(48, 48, _chunk(b"IDAT", ZEROS)), ANY
-    yield "PNG IDAT bomb of 30 million pixels", _png(2**15, 960, _chunk(b"IDAT", ZEROS)), TOO_MANY_PIXELS
+    yield "PNG zTXt bomb", png(48, 48, chunk(b"zTXt", b"note\0\0" + ZEROS), chunk(b"IDAT", ROWS)), DAMAGED
+    yield "PNG iTXt bomb", png(48, 48, chunk(b"iTXt", b"note\0\1\0\0\0" + ZEROS), chunk(b"IDAT", ROWS)), DAMAGED
+    yield "PNG iCCP bomb", png(48, 48, chunk(b"iCCP", b"icc\0\0" + ZEROS), chunk(b"IDAT", ROWS)), ANY
+    many = [chunk(b"zTXt", b"n%d\0\0" % number + zlib.compress(bytes(2**20 - 9))) for number in range(80)]
+    yield "PNG of many texts", png(48, 48, *many, chunk(b"IDAT", ROWS)), DAMAGED
+    yield "PNG IDAT bomb", png(48, 48, chunk(b"IDAT", ZEROS)), ANY
+    yield "PNG IDAT bomb of 30 million pixels", png(2**15, 960, chunk(b"IDAT", ZEROS)), TOO_MANY_PIXELS
     yield "TIFF Deflate bomb", _deflated_tiff(), ANY
     yield "zip bomb", _zip(("a.png", bytes(2**21))), TOO_LARGE
     yield "zip member over the limit", _zip(("a.png", bytes(2**21 + 1))), TOO_LARGE
@@ -250,7 +209,7 @@ def _bombs():
 
 
 def _deflated_tiff():
-    data = _tiff(48, 48, count=len(ZEROS), strip=8 + 2 + 9 * 12 + 4)
+    data = tiff(48, 48, count=len(ZEROS), strip=8 + 2 + 9 * 12 + 4)
     return data.replace(struct.pack("<HHII", 259, 3, 1, 1), struct.pack("<HHII", 259, 3, 1, 8)) + ZEROS
 
 

@@ -2,7 +2,7 @@
 
 from braintumor.dashboard.patients.agreement import show_agreement
 from braintumor.dashboard.patients.archive import has_archives, show_archive
-from braintumor.dashboard.patients.filing import show_filing
+from braintumor.dashboard.patients.filed_study import show_filing
 from braintumor.dashboard.patients.group_forms import show_groups
 from braintumor.dashboard.patients.history import show_history
 from braintumor.dashboard.patients.identity import show_identity, show_new

@@ -35,7 +35,7 @@ def filed_report(
     actor: Account, patient: Patient, study: Study, now: Followed, sequence: str, prior: "ReportPrior | None" = None
 ) -> "Report":
     """Fill a report from what is stored of an answered finding with an outline; ``sequence`` is in words."""
-    from braintumor.reports.building import measures_of
+    from braintumor.reports.composition import measures_of
     from braintumor.reports.key_image import key_image
     from braintumor.reports.model import Report, ReportFinding, ReportModel, ReportStudy
 

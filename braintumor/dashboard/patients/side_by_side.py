@@ -14,7 +14,7 @@ from braintumor.accounts import Account
 from braintumor.dashboard import choices, gate
 from braintumor.dashboard.patients import store
 from braintumor.dashboard.server.workload import turn
-from braintumor.dashboard.viewer.drawing import packed, with_outline
+from braintumor.dashboard.viewer.slice_layers import packed, with_outline
 from braintumor.records import Patient
 from braintumor.records.scan_file import StoredScan, read_scan_file
 from braintumor.records.studies import Finding, Series

@@ -4,8 +4,8 @@ import streamlit as st
 
 from braintumor.dashboard import choices
 from braintumor.dashboard.answers import Answer, bundle_of
-from braintumor.dashboard.viewer.drawing import on_picture, outlined, overlay, packed, view, with_outline
 from braintumor.dashboard.viewer.heatmaps import choose_method, heatmap, heatmap_figures
+from braintumor.dashboard.viewer.slice_layers import on_picture, outlined, overlay, packed, view, with_outline
 from braintumor.dashboard.viewer.words import heatmap_words, method_words, outline_words, slice_words
 from braintumor.reports import NOTE_WORDS, stated
 from braintumor.taxonomy import FINDING_TITLES

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braintumor.dashboard.answers import Answer
-from braintumor.dashboard.viewer.drawing import outlined, palette, square_on_stack, view
 from braintumor.dashboard.viewer.kept import once
 from braintumor.dashboard.viewer.planes import Plane, planes_of
+from braintumor.dashboard.viewer.slice_layers import outlined, palette, square_on_stack, view
 from braintumor.dashboard.viewer.words import heatmap_words, shown_words
 from braintumor.explanation import METHODS
 from braintumor.taxonomy import ANY_TUMOR, FINDING_TITLES, NO_TUMOR

@@ -12,7 +12,7 @@ import streamlit as st
 from braintumor.dashboard import choices, gate
 from braintumor.dashboard.desk import Case, Desk, desk_of
 from braintumor.dashboard.plain_text import plain
-from braintumor.dashboard.worklist.listing import Filters, Mark, Order, Status, listed, status_of, step, table
+from braintumor.dashboard.worklist.selection import Filters, Mark, Order, Status, listed, status_of, step, table
 from braintumor.errors import InputError
 from braintumor.reports import Answered, answers_csv, masks_zip
 from braintumor.scans import WEIGHTING_WORDS, ScanError

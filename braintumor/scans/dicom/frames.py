@@ -12,7 +12,7 @@ from sys import intern
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
-from braintumor.scans.dicom.parsing import Parsed, number, numbers, raw, text
+from braintumor.scans.dicom.parser import Parsed, number, numbers, raw, text
 from braintumor.scans.limits import Limits
 from braintumor.scans.scan import ScanError
 

@@ -18,7 +18,7 @@ from pydicom.uid import (
 
 from braintumor.scans.dicom import frames
 from braintumor.scans.dicom.frames import Frame, count_tiles, read_frames
-from braintumor.scans.dicom.parsing import DAMAGED, EXPORT_AGAIN, LARGEST, Parsed, number, text
+from braintumor.scans.dicom.parser import DAMAGED, EXPORT_AGAIN, LARGEST, Parsed, number, text
 from braintumor.scans.files import StoredFile
 from braintumor.scans.limits import Limits
 from braintumor.scans.scan import ScanError

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braintumor.scans.color import GRAY
-from braintumor.scans.dicom.grouping import Image, ImageSeries, shear, slice_distance
-from braintumor.scans.dicom.parsing import EXPORT_AGAIN
+from braintumor.scans.dicom.parser import EXPORT_AGAIN
+from braintumor.scans.dicom.stacks import Image, ImageSeries, shear, slice_distance
 from braintumor.scans.dicom.stored import StoredPixels
 from braintumor.scans.layout import Layout, checked, nifti_header
 from braintumor.scans.lettering import has_lettering

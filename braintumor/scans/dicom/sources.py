@@ -10,10 +10,10 @@ from pydicom.uid import EnhancedCTImageStorage, EnhancedMRImageStorage
 from pydicom.valuerep import DA, TM
 
 from braintumor.scans.dicom.frames import Frame
-from braintumor.scans.dicom.grouping import ImageSeries
 from braintumor.scans.dicom.instance import Instance
-from braintumor.scans.dicom.parsing import EXPORT_AGAIN, Parsed, text
+from braintumor.scans.dicom.parser import EXPORT_AGAIN, Parsed, text
 from braintumor.scans.dicom.pixels import places_of, slice_thickness, voxel_affine
+from braintumor.scans.dicom.stacks import ImageSeries
 from braintumor.scans.limits import Limits
 from braintumor.scans.scan import ScanError
 

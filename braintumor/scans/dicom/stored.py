@@ -12,7 +12,7 @@ from pydicom.pixels.processing import apply_modality_lut
 from pydicom.uid import UID, JPEGExtended12Bit, RLELossless
 
 from braintumor.scans.dicom.codestream import codestream, unpacks_to_more
-from braintumor.scans.dicom.parsing import EXPORT_AGAIN, Parsed, number
+from braintumor.scans.dicom.parser import EXPORT_AGAIN, Parsed, number
 from braintumor.scans.limits import Limits
 from braintumor.scans.scan import ScanError
 

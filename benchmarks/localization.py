@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.alternating import alternate
+from benchmarks.alternation import alternate
 from benchmarks.pictures import jpegs
 from benchmarks.result import Result
 from braintumor import settings

@@ -5,7 +5,15 @@ from PIL import Image
 from plotly.colors import get_colorscale, sample_colorscale, unlabel_rgb
 from scipy import ndimage
 
-from braintumor.dashboard.viewer.drawing import OUTLINES, on_picture, outlined, overlay, view, view_shape, with_outline
+from braintumor.dashboard.viewer.slice_layers import (
+    OUTLINES,
+    on_picture,
+    outlined,
+    overlay,
+    view,
+    view_shape,
+    with_outline,
+)
 from braintumor.scans import phantom, prepare
 from braintumor.segmentation import outline
 from tests.dashboard.viewer.made_answers import made_answer, spot

@@ -8,7 +8,7 @@ import pytest
 from braintumor.bundles import GRAPH_FILE, load_bundle
 from braintumor.decision import Outcome, Reason, ReasonCode
 from braintumor.evaluation import AreaAgreement
-from braintumor.reports.building import Judged, measures_of, model_of, report_of, study_report
+from braintumor.reports.composition import Judged, measures_of, model_of, report_of, study_report
 from braintumor.reports.model import Estimate, ReportModel
 from braintumor.reports.sentences import headline
 from braintumor.scans import NotJudgedError, Patient, ScanError, Series, Unjudged, Weighting, phantom

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from braintumor.scans.dicom.frames import Frame, along
 from braintumor.scans.dicom.instance import Instance
-from braintumor.scans.dicom.judging import unjudged
+from braintumor.scans.dicom.suitability import unjudged
 from braintumor.scans.dicom.weighting import has_contrast_agent, weighting
 from braintumor.scans.series import Series, SeriesNote, Weighting
 

@@ -12,7 +12,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModelInstance,
 )
 
-from braintumor.pacs.calling import Caller, UnreachablePeerError
+from braintumor.pacs.calls import Caller, UnreachablePeerError
 from braintumor.pacs.commitment import Report
 from braintumor.pacs.peers import Peer
 from braintumor.settings import Settings

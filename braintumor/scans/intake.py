@@ -10,10 +10,10 @@ from pathlib import PurePath
 from braintumor.scans import archive, foreign_formats, raster, volumes
 from braintumor.scans.dicom.mark import is_dicom
 from braintumor.scans.files import StoredFile
+from braintumor.scans.gzip_reader import is_packed_dicom, unpack
 from braintumor.scans.limits import DEFAULT_LIMITS, Limits, PixelBudget
 from braintumor.scans.scan import LeftOutError, Scan, ScanError, safe_name
 from braintumor.scans.units import MR_ALONE, DicomObjects, Unit
-from braintumor.scans.unpacking import is_packed_dicom, unpack
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from braintumor.scans import phantom
-from braintumor.scans.restoring import BACKGROUND, FRAME, INVERTED, OUTLIERS, restore
+from braintumor.scans.restoration import BACKGROUND, FRAME, INVERTED, OUTLIERS, restore
 
 HEAD = np.pad(phantom(160).astype(np.float32), 20)[np.newaxis]
 """A head of gray values 0 to 255 on black, (1, 200, 200)."""
