@@ -24,6 +24,13 @@ _T = TypeVar("_T")
 Options = Annotated[_T, Parameter(name="*")]
 """A dataclass of options, each given by its own name; the string below a field is its help."""
 
+_REQUIREMENTS = {
+    **dict.fromkeys(("fastapi", "prometheus_client", "pynetdicom", "uvicorn"), "pacs"),
+    "flwr": "federated",
+    "psycopg": "postgresql",
+}
+"""Which file in ``requirements`` names a package; what none of them names trains networks."""
+
 _HELP_FLAGS = ("--help", "-h")
 
 
@@ -66,7 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CycloptsError as error:
         return _refuse(f"{' '.join(str(error).split())} See --help.")
     except ImportError as error:
-        return _refuse(f"{error.name} is missing; run: pip install -r requirements/train.txt")
+        file = _REQUIREMENTS.get(str(error.name).split(".")[0], "train")
+        return _refuse(f"{error.name} is missing; run: pip install -r requirements/{file}.txt")
     except (InputError, OSError) as error:
         return _refuse(error)
 

@@ -1,6 +1,7 @@
 """Values of a report in print: amounts and their ranges, names and days."""
 
 import math
+import unicodedata
 from datetime import date, datetime
 
 from braintumor.reports.model import Estimate
@@ -35,7 +36,7 @@ def person(name: str) -> str:
     for group in groups[:2]:
         family, *rest = (part.strip() for part in group.split("^"))
         given = " ".join(part for part in rest if part)
-        is_latin = group.isascii()
+        is_latin = all("LATIN" in unicodedata.name(letter, "") for letter in group if letter.isalpha())
         written.append((", " if is_latin and family and given else " ").join(part for part in (family, given) if part))
     return written[0] + "".join(f" ({other})" for other in written[1:]) if written else ""
 
