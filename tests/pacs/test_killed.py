@@ -6,6 +6,7 @@ import threading
 import time
 
 import numpy as np
+import pytest
 from pydicom import dcmread
 from pynetdicom import AE
 from pynetdicom.sop_class import MRImageStorage
@@ -56,6 +57,9 @@ def test_kills_at_random_points(tmp_path, pytestconfig):
     ``--kills`` says how many; 50 take some minutes. Points are counted in computing time, so that they lie where they
     do on a busy machine, too.
     """
+    kills = pytestconfig.getoption("kills")
+    if not kills:
+        pytest.skip("It is for a quiet machine: pytest tests/pacs/test_killed.py --kills 50")
     chance, context = random.Random(11), killable.context()
     studies = [
         dataset(StudyInstanceUID=f"{ROOT}70.{number}", SeriesInstanceUID=f"{ROOT}70.{number}.1", PatientID=f"K{number}")
@@ -65,7 +69,7 @@ def test_kills_at_random_points(tmp_path, pytestconfig):
     assert hospital.clinic
     scanner = Scanner(hospital, studies)
     scanner.start()
-    for _ in range(pytestconfig.getoption("kills")):
+    for _ in range(kills):
         node = context.Process(target=killable.serve, args=(hospital.settings,), daemon=True)
         node.start()
         process = ServerProcess(node.pid)
