@@ -95,8 +95,10 @@ class Calibration:
     def apply(self, logits: npt.ArrayLike) -> Floats:
         """Turn logits (n, 4) into probabilities (n, 4) that sum to 1."""
         p_tumor = expit(self.slope * tumor_score(logits) + self.shift)[:, np.newaxis]
-        scaled = np.asarray(logits, dtype=np.float64)[:, :-1] / self.temperature
-        kinds = softmax(scaled + np.array(self.kind_bias) if self.kind_bias else scaled, axis=1)
+        of_kinds = np.asarray(logits, dtype=np.float64)[:, :-1]
+        if self.kind_bias:
+            of_kinds = of_kinds + self.temperature * np.array(self.kind_bias)
+        kinds = apply_temperature(of_kinds, self.temperature)
         return np.concatenate([p_tumor * kinds, 1 - p_tumor], axis=1)
 
 

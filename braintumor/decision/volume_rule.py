@@ -76,11 +76,9 @@ class VolumeRule:
         found = minimize(loss, np.zeros(len(names) + 1), jac=True, bounds=bounds, method="L-BFGS-B").x
         return cls(tuple(names), tuple(mean), tuple(spread), tuple(found[:-1]), float(found[-1]), 0.5, 0.5)
 
-    def with_limits(
-        self, tumor_low: float, tumor_high: float, low_by_sequence: Mapping[str, float] | None = None
-    ) -> "VolumeRule":
+    def with_limits(self, tumor_low: float, tumor_high: float, low_by_sequence: Mapping[str, float]) -> "VolumeRule":
         """Give the same rule with other limits."""
-        return replace(self, tumor_low=tumor_low, tumor_high=tumor_high, low_by_sequence=dict(low_by_sequence or {}))
+        return replace(self, tumor_low=tumor_low, tumor_high=tumor_high, low_by_sequence=low_by_sequence)
 
     def low(self, sequence: str) -> float:
         """Give P(tumor) below which images of a kind are answered with "no tumor"; "" where it is not known."""
