@@ -30,6 +30,11 @@ def pytest_addoption(parser):
     parser.addoption("--kills", type=int, default=0, help="kill the DICOM node so often at random points")
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Name a file's bytes by its argument: what it holds, such as when it was packed, may differ from worker to worker."""
+    return argname if isinstance(val, bytes) and len(val) > 16 else None
+
+
 def pytest_collection_modifyitems(items):
     """Begin with what takes longest, so that no worker is left with it when the others are done."""
     place = {name: number for number, name in enumerate(SLOW)}
