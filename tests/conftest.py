@@ -31,7 +31,7 @@ def pytest_addoption(parser):
 
 
 def pytest_make_parametrize_id(val, argname):
-    """Name a file's bytes by its argument: what it holds, such as when it was packed, may differ from worker to worker."""
+    """Name the bytes of a file by the argument: when it was packed differs from worker to worker."""
     return argname if isinstance(val, bytes) and len(val) > 16 else None
 
 

@@ -57,7 +57,13 @@ def test_what_was_written_is_read_again(affine, spacing, known):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"a mask", gzip.compress(b"a mask", mtime=0), scan_file(pixels(np.int16))[:40], gzip.compress(bytes(5000), mtime=0)],
+    [
+        b"",
+        b"a mask",
+        gzip.compress(b"a mask", mtime=0),
+        scan_file(pixels(np.int16))[:40],
+        gzip.compress(bytes(5000), mtime=0),
+    ],
 )
 def test_what_is_no_stored_scan_is_refused(content):
     with pytest.raises(VaultError):
