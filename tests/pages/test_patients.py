@@ -221,7 +221,7 @@ def test_two_scans_are_aligned_on_demand_and_their_lesions_matched(aligned, app,
     (toggle,) = [one for one in app.toggle if one.label == "Side by side, aligned"]
     toggle.set_value(True).run(timeout=120)
     assert not app.exception
-    assert len(app.get("image")) == 2
+    assert len(app.get("image")) == 1
     assert actions(engine).count("scan viewed") == 2
     matched = next(table.value for table in app.dataframe if "Change of volume" in table.value)
     assert len(matched) == 1
@@ -229,7 +229,7 @@ def test_two_scans_are_aligned_on_demand_and_their_lesions_matched(aligned, app,
     (slider,) = [one for one in app.slider if one.label == "Slice of the later scan"]
     slider.set_value(slider.value + 2).run()
     assert not app.exception
-    assert len(app.get("image")) == 2
+    assert len(app.get("image")) == 1
     assert actions(engine).count("scan viewed") == 2
 
 
@@ -240,6 +240,25 @@ def test_both_pictures_show_the_same_place_of_the_head(aligned, clinic, bob):
     at = int(np.count_nonzero(pair.now.mask, axis=(1, 2)).argmax())
     before, now = (picture[..., 0].ravel() for picture in side_by_side.slices_of(pair, at))
     assert np.corrcoef(before, now)[0, 1] > 0.9
+
+
+TOWARDS = {"R": (1, 0, 0), "L": (-1, 0, 0), "A": (0, 1, 0), "P": (0, -1, 0), "S": (0, 0, 1), "I": (0, 0, -1)}
+
+
+@pytest.mark.parametrize(
+    ("axes", "letters"), [("SPL", ("R", "A")), ("SPR", ("L", "A")), ("LIP", ("A", "S")), ("AIL", ("R", "S"))]
+)
+def test_edges_are_named_by_the_side_of_the_patient_they_point_to(axes, letters):
+    affine = np.eye(4)
+    affine[:3, :3] = np.array([TOWARDS[axis] for axis in axes]).T * (6, 2, 2) + 0.3
+    assert side_by_side.edge_letters(affine) == letters
+
+
+def test_the_pictures_of_both_scans_lie_beside_each_other():
+    before, now = np.zeros((4, 6, 3), np.uint8), np.full((4, 6, 3), 9, np.uint8)
+    both = side_by_side.beside(before, now)
+    assert (both[:, :6] == before).all()
+    assert (both[:, -6:] == now).all()
 
 
 def test_the_page_of_a_filed_finding_carries_the_prior_and_the_latest_verdict(aligned, clinic, bob):

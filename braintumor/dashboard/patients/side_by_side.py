@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from braintumor.accounts import Account
 from braintumor.dashboard import choices, gate
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _LONGEST_SIDE = 512
 _MOST_LESIONS = 30
+_GAP = 8
+_LETTER = 26
+_OPPOSITE = {"R": "L", "L": "R", "A": "P", "P": "A", "S": "I", "I": "S"}
 
 
 @dataclass(frozen=True)
@@ -97,12 +100,29 @@ def _show_slices(patient: Patient, pair: _Pair, days: Sequence[str], key: str) -
     slices = len(pair.now.pixels)
     areas = np.count_nonzero(pair.now.mask, axis=(1, 2))
     number = choices.slider("Slice of the later scan", 1, slices, int(areas.argmax()) + 1, 1, key=f"slice_{key}") - 1
-    for column, day, picture in zip(st.columns(2), days, slices_of(pair, number), strict=True):
-        with column:
-            st.image(packed(picture), caption=day, width="stretch")
+    # One picture, so that a phone does not stack the two.
+    st.image(packed(beside(*slices_of(pair, number))), caption=" and ".join(days), width="stretch")
     st.caption(
-        "Both show the same place of the head: the earlier scan is cut where the later slice lies. Blue: outline."
+        "Both show the same place of the head: the earlier scan is cut where the later slice lies. Blue: outline. "
+        "Letters: the patient's right (R) or left (L), front (A) or back (P), top (S) or bottom (I)."
     )
+
+
+def beside(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Set two pictures of one size beside each other, with a gap."""
+    gap = np.full((len(before), _GAP, *before.shape[2:]), 255, np.uint8)
+    return np.concatenate([before, gap, now], axis=1)
+
+
+def edge_letters(affine: NDArray[np.float64]) -> tuple[str, str]:
+    """Say to which side of the patient the left and the top edge of a slice point.
+
+    ``affine`` takes (slice, row, column, 1) to the patient's space, RAS+; of an oblique edge the nearest side.
+    """
+    from nibabel.orientations import aff2axcodes
+
+    _, down, right = aff2axcodes(affine)
+    return _OPPOSITE[right], _OPPOSITE[down]
 
 
 def slices_of(pair: _Pair, number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -111,19 +131,27 @@ def slices_of(pair: _Pair, number: int) -> tuple[NDArray[np.uint8], NDArray[np.u
     place = before.affine, pair.matrix, now.affine, number, now.pixels.shape[1:]
     cut = np.rint(slice_through(before.pixels, *place)).astype(np.uint8)
     outlined = slice_through(before.mask.view(np.uint8), *place, order=0) > 0
-    return _drawn(cut, outlined, now.spacing), _drawn(now.pixels[number], now.mask[number], now.spacing)
+    return _drawn(cut, outlined, now), _drawn(now.pixels[number], now.mask[number], now)
 
 
-def _drawn(
-    picture: NDArray[np.uint8], mask: NDArray[np.bool_], spacing: tuple[float, float, float]
-) -> NDArray[np.uint8]:
+def _drawn(picture: NDArray[np.uint8], mask: NDArray[np.bool_], now: _Shown) -> NDArray[np.uint8]:
+    spacing = now.spacing
     height, width = picture.shape[0] * spacing[1], picture.shape[1] * spacing[2]
     scale = _LONGEST_SIDE / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     wide = Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR)
-    return with_outline(
-        np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC)), np.asarray(wide) >= 128, 1.0
+    drawn = Image.fromarray(
+        with_outline(
+            np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC)), np.asarray(wide) >= 128, 1.0
+        )
     )
+    left, top = edge_letters(now.affine)
+    pen, font = ImageDraw.Draw(drawn), ImageFont.load_default(_LETTER)
+    # Letters stay legible over a bright scalp.
+    edged = {"fill": "white", "stroke_fill": "black", "stroke_width": 2, "font": font}
+    pen.text((_LETTER / 3, size[1] / 2), left, anchor="lm", **edged)
+    pen.text((size[0] / 2, _LETTER / 3), top, anchor="mt", **edged)
+    return np.asarray(drawn)
 
 
 def _show_matches(pair: _Pair, error: "ChangeError | None") -> None:
