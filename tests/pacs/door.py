@@ -29,11 +29,21 @@ class Door:
         self.stop = Node(self.settings, peers, self.intake, Sender(self.settings), self.counts).start()
 
     def associated(self):
-        entity = AE("SCANNER")
-        entity.add_requested_context(MRImageStorage, ALL_TRANSFER_SYNTAXES[:2])
-        calling = entity.associate("127.0.0.1", self.settings.pacs_port, ae_title=TITLE)
+        calling = self._called()
         assert calling.is_established
         return calling
+
+    def has_room(self):
+        """Tell whether one more caller is heard."""
+        calling = self._called()
+        if is_heard := calling.is_established:
+            calling.release()
+        return is_heard
+
+    def _called(self):
+        entity = AE("SCANNER")
+        entity.add_requested_context(MRImageStorage, ALL_TRANSFER_SYNTAXES[:2])
+        return entity.associate("127.0.0.1", self.settings.pacs_port, ae_title=TITLE)
 
     def store(self, *datasets):
         """Send objects on one association, and give their statuses; None where it broke."""
