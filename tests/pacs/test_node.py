@@ -89,6 +89,14 @@ def test_half_a_unit_holds_no_place(tmp_path, monkeypatch):
         until(door.has_room, 30)
 
 
+def test_who_asks_much_and_never_answers_gets_no_more_threads(tmp_path, monkeypatch):
+    monkeypatch.setattr(node, "_MOST_REPORTS", 2)
+    # It takes calls and says nothing.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for door in opened(tmp_path, pacs_peers=f"SCANNER@127.0.0.1:{silent.getsockname()[1]}"):
+            assert door.asked_for_commitment(4) == [0, 0, 0x0213, 0x0213]
+
+
 def test_bytes_are_counted_from_object_to_object():
     flood = Flood(10)
     assert [flood.take(6), flood.take(4), flood.take(1)] == [False, False, True]
