@@ -78,16 +78,6 @@ def test_a_study_is_found_and_fetched(group, engine):
     assert not names(search(app, number="P9"))
 
 
-def test_nothing_is_fetched_while_no_study_is_chosen(group, engine):
-    """Streamlit runs what a button does though it is off, if a browser says that it was pressed."""
-    app = search(opened(), name="Do")
-    assert app.button(key="archive_fetch").disabled
-    app.button(key="archive_fetch").click().run()
-    assert not app.exception
-    assert app.error
-    assert [line.action for line in trail(engine)] == ["archive searched"]
-
-
 @pytest.mark.parametrize(
     ("typed", "field"),
     [({}, "number"), ({"name": "*"}, "name"), ({"since": "\x00"}, "since")],

@@ -13,7 +13,7 @@ from braintumor.dashboard.patients import store
 from braintumor.pacs.errors import PacsError
 from braintumor.pacs.fetches import Fetches
 from braintumor.pacs.peers import read_peers
-from braintumor.pacs.query import FoundStudies, FoundStudy, Query, QueryError, read_query, read_uid
+from braintumor.pacs.query import FoundStudies, FoundStudy, Query, QueryError, read_query
 from braintumor.records.arrivals import ArrivalState
 from braintumor.reports import guarded
 
@@ -143,9 +143,7 @@ def _show_states(by_uid: Mapping[str, FoundStudy], was_moving: bool) -> None:
             st.error(fetch.trouble)
 
 
-def _fetch(actor: Account, title: str, chosen: object) -> None:
-    # A browser may press the button while it is off; a study without a UID would be all of them.
-    uid = read_uid(chosen)
+def _fetch(actor: Account, title: str, uid: str) -> None:
     archive = _archive(title)
     store.archive_access().note_fetch(actor, title, uid)
     _fetches().start(archive, uid)
