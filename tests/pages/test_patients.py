@@ -14,7 +14,7 @@ from braintumor.dashboard.desk import desk_of
 from braintumor.dashboard.patients import report, side_by_side, store
 from braintumor.database import Wanted, audit
 from braintumor.inference import Predictors
-from braintumor.records import Groups, Patients, Studies
+from braintumor.records import Groups, PatientError, Patients, Studies
 from braintumor.records.scan_file import mask_file, scan_file
 from braintumor.records.vault import open_vault
 from braintumor.reports.follow_up import Change, Quantity
@@ -259,6 +259,21 @@ def test_the_pictures_of_both_scans_lie_beside_each_other():
     both = side_by_side.beside(before, now)
     assert (both[:, :6] == before).all()
     assert (both[:, -6:] == now).all()
+
+
+@pytest.mark.parametrize("change", ["leaves the group", "becomes a researcher"])
+def test_who_may_not_see_a_patient_so_any_more_is_given_no_page_of_it(clinic, accounts, ada, bob, change):
+    """The browser asks for the file later, and nothing draws the page anew before."""
+    _, studies, groups, group, patient = clinic
+    (study,) = studies.history(bob, patient.id)
+    shown = side_by_side.Followed(study.series[0], study.series[0].findings[0])
+    offered = report.filed_page, bob, patient, study, shown, "T1", report.prior_of(study, [])
+    if change == "leaves the group":
+        groups.set_members(ada, group, [])
+    else:
+        accounts.set_role(ada, bob.id, Role.RESEARCHER)
+    with pytest.raises(PatientError):
+        offered[0](*offered[1:])
 
 
 def test_the_page_of_a_filed_finding_carries_the_prior_and_the_latest_verdict(aligned, clinic, bob):

@@ -165,6 +165,17 @@ def test_what_is_done_goes_after_its_days_and_findings_stay(hospital):
     assert not hospital.clinic.vault.contains(job.objects[0].content)
 
 
+def test_what_a_program_sent_goes_though_it_failed(hospital):
+    hospital.intake.add_upload("robot", b"a picture")
+    hospital.wait()
+    job = hospital.jobs.claim()
+    hospital.jobs.failed(job, "crash", is_final=True)
+    assert (hospital.states(), hospital.jobs.sweep(2)) == (["failed"], 0)
+    hospital.wait(86400 * 3)
+    assert (hospital.jobs.sweep(2), hospital.states()) == (1, [])
+    assert not hospital.clinic.vault.contains(job.objects[0].content)
+
+
 @pytest.mark.parametrize(
     ("name", "born", "number", "same"),
     [

@@ -10,7 +10,7 @@ from braintumor.accounts import Account
 from braintumor.dashboard.patients import store
 from braintumor.dashboard.patients.side_by_side import Followed
 from braintumor.decision import Outcome
-from braintumor.records import Patient, Study, VerdictKind
+from braintumor.records import Patient, PatientError, Study, VerdictKind
 from braintumor.records.scan_file import read_scan_file
 from braintumor.records.studies import Finding
 from braintumor.scans import Patient as NamedPatient
@@ -25,8 +25,15 @@ if TYPE_CHECKING:
 def filed_page(
     actor: Account, patient: Patient, study: Study, now: Followed, sequence: str, prior: "ReportPrior"
 ) -> bytes:
-    """Write the page of a filed finding as PDF; the right to see its scan is checked when it is read."""
+    """Write the page of a filed finding as PDF.
+
+    Raises ``PatientError`` for who may not see the patient, as named as it was shown: groups and roles may have changed
+    since the page offered it.
+    """
     from braintumor.reports.pdf import pdf_report
+
+    if patient.id not in store.patients().may_see(actor, [patient.id]):
+        raise PatientError("This patient is no longer shown to you so; reload the page.")
 
     return pdf_report([filed_report(actor, patient, study, now, sequence, prior)])
 

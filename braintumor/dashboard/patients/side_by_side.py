@@ -84,18 +84,19 @@ def show_side_by_side(
     if isinstance(pair, str):
         st.info(pair)
         return False
-    _show_slices(patient, pair, days, key)
+    _show_slices(account, patient, pair, days, key)
     _show_matches(pair, error)
     return True
 
 
 @st.fragment
-def _show_slices(patient: Patient, pair: _Pair, days: Sequence[str], key: str) -> None:
-    session = gate.current()
+def _show_slices(account: Account, patient: Patient, pair: _Pair, days: Sequence[str], key: str) -> None:
+    gate.current()
     with gate.unless_busy():
-        is_own = session.account is not None and patient.group_id in store.groups().own(session.account)
-    if not is_own:
-        st.error("This patient is not in your groups any more. Reload the page.")
+        # As the page was drawn: with the days as they are, or shifted for a researcher.
+        is_shown = patient.id in store.patients().may_see(account, [patient.id])
+    if not is_shown:
+        st.error("This patient is no longer shown to you so. Reload the page.")
         return
     slices = len(pair.now.pixels)
     areas = np.count_nonzero(pair.now.mask, axis=(1, 2))
