@@ -16,8 +16,8 @@ from braintumor.dashboard.patients import store
 from braintumor.dashboard.server.workload import turn
 from braintumor.dashboard.viewer.slice_layers import packed, with_outline
 from braintumor.records import Patient
+from braintumor.records.follow_up import Followed
 from braintumor.records.scan_file import StoredScan, read_scan_file
-from braintumor.records.studies import Finding, Series
 from braintumor.registration import Alignment, Match, Outline, Volume, align, match, slice_through
 from braintumor.scans import in_window
 from braintumor.segmentation import Lesion, lesions, regions
@@ -31,14 +31,6 @@ _MOST_LESIONS = 30
 _GAP = 8
 _LETTER = 26
 _OPPOSITE = {"R": "L", "L": "R", "A": "P", "P": "A", "S": "I", "I": "S"}
-
-
-@dataclass(frozen=True)
-class Followed:
-    """A stored series, and that of its findings whose outline is followed."""
-
-    series: Series
-    finding: Finding
 
 
 @dataclass(frozen=True)
