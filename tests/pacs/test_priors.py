@@ -10,6 +10,7 @@ from functools import partial
 import highdicom as hd
 import numpy as np
 import pytest
+from pydicom.uid import MRImageStorage
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -28,7 +29,7 @@ from braintumor.scans import DEFAULT_LIMITS, Patient, Series, Weighting, phantom
 from tests.conftest import SHIPPED
 from tests.pacs.nodes import Hospital
 from tests.records import clinic as clinics
-from tests.records.clinic import BORN, FINDING, NAME, NUMBER, SERIES
+from tests.records.clinic import BORN, FINDING, NUMBER, SERIES
 from tests.reports.made_predictions import SPACING, prediction
 from tests.scans.dicom_files import slices
 
@@ -78,13 +79,14 @@ def filed(clinic, patient, day=EARLIER, *stored):
 
 
 def test_the_prior_has_the_sizes_of_its_outline_and_the_change_its_error(clinic, priors):
-    filed(clinic, clinic.patient())
+    patient = clinic.patient()
+    filed(clinic, patient)
     found = priors.of(case())
     assert (found.day, found.volume) == (EARLIER, pytest.approx(VOLUME))
     assert found.longest == pytest.approx(np.hypot(SIDE, SIDE) * SPACING[1])
     assert found.is_beyond_error is True
     side = round((case().report.measures.volume.value / VOLUME) ** 0.5 * SIDE)
-    filed(clinic, clinic.patients.search(clinic.people["bob"], NUMBER)[0], date(2026, 2, 1), series(side))
+    filed(clinic, patient, date(2026, 2, 1), series(side))
     found = priors.of(case())
     assert (found.day, found.is_beyond_error) == (date(2026, 2, 1), False)
 
@@ -181,9 +183,8 @@ class Node:
         before = self._results()
         for number in range(3):
             uid = f"{study}.1.{number}"
-            (content,) = slices(1, pixels=head, first=(0.0, 0.0, 5.0 * number), SOPInstanceUID=uid, **said)
-            kind = "1.2.840.10008.5.1.4.1.1.4"
-            assert self.intake.accept(read_object("SCANNER", kind, uid, content, DEFAULT_LIMITS))
+            (content,) = slices(1, pixels=head, first=(0, 0, 5 * number), start=number, SOPInstanceUID=uid, **said)
+            assert self.intake.accept(read_object("SCANNER", MRImageStorage, uid, content, DEFAULT_LIMITS))
         while self.worker.step():
             pass
         made = self._results()
