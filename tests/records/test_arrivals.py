@@ -194,7 +194,11 @@ def test_a_patient_is_known_by_number_and_never_bent(hospital, name, born, numbe
     clinic.filed(known, series=[dataclasses.replace(SERIES, findings=(FINDING,))])
     bob = clinic.people["bob"]
     if same is None:
-        with pytest.raises((PatientError, ValueError)):
-            clinic.patients.identified(bob, clinic.neurology, name, born, number)
+        for look_up in (clinic.patients.known, clinic.patients.identified):
+            with pytest.raises((PatientError, ValueError)):
+                look_up(bob, clinic.neurology, name, born, number)
     else:
+        found = clinic.patients.known(bob, clinic.neurology, name, born, number)
+        assert (found is not None and found.id == known.id) is same
+        assert len(clinic.patients.search(bob)) == 1
         assert (clinic.patients.identified(bob, clinic.neurology, name, born, number).id == known.id) is same

@@ -16,8 +16,8 @@ from braintumor.dashboard.patients import store
 from braintumor.dashboard.server.workload import turn
 from braintumor.dashboard.viewer.slice_layers import packed, with_outline
 from braintumor.records import Patient
+from braintumor.records.follow_up import Followed
 from braintumor.records.scan_file import StoredScan, read_scan_file
-from braintumor.records.studies import Finding, Series
 from braintumor.registration import Alignment, Match, Outline, Volume, align, match, slice_through
 from braintumor.scans import in_window
 from braintumor.segmentation import Lesion, lesions, regions
@@ -31,14 +31,6 @@ _MOST_LESIONS = 30
 _GAP = 8
 _LETTER = 26
 _OPPOSITE = {"R": "L", "L": "R", "A": "P", "P": "A", "S": "I", "I": "S"}
-
-
-@dataclass(frozen=True)
-class Followed:
-    """A stored series, and that of its findings whose outline is followed."""
-
-    series: Series
-    finding: Finding
 
 
 @dataclass(frozen=True)
@@ -146,12 +138,11 @@ def _drawn(picture: NDArray[np.uint8], mask: NDArray[np.bool_], now: _Shown) -> 
             np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC)), np.asarray(wide) >= 128, 1.0
         )
     )
-    left, top = edge_letters(now.affine)
     pen, font = ImageDraw.Draw(drawn), ImageFont.load_default(_LETTER)
-    # Letters stay legible over a bright scalp.
-    edged = {"fill": "white", "stroke_fill": "black", "stroke_width": 2, "font": font}
-    pen.text((_LETTER / 3, size[1] / 2), left, anchor="lm", **edged)
-    pen.text((size[0] / 2, _LETTER / 3), top, anchor="mt", **edged)
+    places = (_LETTER / 3, size[1] / 2), (size[0] / 2, _LETTER / 3)
+    for letter, place, anchor in zip(edge_letters(now.affine), places, ("lm", "mt"), strict=True):
+        # The stroke keeps letters legible over a bright scalp.
+        pen.text(place, letter, "white", font, anchor, stroke_width=2, stroke_fill="black")
     return np.asarray(drawn)
 
 
