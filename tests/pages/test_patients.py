@@ -268,7 +268,7 @@ def test_who_may_not_see_a_patient_so_any_more_is_given_no_page_of_it(clinic, ac
     _, studies, groups, group, patient = clinic
     (study,) = studies.history(bob, patient.id)
     shown = Followed(study.series[0], study.series[0].findings[0])
-    offered = report.filed_page, bob, patient, study, shown, "T1", report.prior_of(study, [])
+    offered = report.filed_page, bob, patient, study, shown, "T1", prior_of(study.taken_on, [])
     if change == "leaves the group":
         groups.set_members(ada, group, [])
     else:
