@@ -114,7 +114,7 @@ def edge_letters(affine: NDArray[np.float64]) -> tuple[str, str]:
     """
     from nibabel.orientations import aff2axcodes
 
-    _, down, right = aff2axcodes(affine)
+    _, down, right = aff2axcodes(affine)  # type: ignore[no-untyped-call]
     return _OPPOSITE[right], _OPPOSITE[down]
 
 
