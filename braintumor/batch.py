@@ -6,10 +6,10 @@ Only what a caller needs is loaded here: the processes that answer load the rest
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from itertools import chain, islice
 from pathlib import Path
@@ -33,6 +33,8 @@ from braintumor.scans import outcome as read_outcome
 if TYPE_CHECKING:
     from braintumor.decision import Reason
     from braintumor.inference import Prediction, Predictor, Predictors
+    from braintumor.reports.case_files import Case
+    from braintumor.reports.model import ReportPrior
     from braintumor.segmentation import Measurements
 
 _UNITS_A_TASK = 8
@@ -143,9 +145,11 @@ class Batch:
             return error
         return Judged(unit, scan, predictor, predictor.predict([scan])[0])
 
-    def finding(self, judged: "Judged") -> Finding:
-        """Give what can be stored of what was judged."""
-        report = self._report(judged) if self.reports else {}
+    def finding(
+        self, judged: "Judged", prior_of: "Callable[[Case], ReportPrior | None]" = lambda case: None
+    ) -> Finding:
+        """Give what can be stored of what was judged; ``prior_of`` gives what its report is compared with."""
+        report = self._report(judged, prior_of) if self.reports else {}
         return self._finding(judged.prediction, judged.unit, report)
 
     def _answer_here(self, tasks: Iterable[Sequence[Unit | ScanError]]) -> Iterator[Outcome]:
@@ -173,13 +177,14 @@ class Batch:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _report(self, judged: "Judged") -> Mapping[str, bytes]:
+    def _report(self, judged: "Judged", prior_of: "Callable[[Case], ReportPrior | None]") -> Mapping[str, bytes]:
         from braintumor.reports.case_files import case_files, case_of
         from braintumor.reports.key_image import LONGEST_SIDE
 
         prediction, scan, bundle = judged.prediction, judged.scan, judged.predictor.bundle
         shown = with_square_pixels(scan.pixels[prediction.slice_number], scan.pixel_aspect, LONGEST_SIDE)
-        return case_files(case_of(prediction, in_window(shown, shown), bundle, judged.unit, self.limits))
+        case = case_of(prediction, in_window(shown, shown), bundle, judged.unit, self.limits)
+        return case_files(replace(case, report=replace(case.report, prior=prior_of(case))))
 
     def _finding(self, prediction: "Prediction", unit: Unit, report: Mapping[str, bytes]) -> Finding:
         mask, ending, segmentation, no_segmentation = None, None, None, None

@@ -19,7 +19,7 @@ from braintumor.accounts import SELF_CHOSEN, Account, AccountError, Accounts, St
 from braintumor.accounts.passwords import LONGEST_TYPED, RULE
 from braintumor.dashboard import choices, form_notes, server
 from braintumor.dashboard.login_cookie import TOKEN, SessionCookie, StoredCredentials
-from braintumor.database import BusyError, RefusedError, Verification, open_database
+from braintumor.database import BusyError, RefusedError, UnusableDatabaseError, Verification, open_database
 
 _LOG = logging.getLogger(__name__)
 COOKIE = "braintumor_session"
@@ -102,10 +102,10 @@ def actor() -> Account | None:
 
 @contextmanager
 def unless_busy() -> Iterator[None]:
-    """Say so, and stop the run, where the records are busy while a page reads them."""
+    """Say so, and stop the run, where the records are busy while a page reads them, or cannot be used at all."""
     try:
         yield
-    except BusyError as error:
+    except (BusyError, UnusableDatabaseError) as error:
         st.error(str(error))
         st.stop()
 

@@ -11,7 +11,7 @@ from braintumor.database.engine import (
     unless_busy,
     writing,
 )
-from braintumor.database.errors import BusyError, RefusedError
+from braintumor.database.errors import BusyError, RefusedError, UnusableDatabaseError
 
 __all__ = [
     "AuditEntry",
@@ -19,6 +19,7 @@ __all__ = [
     "BusyError",
     "OneOf",
     "RefusedError",
+    "UnusableDatabaseError",
     "UtcDateTime",
     "Verification",
     "Wanted",

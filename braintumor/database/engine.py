@@ -45,8 +45,8 @@ def connect(url: str, site_key: bytes) -> Engine:
     """Open the database at ``url`` and bring its tables up to date; ``site_key`` seals its audit trail.
 
     A SQLite file and the folder it lies in are made only for their owner. Raises ``BusyError`` for a database that
-    cannot be reached, ``RefusedError`` like ``migrate.upgrade``, and SQLAlchemy's ``ArgumentError`` for what is no
-    address of one.
+    cannot be reached, ``UnusableDatabaseError`` like ``migrate.upgrade``, and SQLAlchemy's ``ArgumentError`` for what
+    is no address of one.
     """
     # Hosting services hand out the short scheme, which SQLAlchemy no longer knows.
     address = make_url(url.replace("postgres://", "postgresql://", 1))

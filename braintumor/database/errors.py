@@ -15,6 +15,10 @@ class RefusedError(InputError):
         self.field = field
 
 
+class UnusableDatabaseError(RefusedError):
+    """The database is not one that this version of the app can work with, and nothing was changed."""
+
+
 class BusyError(RefusedError):
     """The database is busy or cannot be reached, and nothing was changed."""
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
-from braintumor.database.errors import RefusedError
+from braintumor.database.errors import UnusableDatabaseError
 
 _FOLDER = Path(__file__).parent / "migrations"
 
@@ -16,13 +18,25 @@ _FOLDER = Path(__file__).parent / "migrations"
 def upgrade(engine: Engine) -> None:
     """Run the revisions that the database lacks, all or none; ``engine`` must be one for writing.
 
-    A database that an app before Alembic made is recognized by its tables. Raises ``RefusedError`` where tables of the
-    same names belong to another program, or where a rule between tables is broken.
+    A database that an app before Alembic made is recognized by its tables. Raises ``UnusableDatabaseError`` where
+    tables of the same names belong to another program, a newer version of the app made some, or a rule between tables
+    is broken.
     """
     with engine.connect() as connection, _without_foreign_keys(connection), connection.begin():
-        command.upgrade(_config(connection), "head")
+        config = _config(connection)
+        _refuse_newer(connection, config)
+        command.upgrade(config, "head")
         if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
-            raise RefusedError("The database refers to rows that it lacks; restore it from a backup.")
+            raise UnusableDatabaseError("The database refers to rows that it lacks; restore it from a backup.")
+
+
+def _refuse_newer(connection: Connection, config: Config) -> None:
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if not known.issuperset(MigrationContext.configure(connection).get_current_heads()):
+        raise UnusableDatabaseError(
+            "A newer version of this app has changed the database; install that version again, or restore a backup "
+            "from before the upgrade."
+        )
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from braintumor.batch import Batch, Finding, Judged
 from braintumor.bundles import GRAPH_FILE
 from braintumor.decision import Outcome
 from braintumor.inference import Predictors
+from braintumor.pacs.priors import PriorOf
 from braintumor.records import NewFinding, NewSeries
 from braintumor.records.arrivals import Answered, Job
 from braintumor.records.scan_file import mask_file, scan_file
@@ -43,8 +44,8 @@ class Answering:
     def _predictors(self) -> Predictors:
         return Predictors(self._batch.bundle)
 
-    def answer(self, job: Job) -> Study:
-        """Answer what of a job was not answered yet.
+    def answer(self, job: Job, prior_of: PriorOf = lambda case: None) -> Study:
+        """Answer what of a job was not answered yet; ``prior_of`` gives what its reports are compared with.
 
         Raises ``BundleError`` where the model cannot be used, and ``VaultError`` where an object cannot be read.
         """
@@ -55,17 +56,17 @@ class Answering:
         study = Study()
         for key, unit in _by_key(gather(files, self._batch.limits)):
             if key not in job.units:
-                self._add(study, key, unit)
+                self._add(study, key, unit, prior_of)
         return study
 
-    def _add(self, study: Study, key: str, unit: Unit | ScanError) -> None:
+    def _add(self, study: Study, key: str, unit: Unit | ScanError, prior_of: PriorOf) -> None:
         judged = self._batch.judge(self._predictors, unit)
         if isinstance(judged, ScanError):
             row = {"answer.json": _json(error_row(judged, self._predictors.first.bundle.card.full_name))}
             code = "not judged" if isinstance(judged, NotJudgedError) else "failed"
             study.answered.append(Answered(key, code, judged.reason, row))
             return
-        finding = self._batch.finding(judged)
+        finding = self._batch.finding(judged, prior_of)
         study.answered.append(Answered(key, "answered", "", _results(finding)))
         if judged.unit.series is not None:
             study.series.append(_series(judged, finding))

@@ -9,12 +9,14 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
-from braintumor.pacs.connection import bound_units
+from braintumor.pacs.connection import Flood, bound_units
 from braintumor.pacs.peers import Peer
 from braintumor.pacs.tls import client_context
 from braintumor.settings import Settings
 
 TIMEOUT_SECONDS = 30
+_MOST_BYTES = 2**22
+"""Of answers that came and were not looked at yet; a study that is found takes half a kilobyte."""
 
 # It writes whom a query is about to its log, which is the app's where a page asks.
 _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
@@ -50,7 +52,7 @@ class Caller:
         entity = AE(self.title)
         entity.connection_timeout = entity.acse_timeout = TIMEOUT_SECONDS
         entity.dimse_timeout = entity.network_timeout = patience
-        handlers: list[Any] = [(evt.EVT_CONN_OPEN, lambda event: bound_units(event.assoc.dul.socket))]
+        handlers: list[Any] = [(evt.EVT_CONN_OPEN, _bound)]
         association = entity.associate(
             peer.host,
             peer.port,
@@ -67,3 +69,15 @@ class Caller:
         finally:
             if association.is_established:
                 association.release()
+
+
+def _bound(event: Any) -> None:
+    """Hang up on a peer whose answers come faster than they are looked at, or of which one does not end."""
+    dimse, flood = event.assoc.dimse, Flood(_MOST_BYTES)
+
+    def are_too_many(size: int) -> bool:
+        if dimse.message is None and dimse.msg_queue.empty():
+            flood.reset()
+        return flood.take(size)
+
+    bound_units(event.assoc.dul.socket, are_too_many)

@@ -1,5 +1,7 @@
 """Guards of one connection, before anything is known of who called."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 LARGEST_PDU = 2**17
@@ -8,17 +10,32 @@ _LARGEST_UNIT = 2**20
 """Bytes of any unit: a request for an association names its contexts, of which 128 take some 30 KB."""
 
 
-def bound_units(socket: Any) -> None:
-    """Let an ``AssociationSocket`` read no more of one unit than memory is there for.
+_PIECE = 2**16
+UNIT_SECONDS = 30
+"""How long a peer may keep silent within a unit, and how long one may take."""
 
-    pynetdicom reads as many bytes as a unit announces, up to 4 GB, before anything looks at them.
+
+def bound_units(socket: Any, are_too_many: Callable[[int], bool] = lambda size: False) -> None:
+    """Bound what an ``AssociationSocket`` reads of one unit, and how long that takes.
+
+    ``are_too_many`` is told of all bytes before they are read, and may end the connection. pynetdicom reads as many
+    bytes as a unit announces, up to 4 GB, before anything looks at them, and waits for them without an end. Who gives
+    an association up waits for that, too, so that half a unit would hold both forever.
     """
-    read = socket.recv
+    plain = socket.socket
+    plain.settimeout(UNIT_SECONDS)
 
     def recv(size: int) -> bytearray:
-        if size > _LARGEST_UNIT:
-            raise ConnectionError("a unit of the protocol is too large")
-        found: bytearray = read(size)
+        if size > _LARGEST_UNIT or are_too_many(size):
+            raise ConnectionError("a unit of the protocol is too large, or there are too many")
+        found, end = bytearray(), time.monotonic() + UNIT_SECONDS
+        while len(found) < size:
+            if time.monotonic() > end:
+                raise TimeoutError("a unit of the protocol does not end")
+            piece = plain.recv(min(size - len(found), _PIECE))
+            if not piece:
+                break
+            found += piece
         return found
 
     socket.recv = recv

@@ -13,7 +13,7 @@ from braintumor.database import BusyError
 from braintumor.pacs import commitment
 from braintumor.pacs.connection import LARGEST_PDU, Flood, bound_units
 from braintumor.pacs.objects import CONTRADICTS, UnusableObjectError, read_object
-from braintumor.pacs.peers import Peers
+from braintumor.pacs.peers import Peer, Peers
 from braintumor.pacs.results import Sender
 from braintumor.pacs.status import Counts
 from braintumor.pacs.tls import server_context
@@ -24,7 +24,11 @@ from braintumor.settings import Settings
 
 _LOG = logging.getLogger(__name__)
 _SUCCESS, _OUT_OF_RESOURCES, _FAILURE = 0x0000, 0xA700, 0x0110
+_LIMITATION = 0x0213
+"""Resource limitation (PS3.7, annex C.5.9): who asks may ask again."""
 _MOST_ASSOCIATIONS = 25
+_MOST_REPORTS = 25
+"""Calls at once that tell what is kept, each of which a peer that does not answer holds for minutes."""
 _UNKNOWN_CALLER = (0x01, 0x01, 0x03)
 """Rejected for good, by the user of the service: calling title not recognized (PS3.8, section 9.3.4)."""
 
@@ -40,6 +44,7 @@ class Node:
         self._counts = counts
         self._limits = Limits(max_bytes=settings.max_upload_mb * 2**20)
         self._floods: WeakKeyDictionary[Any, Flood] = WeakKeyDictionary()
+        self._reporting = threading.BoundedSemaphore(_MOST_REPORTS)
 
     def start(self) -> Callable[[], None]:
         """Begin to listen, and give what ends it; raises ``OSError`` where the address is taken, and ``PacsError``."""
@@ -135,8 +140,17 @@ class Node:
             _LOG.warning("A request for storage commitment was refused.")
             return _FAILURE, None
         report = commitment.report(request, self._intake.held(request.objects))
-        threading.Thread(target=self._sender.send_report, args=(peer, report), daemon=True).start()
+        if not self._reporting.acquire(blocking=False):
+            _LOG.warning("A request for storage commitment has to be made again: too many are being answered.")
+            return _LIMITATION, None
+        threading.Thread(target=self._report, args=(peer, report), daemon=True).start()
         return _SUCCESS, None
+
+    def _report(self, peer: Peer, report: commitment.Report) -> None:
+        try:
+            self._sender.send_report(peer, report)
+        finally:
+            self._reporting.release()
 
 
 _LARGEST_COMMAND = 2**20

@@ -2,13 +2,13 @@
 
 import base64
 import json
+import socket
 import ssl
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Iterable, Iterator
-from http.client import HTTPException
-from typing import Any
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from threading import Event, Timer
 from urllib.parse import urlsplit
 
 from braintumor.pacs.calls import TIMEOUT_SECONDS, UnreachablePeerError
@@ -18,13 +18,10 @@ from braintumor.settings import Settings
 
 _FAILED_SEQUENCE = "00081198"
 _LONGEST_ANSWER = 2**20
+REQUEST_SECONDS = 300
+"""How long one object may take with its answer; ``TIMEOUT_SECONDS`` is how long the server may keep silent."""
 _REFUSED = (400, 409, 413, 415, 422)
 """Statuses that are about the object; whatever else goes wrong may go right later."""
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *words: Any) -> None:
-        """Send nothing of a patient to an address that nobody entered."""
 
 
 class StowSender:
@@ -33,14 +30,16 @@ class StowSender:
     def __init__(self, settings: Settings) -> None:
         """Prepare to send to ``settings.pacs_stow``; raises ``PacsError``."""
         found = urlsplit(settings.pacs_stow)
-        if found.scheme not in ("http", "https") or not found.hostname or found.username or found.query:
+        try:
+            self._host, self._port = found.hostname or "", found.port
+        except ValueError:
+            self._host = ""
+        if found.scheme not in ("http", "https") or not self._host or found.username or found.query:
             raise PacsError("BRAINTUMOR_PACS_STOW must be an address such as https://archive.example.org/dicom-web.")
-        self._address = f"{settings.pacs_stow.rstrip('/')}/studies"
+        self._path = f"{found.path.rstrip('/')}/studies"
         self._login = _authorization(settings.pacs_stow_login)
-        tls = client_context(settings) or ssl.create_default_context()
-        self._opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), _NoRedirect(), urllib.request.HTTPSHandler(context=tls)
-        )
+        is_secret = found.scheme == "https"
+        self._tls = (client_context(settings) or ssl.create_default_context()) if is_secret else None
 
     def send(self, contents: Iterable[bytes]) -> Iterator[bool]:
         """Send objects in turn and tell of each whether it was stored; raises ``UnreachablePeerError``."""
@@ -56,24 +55,61 @@ class StowSender:
             "Accept": "application/dicom+json",
             **self._login,
         }
-        request = urllib.request.Request(self._address, body, headers)  # noqa: S310 (http or https only, see above)
         try:
-            with self._opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
-                return _is_stored(answer.read(_LONGEST_ANSWER))
-        except urllib.error.HTTPError as error:
-            error.close()
-            if error.code in _REFUSED:
-                return False
-            raise UnreachablePeerError from None
+            with self._connected() as connection:
+                connection.request("POST", self._path, body, headers)
+                answer = connection.getresponse()
+                said = answer.read(_LONGEST_ANSWER)
         except (OSError, HTTPException):
             raise UnreachablePeerError from None
+        if answer.status in _REFUSED:
+            return False
+        # Nothing of a patient follows a redirection, to an address that nobody entered.
+        if not 200 <= answer.status < 300:
+            raise UnreachablePeerError
+        return _is_stored(said)
+
+    @contextmanager
+    def _connected(self) -> Iterator[HTTPConnection]:
+        """Give a connection that is cut when its time is over; raises ``OSError`` then.
+
+        The timeout of a socket begins anew with each byte, so that a server could hold the worker for years.
+        """
+        connection = (
+            HTTPConnection(self._host, self._port, timeout=TIMEOUT_SECONDS)
+            if self._tls is None
+            else HTTPSConnection(self._host, self._port, timeout=TIMEOUT_SECONDS, context=self._tls)
+        )
+        is_late = Event()
+        try:
+            connection.connect()
+            # The connection forgets it once a server says that it will close it.
+            used = connection.sock
+
+            def cut() -> None:
+                is_late.set()
+                with suppress(OSError):
+                    used.shutdown(socket.SHUT_RDWR)
+
+            timer = Timer(REQUEST_SECONDS, cut)
+            timer.daemon = True
+            timer.start()
+            try:
+                yield connection
+            finally:
+                timer.cancel()
+        finally:
+            connection.close()
+        # What was cut may look like a short answer.
+        if is_late.is_set():
+            raise TimeoutError
 
 
 def _is_stored(answer: bytes) -> bool:
     """Read the answer to a request that went well: an older server says so of an object that it refused, too."""
     try:
         said = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         return True
     failed = said.get(_FAILED_SEQUENCE) if isinstance(said, dict) else None
     return not (isinstance(failed, dict) and failed.get("Value"))

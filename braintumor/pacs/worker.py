@@ -4,6 +4,7 @@ import fcntl
 import logging
 import threading
 import time
+from functools import partial
 
 from braintumor.batch import Batch
 from braintumor.bundles import BundleError
@@ -11,13 +12,13 @@ from braintumor.database import BusyError, RefusedError, open_database
 from braintumor.pacs.answers import Answering, Study
 from braintumor.pacs.calls import UnreachablePeerError
 from braintumor.pacs.peers import Peers, read_peers
+from braintumor.pacs.priors import Priors, identity_of
 from braintumor.pacs.results import Sender
 from braintumor.pacs.stow import StowSender
 from braintumor.records import Patients, Studies
 from braintumor.records.arrivals import ArrivalState, Job, Jobs, SupersededError, filer
 from braintumor.records.vault import VaultError, open_vault
 from braintumor.records.vault.keys import locked
-from braintumor.reports.values import parsed_day, person
 from braintumor.scans import Limits
 from braintumor.settings import Settings
 
@@ -35,10 +36,12 @@ class Worker:
         Raises ``PacsError`` where the node is not set up, ``VaultError`` and ``BusyError`` where the storage is not.
         """
         self._settings = settings
-        self._engine = engine = open_database(settings)
+        engine = open_database(settings)
         self._vault = vault = open_vault(settings, "patients")
         self._jobs = Jobs(engine, vault)
         self._patients, self._studies = Patients(engine, vault), Studies(engine, vault)
+        self._filing = partial(filer, engine, settings.pacs_account)
+        self._priors = Priors(self._patients, self._studies, self._filing, settings.models_dir)
         self._peers: Peers = read_peers(settings.pacs_peers)
         self._sender = Sender(settings)
         self._stow = StowSender(settings) if settings.pacs_stow else None
@@ -84,7 +87,8 @@ class Worker:
         self._jobs.failed(job, reason, is_final=is_final)
 
     def _answer(self, job: Job) -> None:
-        study = self._answering.answer(job)
+        # What a program uploads is of no patient.
+        study = self._answering.answer(job, self._priors.of) if job.is_filed else self._answering.answer(job)
         if not job.is_filed or study.patient is None:
             self._jobs.enter(job, study.answered)
         else:
@@ -92,10 +96,9 @@ class Worker:
         _LOG.info("Study %d is answered: %d units.", job.id, len(study.answered))
 
     def _file(self, job: Job, study: Study) -> None:
-        filing, said = filer(self._engine, self._settings.pacs_account), study.patient
+        filing, said = self._filing(), study.patient
         assert said is not None
-        born = parsed_day(said.birth_date)
-        patient = self._patients.identified(filing.account, filing.group_id, person(said.name), born, said.identifier)
+        patient = self._patients.identified(filing.account, filing.group_id, *identity_of(said))
         self._studies.file(
             filing.account,
             patient.id,

@@ -78,17 +78,17 @@ class Patients:
         """
         identity = incoming_identity(name, birth_date, number)
         with self._writing() as db:
-            query = select(PatientRow).where(PatientRow.group_id == existing_group(db, group_id).id)
-            same = []
-            for row in db.scalars(self._having(query, identity["number"])):
-                known = self._confidential.open(row.identity, row.code)
-                if known["number"] == identity["number"]:
-                    same.append((access.to_change(db, actor, row.id).root, known))
-            if not same:
-                return self._added(db, actor, group_id, identity)
-            if len({root.id for root, _ in same}) > 1 or not any(_is_same(known, identity) for _, known in same):
-                raise PatientError("This number belongs to somebody else in the group; correct one of the two.")
-            return self._seen(db, same[0][0], by_name=True)
+            row = self._known(db, actor, group_id, identity)
+            return self._added(db, actor, group_id, identity) if row is None else self._seen(db, row, by_name=True)
+
+    def known(
+        self, actor: Account, group_id: object, name: object, birth_date: object, number: object
+    ) -> Patient | None:
+        """Give whom ``identified`` would give, None where it would add somebody; raises like it."""
+        identity = incoming_identity(name, birth_date, number)
+        with unless_busy(), Session(self._engine) as db:
+            row = self._known(db, actor, group_id, identity)
+            return None if row is None else self._seen(db, row, by_name=True)
 
     def edit(
         self, actor: Account, patient_id: object, name: object, birth_date: object = None, number: object = ""
@@ -201,6 +201,19 @@ class Patients:
             with self._writing() as db:
                 audit.append(db, self._clock(), "orphans removed", details={"files": count})
         return count
+
+    def _known(self, db: Session, actor: Account, group_id: object, identity: dict[str, str]) -> PatientRow | None:
+        query = select(PatientRow).where(PatientRow.group_id == existing_group(db, group_id).id)
+        same = []
+        for row in db.scalars(self._having(query, identity["number"])):
+            known = self._confidential.open(row.identity, row.code)
+            if known["number"] == identity["number"]:
+                same.append((access.to_change(db, actor, row.id).root, known))
+        if not same:
+            return None
+        if len({root.id for root, _ in same}) > 1 or not any(_is_same(known, identity) for _, known in same):
+            raise PatientError("This number belongs to somebody else in the group; correct one of the two.")
+        return same[0][0]
 
     def _added(self, db: Session, actor: Account, group_id: object, identity: dict[str, str]) -> Patient:
         group = existing_group(db, group_id)

@@ -12,6 +12,8 @@ from braintumor.segmentation import Regions
 
 FARTHEST_MM = 10.0
 """Between the middles of two lesions that do not overlap and are still taken for one."""
+_MOST = 500
+"""Lesions of a scan that are matched, the largest: time and memory grow with the square of them."""
 _LEAST_SHARED = 0.1
 """Of the smaller of two lesions: less of it in the other is the error of the alignment."""
 
@@ -45,6 +47,7 @@ class Match:
 def match(before: Outline, now: Outline, matrix: Matrix) -> list[Match]:
     """Match lesions by what they share in space, then the nearest of those that are left; the largest now come first.
 
+    Of each scan the 500 largest are matched, and the others left out.
     ``matrix`` takes points of the later scan to the earlier one's, see ``Alignment``.
     """
     earlier, later = _Lesions(before, np.eye(4)), _Lesions(now, matrix)
@@ -69,9 +72,9 @@ class _Lesions:
 
     def __init__(self, outline: Outline, matrix: Matrix) -> None:
         numbers = outline.regions.numbers
-        cells = np.argwhere(numbers)
+        cells = np.argwhere((numbers > 0) & (numbers <= _MOST))
         self.numbers = numbers[tuple(cells.T)] - 1
-        self.count = outline.regions.count
+        self.count = min(outline.regions.count, _MOST)
         self.places = moved(matrix, moved(outline.affine, np.asarray(cells + outline.regions.corner, np.float64)))
         counts = np.bincount(self.numbers, minlength=self.count)
         self.voxel = abs(float(np.linalg.det(outline.affine[:3, :3])))
@@ -86,6 +89,7 @@ def _overlapping(before: Outline, earlier: _Lesions, later: _Lesions) -> list[tu
     is_inside = ((cells >= 0) & (cells < numbers.shape)).all(axis=1)
     found = np.zeros(len(cells), int)
     found[is_inside] = numbers[tuple(cells[is_inside].T)]
+    found[found > _MOST] = 0
     shared = np.zeros((earlier.count, later.count))
     np.add.at(shared, (found[found > 0] - 1, later.numbers[found > 0]), later.voxel)
     smaller = np.minimum(earlier.volumes[:, np.newaxis], later.volumes)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from braintumor.bundles import GRAPH_FILE, SEGMENTATION_FILE, Bundle
 from braintumor.decision import Outcome, SeriesAnswer, answer_study
 from braintumor.evaluation import AreaAgreement, area_agreement
-from braintumor.inference import Prediction
+from braintumor.inference import SLICES_UNEVEN, Prediction
 from braintumor.reports.key_image import key_image
 from braintumor.reports.model import Estimate, Report, ReportFinding, ReportMeasures, ReportModel, ReportStudy
 from braintumor.reports.sentences import headline
@@ -57,6 +57,9 @@ def report_of(
     spacing, number = prediction.spacing, prediction.slice_number
     mask = prediction.mask() if prediction.finding else None
     finding = _finding(prediction)
+    measures = None if mask is None else measures_of(mask, spacing, judged.agreement)
+    if measures is not None and SLICES_UNEVEN in prediction.notes:
+        measures = replace(measures, volume=None)
     return Report(
         study=ReportStudy(
             scan=prediction.source,
@@ -71,7 +74,7 @@ def report_of(
         model=judged.model,
         patient=patient or Patient(),
         # Sizes of what may be no tumor would pass for those of one.
-        measures=measures_of(mask, spacing, judged.agreement) if mask is not None and finding.shows_tumor else None,
+        measures=measures if finding.shows_tumor else None,
         key_image=key_image(
             judged.picture,
             None if mask is None else mask[number],

@@ -3,11 +3,19 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
+from pathlib import Path
 
-from braintumor.evaluation import ChangeError
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from braintumor.bundles import GRAPH_FILE, SEGMENTATION_FILE, BundleError, list_bundles, read_card
+from braintumor.evaluation import ChangeError, change_error
 from braintumor.registration import Match
-from braintumor.segmentation import Lesion
+from braintumor.reports.model import ReportPrior
+from braintumor.segmentation import Lesion, lesions
 
 
 class Quantity(StrEnum):
@@ -80,6 +88,36 @@ CRITERIA = (
 )
 
 
+def measured(
+    mask: NDArray[np.bool_],
+    spacing: tuple[float, float, float] | None,
+    model: str | None,
+    *,
+    has_volume: bool = True,
+) -> Outlined:
+    """Measure an outline, bool (slices, height, width), for comparison; ``spacing`` is (slice, row, column) in mm.
+
+    Without ``has_volume``, as where slices are missing, only diameters are compared.
+    """
+    if spacing is None:
+        return Outlined(None, (), model)
+    volume = float(np.count_nonzero(mask) * np.prod(spacing) / 1000) if has_volume and len(mask) > 1 else None
+    return Outlined(volume, tuple(lesions(mask, spacing)), model)
+
+
+def outline_error(models_dir: Path, model: str) -> ChangeError | None:
+    """Give the error of the outlines of the model whose graph has this SHA-256; None where it is not known here."""
+    for folder in list_bundles(models_dir):
+        try:
+            is_that = read_card(folder).sha256[GRAPH_FILE] == model
+        except BundleError:
+            continue
+        path = folder / SEGMENTATION_FILE
+        if is_that and path.is_file():
+            return change_error(pd.read_csv(path))
+    return None
+
+
 def changes(before: Outlined, now: Outlined, error: ChangeError | None) -> list[Change]:
     """Compare what two studies have in common, the volume first.
 
@@ -94,6 +132,20 @@ def changes(before: Outlined, now: Outlined, error: ChangeError | None) -> list[
         for quantity, value in earlier.items()
         if value > 0 and later.get(quantity, 0.0) > 0
     ]
+
+
+def prior_of(day: date | None, found: Sequence[Change]) -> ReportPrior:
+    """Give the sizes of the earlier study, of that day; a change is claimed of the volume alone, where there is one."""
+    by_quantity = {change.quantity: change for change in found}
+    before = {quantity: change.before for quantity, change in by_quantity.items()}
+    volume = by_quantity.get(Quantity.VOLUME)
+    return ReportPrior(
+        day=day,
+        longest=before.get(Quantity.LONGEST),
+        perpendicular=before.get(Quantity.PERPENDICULAR),
+        volume=before.get(Quantity.VOLUME),
+        is_beyond_error=volume.is_beyond_error if volume else None,
+    )
 
 
 @dataclass(frozen=True)

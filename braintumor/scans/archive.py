@@ -8,11 +8,10 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from braintumor.scans.files import StoredFile
+from braintumor.scans.limits import LARGEST_RATIO, RATIO_COUNTS_FROM
 from braintumor.scans.scan import LeftOutError, ScanError, safe_name
 
 SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
-_LARGEST_RATIO = 200
-_RATIO_COUNTS_FROM = 1 << 20
 # zipfile unpacks the other methods without a bound on memory, whatever size the archive states.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _MEMBER_MARK = b"PK\x01\x02"
@@ -125,7 +124,7 @@ def _refusal(info: zipfile.ZipInfo, max_bytes: int) -> tuple[str, str] | None:
         return "This file is encrypted.", "Pack it again without a password."
     if info.compress_type not in _METHODS:
         return "This file is packed in a way that cannot be read.", "Pack it again as an ordinary ZIP archive."
-    bomb = info.file_size > _RATIO_COUNTS_FROM and info.file_size > _LARGEST_RATIO * max(info.compress_size, 1)
+    bomb = info.file_size > RATIO_COUNTS_FROM and info.file_size > LARGEST_RATIO * max(info.compress_size, 1)
     if bomb or info.file_size > max_bytes:
         return "This file unpacks to more than is accepted.", "Upload it on its own, smaller."
     return None

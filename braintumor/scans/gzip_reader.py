@@ -5,6 +5,7 @@ import zlib
 
 from braintumor.scans.dicom.mark import is_dicom
 from braintumor.scans.files import StoredFile
+from braintumor.scans.limits import LARGEST_RATIO, RATIO_COUNTS_FROM
 from braintumor.scans.scan import ScanError
 
 GZIP = b"\x1f\x8b"
@@ -64,12 +65,17 @@ def is_packed_dicom(data: bytes) -> bool:
 
 
 def unpack(file: StoredFile, max_bytes: int) -> bytes:
-    """Give the bytes of a file that was packed with gzip; raises ``ScanError`` on damage and above ``max_bytes``."""
+    """Give the bytes of a file that was packed with gzip.
+
+    Raises ``ScanError`` on damage, above ``max_bytes``, and where it was packed over 200 times, as of a ZIP archive.
+    """
+    packed = file.load()
+    most = min(max_bytes, max(RATIO_COUNTS_FROM, LARGEST_RATIO * len(packed)))
     try:
-        data = Unpacker(file.load()).read(max_bytes + 1)
+        data = Unpacker(packed).read(most + 1)
     except zlib.error:
         raise ScanError("This file is damaged or cut short.", "Pack it again and try once more.", file.name) from None
-    if len(data) > max_bytes:
+    if len(data) > most:
         raise ScanError("This file unpacks to more than is accepted.", "Send it in parts.", file.name)
     return data
 

@@ -58,10 +58,10 @@ def gather(
     objects = DicomObjects(limits)
     looked_at = count(1)
     for file in files:
-        taken = _Taken(limits.max_files)
+        taken, room = _Taken(limits.max_files), _Room(limits.max_archive_bytes)
         for member in _members(file, limits):
             on_look(next(looked_at))
-            outcome = member if isinstance(member, ScanError) else _look_at(member, objects, limits)
+            outcome = member if isinstance(member, ScanError) else _look_at(member, objects, limits, room)
             own = member.source if isinstance(member, ScanError) else member.name
             if isinstance(outcome, ScanError) and outcome.source == own != file.name and _may_be_dicom(own):
                 outcome.source = objects.next_name()
@@ -71,6 +71,26 @@ def gather(
             del outcome
         yield from taken.left_out(file.name)
     yield from objects.series()
+
+
+@dataclass
+class _Room:
+    """Bytes that DICOM objects packed with gzip may still unpack to: an archive counts them as they are packed."""
+
+    left: int
+
+    def unpack(self, file: StoredFile, limits: Limits) -> tuple[StoredFile, bytes]:
+        """Give a packed file as one that unpacks itself, and its bytes; raises ``ScanError``."""
+        most = min(limits.max_bytes, self.left)
+        unpacked = replace(file, load=partial(unpack, file, most))
+        try:
+            data = unpacked.load()
+        except ScanError:
+            # What is refused has been unpacked, too.
+            self.left -= most
+            raise
+        self.left -= len(data)
+        return unpacked, data
 
 
 class _Taken:
@@ -143,7 +163,7 @@ def _members(file: StoredFile, limits: Limits) -> Iterator[StoredFile | ScanErro
     )
 
 
-def _look_at(file: StoredFile, objects: DicomObjects, limits: Limits) -> Unit | ScanError | None:
+def _look_at(file: StoredFile, objects: DicomObjects, limits: Limits, room: _Room) -> Unit | ScanError | None:
     """Take a DICOM object to the others, or give the unit that any other file is by itself."""
     name = file.name
     try:
@@ -155,8 +175,7 @@ def _look_at(file: StoredFile, objects: DicomObjects, limits: Limits) -> Unit | 
         if len(data) > limits.max_bytes:
             return _too_large(name, limits)
         if is_packed:
-            file = replace(file, load=partial(unpack, replace(file, name=name), limits.max_bytes))
-            data = file.load()
+            file, data = room.unpack(replace(file, name=name), limits)
         if is_dicom(data[:LOOKED_AT]):
             objects.add(replace(file, name=name), data)
             return None
@@ -188,7 +207,8 @@ def read(data: bytes, source: str, limits: Limits = DEFAULT_LIMITS, budget: Pixe
     that holds several volumes the first that is judged is read.
     """
     objects = DicomObjects(limits)
-    found = _look_at(StoredFile(safe_name(source), lambda: data), objects, limits)
+    room = _Room(limits.max_archive_bytes)
+    found = _look_at(StoredFile(safe_name(source), lambda: data), objects, limits, room)
     units = sorted(objects.series(), key=lambda unit: isinstance(unit, Unit) and not _is_judged(unit))
     first = units[0] if found is None else found
     if isinstance(first, ScanError):

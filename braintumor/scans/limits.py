@@ -34,6 +34,11 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
+LARGEST_RATIO = 200
+"""How many times its size a packed file may unpack to, once that is ``RATIO_COUNTS_FROM`` bytes or more."""
+RATIO_COUNTS_FROM = 2**20
+
+
 class PixelBudget:
     """The pixels that one upload may still be decoded to, ``left`` of them, shared by all of its files.
 

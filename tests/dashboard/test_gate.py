@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from braintumor import settings
 from braintumor.accounts import AccountError, Accounts
 from braintumor.dashboard import gate, login_cookie
-from braintumor.database import BusyError
+from braintumor.database import BusyError, UnusableDatabaseError
 from braintumor.database.audit import utc_now
 from braintumor.settings import ROOT
 from tests.accounts import app_users
@@ -164,6 +164,15 @@ def test_busy_records_stop_a_page_with_a_sentence(monkeypatch, call):
     app.run()
     assert not app.exception
     assert "records are busy" in said(app)[0]
+
+
+@pytest.mark.usefixtures("bob")
+def test_a_database_that_cannot_be_used_stops_a_page_with_a_sentence(monkeypatch):
+    app = start()
+    monkeypatch.setattr(Accounts, "exist", _held_back(UnusableDatabaseError("Install the newer version again.")))
+    app.run()
+    assert not app.exception
+    assert said(app)[0] == "Install the newer version again."
 
 
 @pytest.mark.parametrize("form", ["login", "register", "first", "own"])

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 import braintumor.records  # noqa: F401 - its tables are compared below
 from braintumor.accounts import Accounts
-from braintumor.database import Base, RefusedError, Wanted, audit, connect, migrate
+from braintumor.database import Base, UnusableDatabaseError, Wanted, audit, connect, migrate
 from braintumor.processes import started_apart
 from braintumor.settings import Settings
 from tests.database.servers import SITE_KEY
@@ -136,10 +136,20 @@ def test_tables_of_another_program_are_left_alone(database_url, tmp_path):
     other = create_engine(database_url)
     with other.begin() as connection:
         connection.execute(text("CREATE TABLE accounts (iban VARCHAR(34))"))
-    with pytest.raises(RefusedError, match="another program"):
+    with pytest.raises(UnusableDatabaseError, match="another program"):
         connect(database_url, SITE_KEY)
     assert inspect(other).get_table_names() == ["accounts"]
     other.dispose()
+
+
+def test_a_database_of_a_newer_version_is_left_alone_with_a_sentence(database_url):
+    engine = connect(database_url, SITE_KEY)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(UnusableDatabaseError, match="install that version again, or restore a backup"):
+        connect(database_url, SITE_KEY)
+    assert version(engine) == "9999"
+    engine.dispose()
 
 
 def test_processes_that_start_together_migrate_once(database_url):

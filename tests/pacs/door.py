@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
+from pydicom.dataset import Dataset
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES
-from pynetdicom.sop_class import MRImageStorage
+from pynetdicom.sop_class import MRImageStorage, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 
 from braintumor.database import open_database
 from braintumor.pacs.node import Node
@@ -29,11 +30,34 @@ class Door:
         self.stop = Node(self.settings, peers, self.intake, Sender(self.settings), self.counts).start()
 
     def associated(self):
-        entity = AE("SCANNER")
-        entity.add_requested_context(MRImageStorage, ALL_TRANSFER_SYNTAXES[:2])
-        calling = entity.associate("127.0.0.1", self.settings.pacs_port, ae_title=TITLE)
+        calling = self._called()
         assert calling.is_established
         return calling
+
+    def has_room(self):
+        """Tell whether one more caller is heard."""
+        calling = self._called()
+        if is_heard := calling.is_established:
+            calling.release()
+        return is_heard
+
+    def asked_for_commitment(self, times):
+        """Ask on one association what is kept of an object, and give the statuses."""
+        asked, item = Dataset(), Dataset()
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = MRImageStorage, "1.2.3"
+        asked.TransactionUID, asked.ReferencedSOPSequence = "1.2.4", [item]
+        entity = AE("SCANNER")
+        entity.add_requested_context(StorageCommitmentPushModel)
+        calling = entity.associate("127.0.0.1", self.settings.pacs_port, ae_title=TITLE)
+        named = asked, 1, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
+        found = [calling.send_n_action(*named)[0].get("Status") for _ in range(times)]
+        calling.release()
+        return found
+
+    def _called(self):
+        entity = AE("SCANNER")
+        entity.add_requested_context(MRImageStorage, ALL_TRANSFER_SYNTAXES[:2])
+        return entity.associate("127.0.0.1", self.settings.pacs_port, ae_title=TITLE)
 
     def store(self, *datasets):
         """Send objects on one association, and give their statuses; None where it broke."""

@@ -1,6 +1,8 @@
 """Query and retrieve against dcmtk's dcmqrscp, and against archives that answer otherwise than they should."""
 
 import json
+import struct
+import threading
 import time
 
 import pytest
@@ -14,6 +16,7 @@ from braintumor import settings
 from braintumor.cli import main
 from braintumor.database import Wanted, audit
 from braintumor.pacs import archive as archives
+from braintumor.pacs import connection
 from braintumor.pacs.archive import Archive, archive_peer
 from braintumor.pacs.errors import PacsError
 from braintumor.pacs.fetches import Fetches
@@ -204,3 +207,51 @@ def test_a_peer_that_answers_no_queries_or_nothing_is_said(monkeypatch):
         archive.find(read_query("1", "", "", "", ""))
     assert time.monotonic() - began < 3
     end()
+
+
+def refused(archive):
+    """Search from a thread of its own, since what hangs would hang the test, and tell whether that was refused."""
+    told = []
+
+    def search():
+        with pytest.raises(QueryError):
+            archive.find(read_query("1", "", "", "", ""))
+        told.append(True)
+
+    threading.Thread(target=search, daemon=True).start()
+    return until(lambda: told, 20)
+
+
+def test_half_an_answer_holds_no_search(monkeypatch):
+    monkeypatch.setattr(connection, "UNIT_SECONDS", 1)
+    monkeypatch.setattr(archives, "_SEARCH_SECONDS", 1)
+    over = threading.Event()
+
+    def half(event):
+        event.assoc.dul.socket.socket.sendall(struct.pack(">BBLLB", 4, 0, 1000, 996, 1))
+        over.wait(30)
+        yield 0x0000, None
+
+    archive, end = answering([(evt.EVT_C_FIND, half)])
+    assert refused(archive)
+    over.set()
+    end()
+
+
+def test_an_answer_without_an_end_is_not_collected():
+    came = []
+
+    def endless(event):
+        piece = struct.pack(">BBLLBB", 4, 0, 2**16 + 6, 2**16 + 2, event.context.context_id, 0) + bytes(2**16)
+        try:
+            while len(came) < 2**10:
+                event.assoc.dul.socket.socket.sendall(piece)
+                came.append(len(piece))
+        except OSError:
+            pass
+        yield 0x0000, None
+
+    archive, end = answering([(evt.EVT_C_FIND, endless)])
+    assert refused(archive)
+    end()
+    assert sum(came) < 2**25, "what the network holds on its way, too"

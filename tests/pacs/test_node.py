@@ -8,9 +8,11 @@ import subprocess
 import pytest
 from pynetdicom.sop_class import MRImageStorage
 
+from braintumor.pacs import connection, node
 from braintumor.pacs.connection import Flood
 from braintumor.records.vault import VaultError
 from tests.pacs.door import opened
+from tests.pacs.nodes import until
 from tests.scans.dicom_files import ROOT, dataset
 
 
@@ -74,6 +76,25 @@ def test_connections_that_are_cut_in_the_middle_take_nothing_and_leave_room(door
         plain.close()
     assert door.store(dataset()) == [0]
     assert door.jobs.counts() == before
+
+
+def test_half_a_unit_holds_no_place(tmp_path, monkeypatch):
+    """As many as the node has at once begin a unit, and then keep silent."""
+    monkeypatch.setattr(connection, "UNIT_SECONDS", 1)
+    monkeypatch.setattr(node, "_MOST_ASSOCIATIONS", 2)
+    for door in opened(tmp_path):
+        calling = [door.associated() for _ in range(2)]
+        for one in calling:
+            one.dul.socket.socket.sendall(struct.pack(">BBL", 4, 0, 1000))
+        until(door.has_room, 30)
+
+
+def test_who_asks_much_and_never_answers_gets_no_more_threads(tmp_path, monkeypatch):
+    monkeypatch.setattr(node, "_MOST_REPORTS", 2)
+    # It takes calls and says nothing.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for door in opened(tmp_path, pacs_peers=f"SCANNER@127.0.0.1:{silent.getsockname()[1]}"):
+            assert door.asked_for_commitment(4) == [0, 0, 0x0213, 0x0213]
 
 
 def test_bytes_are_counted_from_object_to_object():

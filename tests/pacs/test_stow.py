@@ -1,12 +1,15 @@
 """STOW-RS towards servers that answer in every way; that Orthanc stores what is sent is in ``test_orthanc``."""
 
 import base64
+import socket
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
 import pytest
 
+from braintumor.pacs import stow
 from braintumor.pacs.calls import UnreachablePeerError
 from braintumor.pacs.errors import PacsError
 from braintumor.pacs.stow import StowSender
@@ -50,7 +53,14 @@ def sender(address, login=""):
 
 @pytest.mark.parametrize(
     ("status", "body", "is_stored"),
-    [(200, STORED, True), (200, b"<xml/>", True), (202, FAILED, False), (200, FAILED, False), (409, FAILED, False)],
+    [
+        (200, STORED, True),
+        (200, b"<xml/>", True),
+        (200, b"[" * 10**6, True),
+        (202, FAILED, False),
+        (200, FAILED, False),
+        (409, FAILED, False),
+    ],
 )
 def test_what_a_server_says_of_an_object_is_heard(status, body, is_stored):
     with serving(status, body) as (address, _):
@@ -79,8 +89,36 @@ def test_an_object_goes_as_it_is_with_the_login(login, said):
     assert body == f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\nan\r\nobject\r\n--{boundary}--\r\n".encode()
 
 
-@pytest.mark.parametrize("address", ["archive", "ftp://archive/x", "https://me:secret@archive/x", "https:///x"])
+@pytest.mark.parametrize(
+    "address", ["archive", "ftp://archive/x", "https://me:secret@archive/x", "https:///x", "https://archive:x"]
+)
 def test_what_is_no_address_is_refused_without_repeating_it(address):
     with pytest.raises(PacsError) as refused:
         sender(address)
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\n"],
+)
+def test_a_server_that_never_ends_its_answer_holds_nothing(monkeypatch, beginning):
+    """A byte now and then, so that no timeout of a socket counts."""
+    monkeypatch.setattr(stow, "REQUEST_SECONDS", 0.5)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def drip():
+        caller, _ = listener.accept()
+        try:
+            caller.sendall(beginning)
+            for _ in range(100):
+                caller.sendall(b"1")
+                time.sleep(0.1)
+        except OSError:
+            pass
+
+    Thread(target=drip, daemon=True).start()
+    began = time.monotonic()
+    with listener, pytest.raises(UnreachablePeerError):
+        list(sender(f"http://127.0.0.1:{listener.getsockname()[1]}").send([b"an object"]))
+    assert time.monotonic() - began < 5

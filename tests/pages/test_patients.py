@@ -14,10 +14,11 @@ from braintumor.dashboard.desk import desk_of
 from braintumor.dashboard.patients import report, side_by_side, store
 from braintumor.database import Wanted, audit
 from braintumor.inference import Predictors
-from braintumor.records import Groups, Patients, Studies
+from braintumor.records import Groups, PatientError, Patients, Studies
+from braintumor.records.follow_up import Followed
 from braintumor.records.scan_file import mask_file, scan_file
 from braintumor.records.vault import open_vault
-from braintumor.reports.follow_up import Change, Quantity
+from braintumor.reports.follow_up import Change, Quantity, prior_of
 from braintumor.reports.pdf import pdf_report
 from braintumor.scans import phantom
 from braintumor.settings import ROOT
@@ -235,7 +236,7 @@ def test_two_scans_are_aligned_on_demand_and_their_lesions_matched(aligned, app,
 
 def test_both_pictures_show_the_same_place_of_the_head(aligned, clinic, bob):
     newest, oldest = (study.series[0] for study in clinic[1].history(bob, aligned.id))
-    followed = tuple(side_by_side.Followed(series, series.findings[0]) for series in (oldest, newest))
+    followed = tuple(Followed(series, series.findings[0]) for series in (oldest, newest))
     pair = side_by_side._read(bob, followed)
     at = int(np.count_nonzero(pair.now.mask, axis=(1, 2)).argmax())
     before, now = (picture[..., 0].ravel() for picture in side_by_side.slices_of(pair, at))
@@ -261,16 +262,29 @@ def test_the_pictures_of_both_scans_lie_beside_each_other():
     assert (both[:, -6:] == now).all()
 
 
+@pytest.mark.parametrize("change", ["leaves the group", "becomes a researcher"])
+def test_who_may_not_see_a_patient_so_any_more_is_given_no_page_of_it(clinic, accounts, ada, bob, change):
+    """The browser asks for the file later, and nothing draws the page anew before."""
+    _, studies, groups, group, patient = clinic
+    (study,) = studies.history(bob, patient.id)
+    shown = Followed(study.series[0], study.series[0].findings[0])
+    offered = report.filed_page, bob, patient, study, shown, "T1", prior_of(study.taken_on, [])
+    if change == "leaves the group":
+        groups.set_members(ada, group, [])
+    else:
+        accounts.set_role(ada, bob.id, Role.RESEARCHER)
+    with pytest.raises(PatientError):
+        offered[0](*offered[1:])
+
+
 def test_the_page_of_a_filed_finding_carries_the_prior_and_the_latest_verdict(aligned, clinic, bob):
     newest, oldest = clinic[1].history(bob, aligned.id)
     number = newest.series[0].findings[0].id
     clinic[1].judge(bob, number, "correct", "meningioma", "At the edge.")
     clinic[1].judge(bob, number, "comment", None, "Seen again.")
     (series,) = clinic[1].history(bob, aligned.id)[0].series
-    prior = report.prior_of(oldest, [Change(Quantity.VOLUME, 3.1, 33.5, 2.3)])
-    filed = report.filed_report(
-        bob, aligned, newest, side_by_side.Followed(series, series.findings[0]), "T1 after contrast", prior
-    )
+    prior = prior_of(oldest.taken_on, [Change(Quantity.VOLUME, 3.1, 33.5, 2.3)])
+    filed = report.filed_report(bob, aligned, newest, Followed(series, series.findings[0]), "T1 after contrast", prior)
     assert (filed.prior.day, filed.prior.volume, filed.prior.is_beyond_error) == (date(2026, 1, 1), 3.1, True)
     assert (filed.verdict.agrees, filed.verdict.tumor_type, filed.verdict.comment) == (
         False,

@@ -165,6 +165,17 @@ def test_what_is_done_goes_after_its_days_and_findings_stay(hospital):
     assert not hospital.clinic.vault.contains(job.objects[0].content)
 
 
+def test_what_a_program_sent_goes_though_it_failed(hospital):
+    hospital.intake.add_upload("robot", b"a picture")
+    hospital.wait()
+    job = hospital.jobs.claim()
+    hospital.jobs.failed(job, "crash", is_final=True)
+    assert (hospital.states(), hospital.jobs.sweep(2)) == (["failed"], 0)
+    hospital.wait(86400 * 3)
+    assert (hospital.jobs.sweep(2), hospital.states()) == (1, [])
+    assert not hospital.clinic.vault.contains(job.objects[0].content)
+
+
 @pytest.mark.parametrize(
     ("name", "born", "number", "same"),
     [
@@ -183,7 +194,11 @@ def test_a_patient_is_known_by_number_and_never_bent(hospital, name, born, numbe
     clinic.filed(known, series=[dataclasses.replace(SERIES, findings=(FINDING,))])
     bob = clinic.people["bob"]
     if same is None:
-        with pytest.raises((PatientError, ValueError)):
-            clinic.patients.identified(bob, clinic.neurology, name, born, number)
+        for look_up in (clinic.patients.known, clinic.patients.identified):
+            with pytest.raises((PatientError, ValueError)):
+                look_up(bob, clinic.neurology, name, born, number)
     else:
+        found = clinic.patients.known(bob, clinic.neurology, name, born, number)
+        assert (found is not None and found.id == known.id) is same
+        assert len(clinic.patients.search(bob)) == 1
         assert (clinic.patients.identified(bob, clinic.neurology, name, born, number).id == known.id) is same

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from braintumor.database import Wanted, audit
 from braintumor.database.audit import utc_now
 from tests.records import clinic as made_clinic
+from tests.records.clinic import BORN, NAME, NUMBER
 
 GROWING = ("patients", "patient_tokens", "studies", "series", "findings", "verdicts", "reports", "audit", "desk")
 WHOLE = re.compile(rf"\bSCAN ({'|'.join(GROWING)})\b")
@@ -42,6 +43,7 @@ def plans(clinic):
         lambda clinic, bob, patient: clinic.patients.search(bob, patient.code),
         lambda clinic, bob, patient: clinic.patients.view(bob, patient.id),
         lambda clinic, bob, patient: clinic.patients.edit(bob, patient.id, "Jane Doe"),
+        lambda clinic, bob, patient: clinic.patients.known(bob, clinic.neurology, NAME, BORN, NUMBER),
         lambda clinic, bob, patient: clinic.studies.history(bob, patient.id),
         lambda clinic, bob, patient: clinic.studies.scan(bob, 1),
         lambda clinic, bob, patient: clinic.studies.outline(bob, 1),

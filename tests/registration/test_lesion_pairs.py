@@ -49,3 +49,11 @@ def test_the_motion_between_the_scans_counts():
     before, now = outlined(((5, 35, 5), 5)), outlined(((5, 10, 5), 5))
     assert match(before, now, shifted) == [Match((1,), (1,))]
     assert match(before, now, np.eye(4)) == [Match((), (1,)), Match((1,), ())]
+
+
+def test_of_a_mask_of_thousands_of_lesions_the_largest_are_matched():
+    """As of noise: the tables of distances would take gigabytes."""
+    numbers = np.zeros((20, 40, 40), np.int32)
+    numbers[::2, ::2, ::2] = np.arange(1, 4001).reshape(10, 20, 20)
+    made = Outline(Regions(numbers, (0, 0, 0)), AFFINE)
+    assert match(made, made, np.eye(4)) == [Match((number,), (number,)) for number in range(1, 501)]

@@ -11,7 +11,7 @@ from braintumor.evaluation import AreaAgreement
 from braintumor.reports.composition import Judged, measures_of, model_of, report_of, study_report
 from braintumor.reports.model import Estimate, ReportModel
 from braintumor.reports.sentences import headline
-from braintumor.scans import NotJudgedError, Patient, ScanError, Series, Unjudged, Weighting, phantom
+from braintumor.scans import NotJudgedError, Patient, ScanError, Series, SeriesNote, Unjudged, Weighting, phantom
 from tests.conftest import SHIPPED
 from tests.reports.made_predictions import prediction
 
@@ -55,6 +55,14 @@ def test_the_report_of_a_scan_holds_what_was_answered():
     assert report.study.sequence == "T1 after contrast, axial"
     assert report.key_image.is_outlined
     assert report.is_draft
+
+
+def test_a_series_with_missing_slices_has_no_volume():
+    item = judged()
+    gaps = replace(item.prediction.series, notes=(SeriesNote.GAPS,))
+    measures = report_of(replace(item, prediction=replace(item.prediction, series=gaps))).measures
+    assert measures.longest is not None
+    assert measures.volume is None
 
 
 def test_what_is_not_judged_has_neither_sizes_nor_an_outline():

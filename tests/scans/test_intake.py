@@ -16,6 +16,7 @@ from braintumor.scans import (
     PixelBudget,
     Scan,
     ScanError,
+    StoredFile,
     bounded,
     gather,
     phantom,
@@ -223,3 +224,23 @@ def test_nothing_beside_a_study_crowds_it_out():
     assert [isinstance(unit, ScanError) for unit in taken[8:]] == [True] * 4
     assert [int(part) for part in re.findall(r"(\d+) of \d+", left_out)] == [3, 1, 5]
     assert bounded(gather(stored(files)), 9)[1] == ""
+
+
+def _packed_studies():
+    """A study packed with gzip in an archive, which counts it as it is packed, and objects packed over 200 times."""
+    files = [gzip.compress(data) for data in slices(6)]
+    size = len(slices(1)[0])
+    bombs = [gzip.compress(data + bytes(2**22)) for data in slices(6)]
+    return [
+        pytest.param(_zip(**{f"m{n}": data for n, data in enumerate(files)}), int(2.5 * size), 2, id="in an archive"),
+        pytest.param(_zip(**{f"m{n}": data for n, data in enumerate(bombs)}), 2**30, 0, id="bombs"),
+    ]
+
+
+@pytest.mark.parametrize(("archive", "most", "read_ones"), _packed_studies())
+def test_an_archive_cannot_hide_how_much_it_unpacks_to(archive, most, read_ones):
+    found = list(gather([StoredFile("a.zip", lambda: archive)], Limits(max_archive_bytes=most)))
+    refused = [one for one in found if isinstance(one, ScanError)]
+    assert {one.reason for one in refused} == {"This file unpacks to more than is accepted."}
+    assert sum(len(one.file_keys) for one in found if not isinstance(one, ScanError)) == read_ones
+    assert len(refused) == 6 - read_ones

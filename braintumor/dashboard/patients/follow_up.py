@@ -1,25 +1,23 @@
 """Follow-up: two studies of one patient, what their outlines measure, and what of the change is beyond the error."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
 from braintumor import settings
 from braintumor.accounts import Account, Role
-from braintumor.bundles import GRAPH_FILE, SEGMENTATION_FILE, BundleError, list_bundles, read_card
 from braintumor.dashboard import choices
 from braintumor.dashboard.patients import store
-from braintumor.dashboard.patients.report import filed_page, prior_of
-from braintumor.dashboard.patients.side_by_side import Followed, amount, change_words, show_side_by_side, span_words
+from braintumor.dashboard.patients.report import filed_page
+from braintumor.dashboard.patients.side_by_side import amount, change_words, show_side_by_side, span_words
 from braintumor.records import Patient, Study
+from braintumor.records.follow_up import Followed, outlined_series
 from braintumor.records.scan_file import read_scan_file
 from braintumor.records.studies import Finding
 from braintumor.scans import WEIGHTING_WORDS, Weighting
-from braintumor.segmentation import lesions
 
 if TYPE_CHECKING:
     from braintumor.evaluation import ChangeError
@@ -50,7 +48,7 @@ def show_follow_up(account: Account, patient: Patient, studies: Sequence[Study])
         first = earlier[min(after, len(earlier) - 1)]
         before = _choose("Compared with", earlier, by_id, f"follow_before_{patient.id}_{now}", first)
     found = [outlined_series(by_id[number]) for number in (before, now)]
-    common = [sequence for sequence in found[0] if sequence in found[1]]
+    common = _ranked(found[0].keys() & found[1].keys())
     if not common:
         st.info("These studies share no sequence with an outline, so their sizes are not compared.")
         return
@@ -62,20 +60,10 @@ def show_follow_up(account: Account, patient: Patient, studies: Sequence[Study])
     store.show_refusal()
 
 
-def outlined_series(study: Study) -> dict[str, Followed]:
-    """Give the series whose findings have an outline by their sequences, contrast-enhanced T1 first.
-
-    Of several series of one sequence the one with most slices counts, of several findings the latest.
-    """
-    found: dict[str, Followed] = {}
-    for series in study.series:
-        for finding in series.findings:
-            has_outline = finding.has_mask or any(verdict.has_mask for verdict in finding.verdicts)
-            if has_outline and (series.sequence not in found or series.slices >= found[series.sequence].series.slices):
-                found[series.sequence] = Followed(series, finding)
+def _ranked(sequences: Iterable[str]) -> list[str]:
+    """Put sequences in the order in which they are offered, contrast-enhanced T1 first."""
     order = [weighting.value for weighting in Weighting]
-    ranked = sorted(found, key=lambda name: order.index(name) if name in order else len(order))
-    return {name: found[name] for name in ranked}
+    return sorted(sequences, key=lambda name: (order.index(name) if name in order else len(order), name))
 
 
 def _choose(label: str, options: Sequence[int], by_id: dict[int, Study], key: str, default: int | None = None) -> int:
@@ -100,7 +88,7 @@ def sequence_words(sequence: str) -> str:
 
 def _show_pair(account: Account, patient: Patient, before: Followed, now: Followed, studies: Sequence[Study]) -> None:
     # Measuring brings libraries that the page does without.
-    from braintumor.reports.follow_up import changes
+    from braintumor.reports.follow_up import changes, prior_of
 
     measured = [_measured(account, one.finding) for one in (before, now)]
     if measured[0] is None or measured[1] is None:
@@ -123,7 +111,7 @@ def _show_pair(account: Account, patient: Patient, before: Followed, now: Follow
             studies[1],
             now,
             sequence_words(now.series.sequence),
-            prior_of(studies[0], found),
+            prior_of(studies[0].taken_on, found),
         )
         st.download_button(
             "Report with this comparison (PDF)",
@@ -234,35 +222,22 @@ def _show_criteria(found: Sequence["Change"]) -> None:
 def _measured(account: Account, finding: Finding) -> "Outlined | None":
     """Measure a finding's outline, a reader's where there is one; None where it cannot be read."""
     key = ("outline", account.role, finding.id)
-    found: Outlined | None = store.shown(key, _measure, finding.id, finding.bundle_sha256)
+    found: Outlined | None = store.shown(key, _measure, finding)
     return found
 
 
-def _measure(actor: Account, finding_id: int, model: str) -> "Outlined":
-    from braintumor.reports.follow_up import Outlined
+def _measure(actor: Account, finding: Finding) -> "Outlined":
+    from braintumor.reports.follow_up import measured
 
-    outline = store.studies().outline(actor, finding_id)
+    outline = store.studies().outline(actor, finding.id)
     stored = read_scan_file(outline.content)
-    made_by = None if outline.is_corrected else model
-    if stored.spacing is None:
-        return Outlined(None, (), made_by)
-    mask = stored.pixels > 0
-    voxels = np.count_nonzero(mask)
-    volume = float(voxels * np.prod(stored.spacing) / 1000) if len(mask) > 1 else None
-    return Outlined(volume, tuple(lesions(mask, stored.spacing)), made_by)
+    made_by = None if outline.is_corrected else finding.bundle_sha256
+    return measured(stored.pixels > 0, stored.spacing, made_by, has_volume=finding.volume_mm3 is not None)
 
 
 @st.cache_data(ttl="10min", show_spinner=False)
 def error_of(model: str) -> "ChangeError | None":
     """Give the error of the outlines of the model with this graph, where this server has it."""
-    from braintumor.evaluation import change_error
+    from braintumor.reports.follow_up import outline_error
 
-    for folder in list_bundles(settings.load().models_dir):
-        try:
-            is_that = read_card(folder).sha256[GRAPH_FILE] == model
-        except BundleError:
-            continue
-        path = folder / SEGMENTATION_FILE
-        if is_that and path.is_file():
-            return change_error(pd.read_csv(path))
-    return None
+    return outline_error(settings.load().models_dir, model)

@@ -1,16 +1,15 @@
 """The page of a filed finding: its answer, how it changed since an earlier study, and the reader's verdict."""
 
 import hashlib
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from braintumor.accounts import Account
 from braintumor.dashboard.patients import store
-from braintumor.dashboard.patients.side_by_side import Followed
 from braintumor.decision import Outcome
-from braintumor.records import Patient, Study, VerdictKind
+from braintumor.records import Patient, PatientError, Study, VerdictKind
+from braintumor.records.follow_up import Followed
 from braintumor.records.scan_file import read_scan_file
 from braintumor.records.studies import Finding
 from braintumor.scans import Patient as NamedPatient
@@ -18,15 +17,21 @@ from braintumor.scans import in_window
 from braintumor.taxonomy import FINDING_TITLES, NO_TUMOR
 
 if TYPE_CHECKING:
-    from braintumor.reports.follow_up import Change
     from braintumor.reports.model import Report, ReportPrior, ReportVerdict
 
 
 def filed_page(
     actor: Account, patient: Patient, study: Study, now: Followed, sequence: str, prior: "ReportPrior"
 ) -> bytes:
-    """Write the page of a filed finding as PDF; the right to see its scan is checked when it is read."""
+    """Write the page of a filed finding as PDF.
+
+    Raises ``PatientError`` for who may not see the patient, as named as it was shown: groups and roles may have changed
+    since the page offered it.
+    """
     from braintumor.reports.pdf import pdf_report
+
+    if patient.id not in store.patients().may_see(actor, [patient.id]):
+        raise PatientError("This patient is no longer shown to you so; reload the page.")
 
     return pdf_report([filed_report(actor, patient, study, now, sequence, prior)])
 
@@ -71,23 +76,6 @@ def filed_report(
         key_image=key_image(in_window(picture, picture), mask[number], size, number, len(mask)),
         prior=prior,
         verdict=verdict_of(finding),
-    )
-
-
-def prior_of(earlier: Study, changes: Sequence["Change"]) -> "ReportPrior":
-    """Give the earlier study's sizes; a change is claimed of the volume alone, where there is one."""
-    from braintumor.reports.follow_up import Quantity
-    from braintumor.reports.model import ReportPrior
-
-    found = {change.quantity: change for change in changes}
-    before = {quantity: change.before for quantity, change in found.items()}
-    volume = found.get(Quantity.VOLUME)
-    return ReportPrior(
-        day=earlier.taken_on,
-        longest=before.get(Quantity.LONGEST),
-        perpendicular=before.get(Quantity.PERPENDICULAR),
-        volume=before.get(Quantity.VOLUME),
-        is_beyond_error=volume.is_beyond_error if volume else None,
     )
 
 

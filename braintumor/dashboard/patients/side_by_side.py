@@ -16,8 +16,8 @@ from braintumor.dashboard.patients import store
 from braintumor.dashboard.server.workload import turn
 from braintumor.dashboard.viewer.slice_layers import packed, with_outline
 from braintumor.records import Patient
+from braintumor.records.follow_up import Followed
 from braintumor.records.scan_file import StoredScan, read_scan_file
-from braintumor.records.studies import Finding, Series
 from braintumor.registration import Alignment, Match, Outline, Volume, align, match, slice_through
 from braintumor.scans import in_window
 from braintumor.segmentation import Lesion, lesions, regions
@@ -31,14 +31,6 @@ _MOST_LESIONS = 30
 _GAP = 8
 _LETTER = 26
 _OPPOSITE = {"R": "L", "L": "R", "A": "P", "P": "A", "S": "I", "I": "S"}
-
-
-@dataclass(frozen=True)
-class Followed:
-    """A stored series, and that of its findings whose outline is followed."""
-
-    series: Series
-    finding: Finding
 
 
 @dataclass(frozen=True)
@@ -84,18 +76,19 @@ def show_side_by_side(
     if isinstance(pair, str):
         st.info(pair)
         return False
-    _show_slices(patient, pair, days, key)
+    _show_slices(account, patient, pair, days, key)
     _show_matches(pair, error)
     return True
 
 
 @st.fragment
-def _show_slices(patient: Patient, pair: _Pair, days: Sequence[str], key: str) -> None:
-    session = gate.current()
+def _show_slices(account: Account, patient: Patient, pair: _Pair, days: Sequence[str], key: str) -> None:
+    gate.current()
     with gate.unless_busy():
-        is_own = session.account is not None and patient.group_id in store.groups().own(session.account)
-    if not is_own:
-        st.error("This patient is not in your groups any more. Reload the page.")
+        # As the page was drawn: with the days as they are, or shifted for a researcher.
+        is_shown = patient.id in store.patients().may_see(account, [patient.id])
+    if not is_shown:
+        st.error("This patient is no longer shown to you so. Reload the page.")
         return
     slices = len(pair.now.pixels)
     areas = np.count_nonzero(pair.now.mask, axis=(1, 2))
@@ -121,7 +114,7 @@ def edge_letters(affine: NDArray[np.float64]) -> tuple[str, str]:
     """
     from nibabel.orientations import aff2axcodes
 
-    _, down, right = aff2axcodes(affine)
+    _, down, right = aff2axcodes(affine)  # type: ignore[no-untyped-call]
     return _OPPOSITE[right], _OPPOSITE[down]
 
 
@@ -145,12 +138,11 @@ def _drawn(picture: NDArray[np.uint8], mask: NDArray[np.bool_], now: _Shown) -> 
             np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC)), np.asarray(wide) >= 128, 1.0
         )
     )
-    left, top = edge_letters(now.affine)
     pen, font = ImageDraw.Draw(drawn), ImageFont.load_default(_LETTER)
-    # Letters stay legible over a bright scalp.
-    edged = {"fill": "white", "stroke_fill": "black", "stroke_width": 2, "font": font}
-    pen.text((_LETTER / 3, size[1] / 2), left, anchor="lm", **edged)
-    pen.text((size[0] / 2, _LETTER / 3), top, anchor="mt", **edged)
+    places = (_LETTER / 3, size[1] / 2), (size[0] / 2, _LETTER / 3)
+    for letter, place, anchor in zip(edge_letters(now.affine), places, ("lm", "mt"), strict=True):
+        # The stroke keeps letters legible over a bright scalp.
+        pen.text(place, letter, "white", font, anchor, stroke_width=2, stroke_fill="black")
     return np.asarray(drawn)
 
 

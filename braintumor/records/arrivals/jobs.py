@@ -168,10 +168,16 @@ class Jobs:
             return len(failed)
 
     def sweep(self, days: int) -> int:
-        """Remove arrivals that were done ``days`` days ago with all their files, and give how many; findings stay."""
+        """Remove arrivals that were done ``days`` days ago with all their files, and give how many; findings stay.
+
+        What a program sent goes though it failed. A study of a patient stays then, to be tried again.
+        """
         with self._writing() as db:
             is_over = ArrivalRow.last_at < self._clock() - timedelta(days=days)
-            old = db.scalars(select(ArrivalRow.id).where(ArrivalRow.state == ArrivalState.DONE, is_over)).all()
+            has_failed = (ArrivalRow.state == ArrivalState.FAILED) & ArrivalRow.is_filed.is_(False)
+            old = db.scalars(
+                select(ArrivalRow.id).where((ArrivalRow.state == ArrivalState.DONE) | has_failed, is_over)
+            ).all()
             for number in old:
                 units = select(UnitRow.id).where(UnitRow.arrival_id == number)
                 files = set(db.scalars(select(ObjectRow.content).where(ObjectRow.arrival_id == number)))

@@ -6,7 +6,7 @@ Those made tables that were missing and changed none, so here too what is there 
 import sqlalchemy as sa
 from alembic import op
 
-from braintumor.database.errors import RefusedError
+from braintumor.database.errors import UnusableDatabaseError
 
 revision = "0001"
 down_revision = None
@@ -16,13 +16,13 @@ _STATES = ("pending", "active", "disabled")
 
 
 def upgrade() -> None:
-    """Make the tables that are missing; raises ``RefusedError`` where one of the same name is another program's."""
+    """Make the tables that are missing; raises ``UnusableDatabaseError`` where another program has one of that name."""
     connection = op.get_bind()
     tables = _tables()
     inspector = sa.inspect(connection)
     for name in set(tables) & set(inspector.get_table_names()):
         if not set(tables[name].columns.keys()) <= {column["name"] for column in inspector.get_columns(name)}:
-            raise RefusedError(
+            raise UnusableDatabaseError(
                 f"The table {name!r} of this database belongs to another program; give the app a database of its own."
             )
     next(iter(tables.values())).metadata.create_all(connection)
