@@ -103,7 +103,7 @@ def _show_slices(account: Account, patient: Patient, pair: _Pair, days: Sequence
 
 def beside(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Set two pictures of one size beside each other, with a gap."""
-    gap = np.full((len(before), _GAP, *before.shape[2:]), 255, np.uint8)
+    gap = np.full((len(before), _GAP, *before.shape[2:]), 128, np.uint8)
     return np.concatenate([before, gap, now], axis=1)
 
 
