@@ -240,6 +240,12 @@ class Studies:
             self._note(db, actor, "outline viewed", ("finding", finding.id))
         return Outline(self._vault.read(name), corrected is not None)
 
+    def note_report(self, actor: Account, finding_id: object) -> None:
+        """Note that a finding's report leaves the app as a file; raises ``PatientError`` for who may not see it."""
+        with self._writing() as db:
+            finding = self._finding(db, actor, finding_id, access.to_patient)
+            self._note(db, actor, "report exported", ("finding", finding.id))
+
     def _file_series(
         self, db: Session, study_id: int, one: NewSeries, content: str, masks: Sequence[str | bytes | None]
     ) -> None:

@@ -262,6 +262,14 @@ def test_the_pictures_of_both_scans_lie_beside_each_other():
     assert (both[:, -6:] == now).all()
 
 
+def test_a_report_that_is_written_stands_in_the_audit_trail(aligned, clinic, bob, engine):
+    (series,) = clinic[1].history(bob, aligned.id)[0].series
+    study, shown = clinic[1].history(bob, aligned.id)[0], Followed(series, series.findings[0])
+    page = report.filed_page(bob, aligned, study, shown, "T1 after contrast", prior_of(study.taken_on, []))
+    assert page.startswith(b"%PDF")
+    assert actions(engine).count("report exported") == 1
+
+
 @pytest.mark.parametrize("change", ["leaves the group", "becomes a researcher"])
 def test_who_may_not_see_a_patient_so_any_more_is_given_no_page_of_it(clinic, accounts, ada, bob, change):
     """The browser asks for the file later, and nothing draws the page anew before."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def filed_page(
     actor: Account, patient: Patient, study: Study, now: Followed, sequence: str, prior: "ReportPrior"
 ) -> bytes:
-    """Write the page of a filed finding as PDF.
+    """Write the page of a filed finding as PDF, which the audit trail tells.
 
     Raises ``PatientError`` for who may not see the patient, as named as it was shown: groups and roles may have changed
     since the page offered it.
@@ -32,7 +32,7 @@ def filed_page(
 
     if patient.id not in store.patients().may_see(actor, [patient.id]):
         raise PatientError("This patient is no longer shown to you so; reload the page.")
-
+    store.studies().note_report(actor, now.finding.id)
     return pdf_report([filed_report(actor, patient, study, now, sequence, prior)])
 
 
