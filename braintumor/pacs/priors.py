@@ -81,7 +81,7 @@ class Priors:
         outline = self._studies.outline(actor, finding.id)
         stored = read_scan_file(outline.content)
         made_by = None if outline.is_corrected else finding.bundle_sha256
-        return measured(stored.pixels > 0, stored.spacing, made_by, has_volume=finding.volume_mm3 is not None)
+        return measured(stored.pixels > 0, stored.spacing, made_by, has_volume=finding.allows_volume)
 
 
 def _outlined(case: Case) -> Outlined:

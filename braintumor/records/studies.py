@@ -86,6 +86,11 @@ class Finding:
     made_at: datetime
     verdicts: tuple[Verdict, ...]
 
+    @property
+    def allows_volume(self) -> bool:
+        """Whether an outline here has a volume: the model gives its own none where slices are missing or uneven."""
+        return self.volume_mm3 is not None or not self.has_mask
+
 
 @dataclass(frozen=True)
 class Outline:

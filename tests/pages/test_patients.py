@@ -262,6 +262,24 @@ def test_the_pictures_of_both_scans_lie_beside_each_other():
     assert (both[:, -6:] == now).all()
 
 
+@pytest.mark.parametrize(
+    ("volume", "has_mask", "allowed"), [(9.0, True, True), (None, True, False), (None, False, True)]
+)
+def test_no_volume_is_told_where_the_model_could_tell_none_of_its_own_outline(
+    aligned, clinic, bob, volume, has_mask, allowed
+):
+    studies = clinic[1].history(bob, aligned.id)
+    later, earlier = (
+        Followed(one.series[0], dataclasses.replace(one.series[0].findings[0], volume_mm3=volume, has_mask=has_mask))
+        for one in studies
+    )
+    assert later.finding.allows_volume == allowed
+    filed = report.filed_report(bob, aligned, studies[0], later, "T1 after contrast")
+    assert (filed.measures.volume is not None) == allowed
+    assert filed.measures.longest is not None
+    assert isinstance(side_by_side._read(bob, (earlier, later)), str) != allowed
+
+
 def test_a_report_that_is_written_stands_in_the_audit_trail(aligned, clinic, bob, engine):
     (series,) = clinic[1].history(bob, aligned.id)[0].series
     study, shown = clinic[1].history(bob, aligned.id)[0], Followed(series, series.findings[0])

@@ -204,6 +204,8 @@ def span_words(change: "Change") -> str:
 
 def _read(actor: Account, followed: tuple[Followed, Followed]) -> _Pair | str:
     """Read two scans with their outlines and align them; gives a sentence where that is not possible."""
+    if not all(one.finding.allows_volume for one in followed):
+        return "Slices of one of these scans are missing or uneven, so they are not aligned."
     contents = [store.studies().scan(actor, one.series.id) for one in followed]
     scans = [read_scan_file(content) for content in contents]
     outlines = [store.studies().outline(actor, one.finding.id) for one in followed]
