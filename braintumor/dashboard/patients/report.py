@@ -1,7 +1,6 @@
 """The page of a filed finding: its answer, how it changed since an earlier study, and the reader's verdict."""
 
 import hashlib
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,9 +52,6 @@ def filed_report(
     rows, columns = mask.shape[1:]
     size = (rows * scan.spacing[1], columns * scan.spacing[2]) if scan.spacing else None
     label = finding.label or NO_TUMOR
-    measures = None if label == NO_TUMOR else measures_of(mask, scan.spacing, None)
-    if measures is not None and not finding.allows_volume:
-        measures = replace(measures, volume=None)
     return Report(
         study=ReportStudy(
             scan=sequence,
@@ -76,7 +72,7 @@ def filed_report(
             patient.number or "",
             f"{patient.birth_date:%Y%m%d}" if patient.birth_date else "",
         ),
-        measures=measures,
+        measures=None if label == NO_TUMOR else measures_of(mask, scan.spacing, None, has_volume=finding.allows_volume),
         key_image=key_image(in_window(picture, picture), mask[number], size, number, len(mask)),
         prior=prior,
         verdict=verdict_of(finding),
