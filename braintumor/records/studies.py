@@ -94,10 +94,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Outline:
-    """The mask of a finding as ``scan_file.mask_file`` writes it: a reader's latest one, else the model's."""
+    """The mask of a finding as ``scan_file.mask_file`` writes it: a reader's latest one, else the model's.
+
+    ``model`` is the SHA-256 of the graph that outlined it, None where a reader did.
+    """
 
     content: bytes
-    is_corrected: bool
+    model: str | None
 
 
 @dataclass(frozen=True)
@@ -243,7 +246,8 @@ class Studies:
             if name is None:
                 raise PatientError("This finding has no outline; choose another one.")
             self._note(db, actor, "outline viewed", ("finding", finding.id))
-        return Outline(self._vault.read(name), corrected is not None)
+            model = None if corrected else finding.bundle_sha256
+        return Outline(self._vault.read(name), model)
 
     def note_report(self, actor: Account, finding_id: object) -> None:
         """Note that a finding's report leaves the app as a file; raises ``PatientError`` for who may not see it."""

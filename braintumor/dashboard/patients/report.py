@@ -31,7 +31,7 @@ def filed_page(
     from braintumor.reports.pdf import pdf_report
 
     if patient.id not in store.patients().may_see(actor, [patient.id]):
-        raise PatientError("This patient is no longer shown to you so; reload the page.")
+        raise PatientError("What you may see of this patient has changed; reload the page.")
     store.studies().note_report(actor, now.finding.id)
     return pdf_report([filed_report(actor, patient, study, now, sequence, prior)])
 
