@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from braintumor.bundles import GRAPH_FILE, SEGMENTATION_FILE, Bundle
+from braintumor.bundles import GRAPH_FILE, Bundle
 from braintumor.decision import Outcome, SeriesAnswer, answer_study
-from braintumor.evaluation import AreaAgreement, area_agreement
+from braintumor.evaluation import AreaAgreement, area_agreement_of
 from braintumor.inference import SLICES_UNEVEN, Prediction
 from braintumor.reports.key_image import key_image
 from braintumor.reports.model import Estimate, Report, ReportFinding, ReportMeasures, ReportModel, ReportStudy
@@ -39,9 +38,7 @@ def model_of(bundle: Bundle) -> tuple[ReportModel, AreaAgreement | None]:
     The latter is measured on the test images whose scores lie in the bundle; None for a model that does not locate.
     """
     card = bundle.card
-    path = bundle.folder / SEGMENTATION_FILE
-    agreement = area_agreement(pd.read_csv(path)) if path.is_file() else None
-    return ReportModel(card.name, card.version, card.sha256[GRAPH_FILE]), agreement
+    return ReportModel(card.name, card.version, card.sha256[GRAPH_FILE]), area_agreement_of(bundle.folder)
 
 
 def report_of(
