@@ -1,6 +1,7 @@
 import fcntl
 import io
 import os
+import shutil
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -217,11 +218,38 @@ def postgresql_server():
         yield url
 
 
+@pytest.fixture(scope="session")
+def put_sqlite(tmp_path_factory):
+    """Put a database that has its tables, and nothing in them, to a path: a copy, since making them takes longer."""
+    folder = made_once(tmp_path_factory, "sqlite", lambda draft: servers.make_tables(f"sqlite:///{draft / 'app'}"))
+
+    def put(path):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copy(folder / "app", path)
+        return f"sqlite:///{path}"
+
+    return put
+
+
+@pytest.fixture(scope="session")
+def put_postgresql(postgresql_server):
+    """Put what ``put_sqlite`` does to a database of the server, in the place of the last one."""
+    template = servers.created(postgresql_server, "template", "template0")
+    servers.make_tables(template)
+    return lambda: servers.created(postgresql_server, "app", "template")
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request, tmp_path):
-    """The address of an empty database, of each kind in turn."""
+    """The address of a database that has its tables, and nothing in them, of each kind in turn."""
+    if request.param == "sqlite":
+        return request.getfixturevalue("put_sqlite")(tmp_path / "data" / "app.sqlite3")
+    return request.getfixturevalue("put_postgresql")()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_database_url(request, tmp_path):
+    """The address of a database without tables, of each kind in turn."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'data' / 'app.sqlite3'}"
-    url = request.getfixturevalue("postgresql_server")
-    servers.empty(url)
-    return url
+    return servers.created(request.getfixturevalue("postgresql_server"), "app", "template0")

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 
 from braintumor.datasets.index import INDEX_COLUMNS, INDEX_FILE, DatasetError, write_index
+from braintumor.datasets.slice_files import write_mask, write_picture
 from braintumor.taxonomy import NO_TUMOR
 
 DATASET = "corrected"
@@ -44,26 +44,22 @@ def write_corrected(folder: Path, cases: Iterable[CorrectedCase]) -> int:
     """
     if folder.exists():
         raise DatasetError(f"{folder} exists already; name a new folder.")
-    (folder / "images").mkdir(mode=0o700, parents=True)
-    folder.chmod(0o700)
-    (folder / "masks").mkdir()
+    folder.mkdir(mode=0o700, parents=True)
     rows: list[dict[str, str]] = []
     for number, case in enumerate(cases):
-        low, high = float(case.pixels.min()), float(case.pixels.max())
         for at in case.shown if case.mask is None else range(len(case.pixels)):
             if np.ptp(case.pixels[at]):
-                scaled = np.rint((case.pixels[at].astype(np.float32) - low) / (high - low) * 65535).astype(np.uint16)
-                rows.append(_write_slice(folder, f"{number:05}-{at:03}.png", case, scaled, at))
+                rows.append(_write_slice(folder, f"{number:05}-{at:03}.png", case, at))
     write_index(pd.DataFrame(rows, columns=list(INDEX_COLUMNS)).fillna(""), folder / INDEX_FILE)
     return len(rows)
 
 
-def _write_slice(folder: Path, name: str, case: CorrectedCase, scaled: NDArray[np.uint16], at: int) -> dict[str, str]:
-    Image.fromarray(scaled).save(folder / "images" / name)
+def _write_slice(folder: Path, name: str, case: CorrectedCase, at: int) -> dict[str, str]:
+    write_picture(folder / "images" / name, case.pixels, at)
     outline = None if case.mask is None else case.mask[at]
     has_mask = outline is not None and bool(outline.any())
     if outline is not None and has_mask:
-        Image.fromarray(np.where(outline, np.uint8(255), np.uint8(0))).save(folder / "masks" / name)
+        write_mask(folder / "masks" / name, outline)
     return {
         "path": f"images/{name}",
         "dataset": DATASET,

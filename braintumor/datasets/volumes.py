@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from braintumor.datasets.slice_files import write_mask, write_picture
 from braintumor.scans import Scan, ScanError, read
 from braintumor.taxonomy import ANY_TUMOR, NO_TUMOR
 
@@ -62,8 +62,6 @@ def _convert_pair(volume: Path, mask: Path, name: str, root: Path) -> list[dict[
 
 
 def _convert_slice(scan: Scan, drawn: Scan, number: int, name: str, root: Path) -> dict[str, str]:
-    low, high = float(scan.pixels.min()), float(scan.pixels.max())
-    scaled = np.rint((scan.pixels[number] - low) / (high - low) * 65535).astype(np.uint16)
     tumor = drawn.pixels[number] > 0
     row = {
         "path": f"{_FOLDER}/images/{name}-{number:03}.png",
@@ -73,8 +71,7 @@ def _convert_slice(scan: Scan, drawn: Scan, number: int, name: str, root: Path) 
         "group": f"{VOLUME_GROUP}{name}",
         "mask": f"{_FOLDER}/masks/{name}-{number:03}.png" if tumor.any() else "",
     }
-    for file, values in ((row["path"], scaled), (row["mask"], np.where(tumor, np.uint8(255), np.uint8(0)))):
-        if file:
-            (root / file).parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(values).save(root / file)
+    write_picture(root / row["path"], scan.pixels, number)
+    if row["mask"]:
+        write_mask(root / row["mask"], tumor)
     return row

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import ndimage
 
+from braintumor.bundles import SEGMENTATION_FILE
 from braintumor.bundles.figures import Segmentation
 from braintumor.evaluation.bootstrap import GroupBootstrap, mean_by_groups
 from braintumor.evaluation.reliability import BINS, bin_numbers
@@ -188,6 +190,12 @@ def area_agreement(table: pd.DataFrame, share: float = 0.9) -> AreaAgreement | N
     # Among infinite ones there is nothing to interpolate between.
     low, high = np.quantile(ratios, [(1 - share) / 2, (1 + share) / 2], method="inverted_cdf")
     return AreaAgreement(float(low), float(high), share, len(tested))
+
+
+def area_agreement_of(folder: Path) -> AreaAgreement | None:
+    """Give the ``area_agreement`` of the bundle in a folder; None for a model that does not locate."""
+    path = folder / SEGMENTATION_FILE
+    return area_agreement(pd.read_csv(path)) if path.is_file() else None
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,15 @@
 """The prior study of a patient whose study arrives: looked up before anything of the new one is filed."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from braintumor.accounts import Account
 from braintumor.database import BusyError, RefusedError
 from braintumor.decision import ReasonCode
-from braintumor.records import Patients, Studies, VerdictKind
+from braintumor.records import Patients, Studies, Study, VerdictKind
 from braintumor.records.arrivals import Filer
 from braintumor.records.follow_up import Followed, prior_series
 from braintumor.records.scan_file import read_scan_file
@@ -27,6 +27,8 @@ _LOG = logging.getLogger(__name__)
 PriorOf = Callable[[Case], ReportPrior | None]
 """Gives what a case is compared with; None where it is compared with nothing."""
 
+_HistoryOf = Callable[[Patient], tuple[Account, Sequence[Study]]]
+
 
 def identity_of(said: Patient) -> tuple[str, date | None, str]:
     """Give name, date of birth and number of who was scanned, as records take them."""
@@ -41,19 +43,23 @@ class Priors:
         self._filing = filing
         self._models_dir = models_dir
 
-    def of(self, case: Case) -> ReportPrior | None:
-        """Give the latest earlier study with an outline of the same sequence by the same model, and the change since.
+    def of_study(self) -> PriorOf:
+        """Give what compares the cases of one study, for which its patient is looked up once.
 
+        A case is compared with the latest earlier study that has an outline of the same sequence by the same model:
         None where there is none, or the case shows no tumor, has no day, or does not say what images it holds; and
         where the records do not know who the patient is, or an earlier outline cannot be read. Raises ``BusyError``.
         """
+        return partial(self._of, cache(self._history))
+
+    def _of(self, history_of: _HistoryOf, case: Case) -> ReportPrior | None:
         series, day, measures = case.prediction.series, case.report.study.day, case.report.measures
         if series is None or series.weighting is Weighting.UNKNOWN or day is None:
             return None
         if measures is None or not measures.lesions:
             return None
         try:
-            return self._compared(case, day, series.weighting)
+            return self._compared(history_of, case, day, series.weighting)
         except BusyError:
             raise
         except (RefusedError, VaultError) as error:
@@ -61,18 +67,20 @@ class Priors:
             _LOG.warning("A study is not compared with earlier ones: %s.", type(error).__name__)
             return None
 
-    def _compared(self, case: Case, day: date, weighting: Weighting) -> ReportPrior | None:
+    def _history(self, said: Patient) -> tuple[Account, Sequence[Study]]:
+        """Give who looks, and what is filed of a patient: nothing where the records do not know who that is."""
         filing = self._filing()
-        patient = self._patients.known(filing.account, filing.group_id, *identity_of(case.report.patient))
-        if patient is None:
-            return None
+        patient = self._patients.known(filing.account, filing.group_id, *identity_of(said))
+        return filing.account, [] if patient is None else self._studies.history(filing.account, patient.id)
+
+    def _compared(self, history_of: _HistoryOf, case: Case, day: date, weighting: Weighting) -> ReportPrior | None:
+        account, history = history_of(case.report.patient)
         model = case.report.model.sha256
-        history = self._studies.history(filing.account, patient.id)
         prior = prior_series(history, day, weighting.value, partial(_is_comparable, model=model))
         if prior is None:
             return None
         taken_on, followed = prior
-        before, now = self._outlined(filing.account, followed), _outlined(case)
+        before, now = self._outlined(account, followed), _outlined(case)
         found = changes(before, now, outline_error(self._models_dir, model))
         return prior_of(taken_on, found) if found else None
 
@@ -80,8 +88,7 @@ class Priors:
         finding = followed.finding
         outline = self._studies.outline(actor, finding.id)
         stored = read_scan_file(outline.content)
-        made_by = None if outline.is_corrected else finding.bundle_sha256
-        return measured(stored.pixels > 0, stored.spacing, made_by, has_volume=finding.volume_mm3 is not None)
+        return measured(stored.pixels > 0, stored.spacing, outline.model, has_volume=finding.allows_volume)
 
 
 def _outlined(case: Case) -> Outlined:

@@ -88,7 +88,7 @@ class Worker:
 
     def _answer(self, job: Job) -> None:
         # What a program uploads is of no patient.
-        study = self._answering.answer(job, self._priors.of) if job.is_filed else self._answering.answer(job)
+        study = self._answering.answer(job, self._priors.of_study()) if job.is_filed else self._answering.answer(job)
         if not job.is_filed or study.patient is None:
             self._jobs.enter(job, study.answered)
         else:

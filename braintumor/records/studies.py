@@ -86,13 +86,21 @@ class Finding:
     made_at: datetime
     verdicts: tuple[Verdict, ...]
 
+    @property
+    def allows_volume(self) -> bool:
+        """Whether an outline here has a volume: the model gives its own none where slices are missing or uneven."""
+        return self.volume_mm3 is not None or not self.has_mask
+
 
 @dataclass(frozen=True)
 class Outline:
-    """The mask of a finding as ``scan_file.mask_file`` writes it: a reader's latest one, else the model's."""
+    """The mask of a finding as ``scan_file.mask_file`` writes it: a reader's latest one, else the model's.
+
+    ``model`` is the SHA-256 of the graph that outlined it, None where a reader did.
+    """
 
     content: bytes
-    is_corrected: bool
+    model: str | None
 
 
 @dataclass(frozen=True)
@@ -238,7 +246,14 @@ class Studies:
             if name is None:
                 raise PatientError("This finding has no outline; choose another one.")
             self._note(db, actor, "outline viewed", ("finding", finding.id))
-        return Outline(self._vault.read(name), corrected is not None)
+            model = None if corrected else finding.bundle_sha256
+        return Outline(self._vault.read(name), model)
+
+    def note_report(self, actor: Account, finding_id: object) -> None:
+        """Note that a finding's report leaves the app as a file; raises ``PatientError`` for who may not see it."""
+        with self._writing() as db:
+            finding = self._finding(db, actor, finding_id, access.to_patient)
+            self._note(db, actor, "report exported", ("finding", finding.id))
 
     def _file_series(
         self, db: Session, study_id: int, one: NewSeries, content: str, masks: Sequence[str | bytes | None]

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from braintumor.bundles import GRAPH_FILE, SEGMENTATION_FILE, Bundle
+from braintumor.bundles import GRAPH_FILE, Bundle
 from braintumor.decision import Outcome, SeriesAnswer, answer_study
-from braintumor.evaluation import AreaAgreement, area_agreement
+from braintumor.evaluation import AreaAgreement, area_agreement_of
 from braintumor.inference import SLICES_UNEVEN, Prediction
 from braintumor.reports.key_image import key_image
 from braintumor.reports.model import Estimate, Report, ReportFinding, ReportMeasures, ReportModel, ReportStudy
@@ -39,9 +38,7 @@ def model_of(bundle: Bundle) -> tuple[ReportModel, AreaAgreement | None]:
     The latter is measured on the test images whose scores lie in the bundle; None for a model that does not locate.
     """
     card = bundle.card
-    path = bundle.folder / SEGMENTATION_FILE
-    agreement = area_agreement(pd.read_csv(path)) if path.is_file() else None
-    return ReportModel(card.name, card.version, card.sha256[GRAPH_FILE]), agreement
+    return ReportModel(card.name, card.version, card.sha256[GRAPH_FILE]), area_agreement_of(bundle.folder)
 
 
 def report_of(
@@ -57,9 +54,8 @@ def report_of(
     spacing, number = prediction.spacing, prediction.slice_number
     mask = prediction.mask() if prediction.finding else None
     finding = _finding(prediction)
-    measures = None if mask is None else measures_of(mask, spacing, judged.agreement)
-    if measures is not None and SLICES_UNEVEN in prediction.notes:
-        measures = replace(measures, volume=None)
+    is_even = SLICES_UNEVEN not in prediction.notes
+    measures = None if mask is None else measures_of(mask, spacing, judged.agreement, has_volume=is_even)
     return Report(
         study=ReportStudy(
             scan=prediction.source,
@@ -149,11 +145,16 @@ def _series_answer(prediction: Prediction) -> SeriesAnswer:
 
 
 def measures_of(
-    mask: NDArray[np.bool_], spacing: tuple[float, float, float] | None, agreement: AreaAgreement | None
+    mask: NDArray[np.bool_],
+    spacing: tuple[float, float, float] | None,
+    agreement: AreaAgreement | None,
+    *,
+    has_volume: bool = True,
 ) -> ReportMeasures:
     """Measure a mask, bool (slices, height, width), with the ranges that ``agreement`` gives; see ``ReportMeasures``.
 
-    A diameter's range is the square root of an area's; a volume is a sum of areas and has the range of one.
+    A diameter's range is the square root of an area's; a volume is a sum of areas and has the range of one. Without
+    ``has_volume``, as where slices are missing, there is none.
     """
     measured = measure(mask, None, spacing)
     diameters = bidirectional_diameters(mask, spacing) if spacing else None
@@ -163,7 +164,7 @@ def measures_of(
         longest=_estimate(longest, agreement, 0.5),
         perpendicular=_estimate(perpendicular, agreement, 0.5),
         area=_estimate(measured.area_mm2, agreement, 1),
-        volume=_estimate(measured.volume_ml, agreement, 1),
+        volume=_estimate(measured.volume_ml, agreement, 1) if has_volume else None,
         range_share=agreement.share if agreement else None,
         range_images=agreement.images if agreement else 0,
     )

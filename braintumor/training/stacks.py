@@ -42,6 +42,7 @@ class Stack:
     """Slices of one patient in order, float32 (slices, height, width), and on which of them a tumor shows.
 
     ``part`` says what it is of a patient's stack: empty for the whole, "tumor-free part" for the slices beside a tumor.
+    Pixels are ``pixel_aspect`` times as wide as high.
     """
 
     pixels: NDArray[np.float32]
@@ -50,6 +51,7 @@ class Stack:
     hospital: str
     sequence: str
     part: str = ""
+    pixel_aspect: float = 1.0
 
 
 def read_stacks(root: Path, index: pd.DataFrame) -> Iterator[Stack]:
@@ -86,7 +88,8 @@ def tumor_free_stacks(folder: Path) -> Iterator[Stack]:
         if len(scan.pixels) >= FEWEST_SLICES:
             found += 1
             clear = np.zeros(len(scan.pixels), dtype=bool)
-            yield Stack(scan.pixels, clear, path.name.split("_")[0], folder.name, _after_last(path))
+            patient, sequence = path.name.split("_")[0], _after_last(path)
+            yield Stack(scan.pixels, clear, patient, folder.name, sequence, pixel_aspect=scan.pixel_aspect)
     if not found:
         raise InputError(f"{folder} holds no volumes; name a folder of NIfTI volumes of heads without a tumor.")
 
@@ -107,7 +110,7 @@ def stack_table(
     for stack in stacks:
         restored = restore(stack.pixels)
         box = small_head(restored.layers())
-        squares = [prepare_within(layer, box, size) for layer in restored.layers()]
+        squares = [prepare_within(layer, box, size, stack.pixel_aspect) for layer in restored.layers()]
         images = np.stack([square.image for square in squares])
         if not images.any():
             continue

@@ -29,7 +29,8 @@ def environment(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def engine(environment):
+def engine(environment, put_sqlite, tmp_path):
+    put_sqlite(tmp_path / "data" / "braintumor.sqlite3")
     engine = open_database(settings.load())
     yield engine
     engine.dispose()

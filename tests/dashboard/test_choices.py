@@ -17,7 +17,7 @@ def _page():
 
 @pytest.fixture
 def page():
-    return AppTest.from_function(_page).run()
+    return AppTest.from_function(_page, default_timeout=30).run()
 
 
 def test_what_is_on_offer_comes_back_as_the_option_itself(page):
@@ -54,7 +54,7 @@ def _open_page():
 
 @pytest.mark.parametrize(("role", "stops"), [("administrator", True), ("nonsense", True), ("<b>", True), (None, False)])
 def test_an_option_that_was_not_offered_stops_the_page(role, stops):
-    page = AppTest.from_function(_open_page)
+    page = AppTest.from_function(_open_page, default_timeout=30)
     if role is not None:
         page.session_state["role"] = role
     page.run()

@@ -278,7 +278,7 @@ class TestActor:
 
             st.session_state.answer = gate.actor()
 
-        tab = AppTest.from_function(script)
+        tab = AppTest.from_function(script, default_timeout=30)
         if "_session_token" in app.session_state:
             tab.session_state["_session_token"] = app.session_state["_session_token"]
         tab.run()

@@ -12,7 +12,7 @@ def page():
 
 @pytest.mark.parametrize(("opened", "drawn"), [(None, "drawn one"), ("one", "drawn one"), ("two", "drawn two")])
 def test_only_the_open_tab_is_computed(opened, drawn):
-    app = AppTest.from_function(page)
+    app = AppTest.from_function(page, default_timeout=30)
     if opened:
         app.session_state["parts"] = opened
     app.run()

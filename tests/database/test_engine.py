@@ -7,14 +7,12 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from sqlalchemy import inspect, select, text
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
-from sqlalchemy.schema import CreateTable
 
 from braintumor.accounts import Accounts
 from braintumor.accounts.tables import SessionRow
-from braintumor.database import Base, BusyError, audit, connect, writing
+from braintumor.database import BusyError, audit, connect, writing
 from braintumor.database import engine as database
 from braintumor.database.audit import AuditRow
 from braintumor.settings import Settings
@@ -161,11 +159,6 @@ def test_moments_come_back_in_utc(engine):
 def test_moment_without_zone_is_refused(engine):
     with pytest.raises(Exception, match="without a time zone"):
         write(engine, NOON.replace(tzinfo=None))
-
-
-@pytest.mark.parametrize("table", Base.metadata.sorted_tables, ids=lambda table: table.name)
-def test_tables_can_be_written_for_postgresql(table):
-    assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=postgresql.dialect()))
 
 
 def _insert(connection, role, state):

@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 
 import braintumor.records  # noqa: F401 - its tables are compared below
 from braintumor.accounts import Accounts
-from braintumor.database import Base, UnusableDatabaseError, Wanted, audit, connect, migrate
+from braintumor.database import UnusableDatabaseError, Wanted, audit, connect, migrate
 from braintumor.processes import started_apart
+from braintumor.records.tables import PatientRow
 from braintumor.settings import Settings
 from tests.database.servers import SITE_KEY
 
@@ -51,7 +52,7 @@ def version(engine):
 def differences(engine):
     """What the tables of a database lack, or have beyond those that the code reads and writes."""
     with engine.connect() as connection:
-        found = compare_metadata(MigrationContext.configure(connection), Base.metadata)
+        found = compare_metadata(MigrationContext.configure(connection), PatientRow.metadata)
     return [difference for difference in found if not _is_only_a_name(difference, engine)]
 
 
@@ -68,16 +69,16 @@ def connect_anew(url):
     connect(url, SITE_KEY).dispose()
 
 
-def test_a_new_database_has_what_the_code_reads_and_writes(database_url):
-    engine = connect(database_url, SITE_KEY)
+def test_a_new_database_has_what_the_code_reads_and_writes(new_database_url):
+    engine = connect(new_database_url, SITE_KEY)
     assert version(engine) == HEAD
     assert differences(engine) == []
     engine.dispose()
 
 
-def test_a_database_from_before_alembic_is_recognized_and_keeps_its_rows(database_url):
-    made_before_alembic(database_url).dispose()
-    engine = connect(database_url, SITE_KEY)
+def test_a_database_from_before_alembic_is_recognized_and_keeps_its_rows(new_database_url):
+    made_before_alembic(new_database_url).dispose()
+    engine = connect(new_database_url, SITE_KEY)
     assert version(engine) == HEAD
     assert differences(engine) == []
     accounts = Accounts(engine, Settings(), rounds=4)
@@ -88,12 +89,12 @@ def test_a_database_from_before_alembic_is_recognized_and_keeps_its_rows(databas
 
 
 @pytest.mark.parametrize("missing", ["name_skeletons", "known_addresses", "wrong_passwords"])
-def test_tables_that_an_older_version_did_not_have_are_made(database_url, missing):
-    older = made_before_alembic(database_url)
+def test_tables_that_an_older_version_did_not_have_are_made(new_database_url, missing):
+    older = made_before_alembic(new_database_url)
     with older.begin() as connection:
         connection.execute(text(f"DROP TABLE {missing}"))
     older.dispose()
-    engine = connect(database_url, SITE_KEY)
+    engine = connect(new_database_url, SITE_KEY)
     assert differences(engine) == []
     engine.dispose()
 
@@ -110,13 +111,13 @@ def test_an_unknown_role_of_an_older_database_is_disabled(tmp_path):
     engine.dispose()
 
 
-def test_the_lines_of_an_older_trail_become_the_first_of_the_chain(database_url):
-    older = made_before_alembic(database_url)
+def test_the_lines_of_an_older_trail_become_the_first_of_the_chain(new_database_url):
+    older = made_before_alembic(new_database_url)
     with older.begin() as connection:
         # PostgreSQL leaves gaps in what it numbers.
         connection.execute(text("INSERT INTO audit VALUES (9, '2026-01-03 09:00:00.5', NULL, 'login failed', 7)"))
     older.dispose()
-    engine = connect(database_url, SITE_KEY)
+    engine = connect(new_database_url, SITE_KEY)
     with Session(engine) as db:
         lines = audit.entries(db, Wanted(), 9)[::-1]
         verification = audit.verify(db)
@@ -131,41 +132,41 @@ def test_the_lines_of_an_older_trail_become_the_first_of_the_chain(database_url)
     assert lines[2].time == datetime(2026, 1, 3, 9, 0, 0, 500_000, tzinfo=UTC)
 
 
-def test_tables_of_another_program_are_left_alone(database_url, tmp_path):
+def test_tables_of_another_program_are_left_alone(new_database_url, tmp_path):
     (tmp_path / "data").mkdir()
-    other = create_engine(database_url)
+    other = create_engine(new_database_url)
     with other.begin() as connection:
         connection.execute(text("CREATE TABLE accounts (iban VARCHAR(34))"))
     with pytest.raises(UnusableDatabaseError, match="another program"):
-        connect(database_url, SITE_KEY)
+        connect(new_database_url, SITE_KEY)
     assert inspect(other).get_table_names() == ["accounts"]
     other.dispose()
 
 
-def test_a_database_of_a_newer_version_is_left_alone_with_a_sentence(database_url):
-    engine = connect(database_url, SITE_KEY)
+def test_a_database_of_a_newer_version_is_left_alone_with_a_sentence(new_database_url):
+    engine = connect(new_database_url, SITE_KEY)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(UnusableDatabaseError, match="install that version again, or restore a backup"):
-        connect(database_url, SITE_KEY)
+        connect(new_database_url, SITE_KEY)
     assert version(engine) == "9999"
     engine.dispose()
 
 
-def test_processes_that_start_together_migrate_once(database_url):
-    made_before_alembic(database_url).dispose()
+def test_processes_that_start_together_migrate_once(new_database_url):
+    made_before_alembic(new_database_url).dispose()
     with started_apart(), ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
-        list(pool.map(connect_anew, [database_url] * 4))
-    engine = connect(database_url, SITE_KEY)
+        list(pool.map(connect_anew, [new_database_url] * 4))
+    engine = connect(new_database_url, SITE_KEY)
     assert differences(engine) == []
     engine.dispose()
 
 
-def test_an_upgrade_is_made_whole_or_not_at_all(database_url, monkeypatch):
-    older = made_before_alembic(database_url)
+def test_an_upgrade_is_made_whole_or_not_at_all(new_database_url, monkeypatch):
+    older = made_before_alembic(new_database_url)
     monkeypatch.setattr(migrate.command, "upgrade", _half(migrate.command.upgrade))
     with pytest.raises(KeyboardInterrupt):
-        connect(database_url, SITE_KEY)
+        connect(new_database_url, SITE_KEY)
     assert "alembic_version" not in inspect(older).get_table_names()
     older.dispose()
 

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from braintumor.bundles import GRAPH_FILE, read_card
+from braintumor.database.audit import AuditRow
 from braintumor.decision import Outcome
 from braintumor.pacs.objects import read_object
 from braintumor.pacs.priors import Priors
@@ -53,6 +54,12 @@ def priors(clinic):
     return Priors(clinic.patients, clinic.studies, filing, SHIPPED.parent)
 
 
+@pytest.fixture
+def prior_of(priors):
+    """What compares a case that is a study of its own."""
+    return lambda case: priors.of_study()(case)
+
+
 def case(*, number=NUMBER, name="Müller-Weiß^Zoë", day=DAY, weighting=Weighting.T1_CONTRAST, **answer):
     series = Series("1.2.3", "1.2.3.4", weighting=weighting, modality="MR")
     made = replace(prediction(p_tumors=(0.875, 0.875), **answer), series=series)
@@ -78,16 +85,16 @@ def filed(clinic, patient, day=EARLIER, *stored):
     return clinic.filed(patient, identifier=f"1.2.{day}", taken_on=day, series=stored or (series(),))
 
 
-def test_the_prior_has_the_sizes_of_its_outline_and_the_change_its_error(clinic, priors):
+def test_the_prior_has_the_sizes_of_its_outline_and_the_change_its_error(clinic, prior_of):
     patient = clinic.patient()
     filed(clinic, patient)
-    found = priors.of(case())
+    found = prior_of(case())
     assert (found.day, found.volume) == (EARLIER, pytest.approx(VOLUME))
     assert found.longest == pytest.approx(np.hypot(SIDE, SIDE) * SPACING[1])
     assert found.is_beyond_error is True
     side = round((case().report.measures.volume.value / VOLUME) ** 0.5 * SIDE)
     filed(clinic, patient, date(2026, 2, 1), series(side))
-    found = priors.of(case())
+    found = prior_of(case())
     assert (found.day, found.is_beyond_error) == (date(2026, 2, 1), False)
 
 
@@ -107,10 +114,10 @@ STUDIES = {
 
 
 @pytest.mark.parametrize("what", STUDIES)
-def test_only_an_earlier_tumor_on_the_same_sequence_by_the_same_model_is_a_prior(clinic, priors, what):
+def test_only_an_earlier_tumor_on_the_same_sequence_by_the_same_model_is_a_prior(clinic, prior_of, what):
     day, stored, is_compared = STUDIES[what]
     filed(clinic, clinic.patient(), day, series(**stored))
-    assert (priors.of(case()) is not None) is is_compared
+    assert (prior_of(case()) is not None) is is_compared
 
 
 CASES = {
@@ -124,24 +131,37 @@ CASES = {
 
 
 @pytest.mark.parametrize("what", CASES)
-def test_a_case_has_no_prior_where(clinic, priors, what):
+def test_a_case_has_no_prior_where(clinic, prior_of, what):
     filed(clinic, clinic.patient(), EARLIER, series(), series(sequence="unknown"))
-    assert priors.of(case()) is not None
-    assert priors.of(case(**CASES[what])) is None
+    assert prior_of(case()) is not None
+    assert prior_of(case(**CASES[what])) is None
     assert len(clinic.patients.search(clinic.people["bob"])) == 1
 
 
-def test_two_patients_of_one_number_have_no_prior(clinic, priors):
+def test_the_patient_of_a_study_is_looked_up_once(clinic, priors):
+    filed(clinic, clinic.patient())
+    of_one_study, viewed = priors.of_study(), partial(history_views, clinic)
+    before = viewed()
+    assert [of_one_study(case()) for _ in range(2)] == 2 * [priors.of_study()(case())]
+    assert viewed() == before + 2
+
+
+def history_views(clinic):
+    with Session(clinic.engine) as db:
+        return len(db.scalars(select(AuditRow).where(AuditRow.action == "history viewed")).all())
+
+
+def test_two_patients_of_one_number_have_no_prior(clinic, prior_of):
     for _ in range(2):
         filed(clinic, clinic.patient())
-    assert priors.of(case()) is None
+    assert prior_of(case()) is None
 
 
-def test_of_two_series_the_one_with_most_slices_is_compared_also_of_a_merged_patient(clinic, priors):
+def test_of_two_series_the_one_with_most_slices_is_compared_also_of_a_merged_patient(clinic, prior_of):
     merged = clinic.patient()
     filed(clinic, merged, EARLIER, series(side=8, slices=9), series(slices=20), series(side=12, slices=19))
     clinic.patients.merge(clinic.people["bob"], clinic.patient().id, merged.id)
-    assert priors.of(case()).volume == pytest.approx(VOLUME)
+    assert prior_of(case()).volume == pytest.approx(VOLUME)
 
 
 @pytest.mark.parametrize(
@@ -153,13 +173,13 @@ def test_of_two_series_the_one_with_most_slices_is_compared_also_of_a_merged_pat
         ({"kind": "correct", "label": "notumor"}, None, None),
     ],
 )
-def test_what_a_reader_said_of_the_prior_counts(clinic, priors, verdict, side, is_beyond_error):
+def test_what_a_reader_said_of_the_prior_counts(clinic, prior_of, verdict, side, is_beyond_error):
     patient, bob = clinic.patient(), clinic.people["bob"]
     filed(clinic, patient)
     (finding,) = clinic.studies.history(bob, patient.id)[0].series[0].findings
     clinic.studies.judge(bob, finding.id, **verdict)
     clinic.studies.judge(bob, finding.id, "comment", None, "Seen.")
-    found = priors.of(case())
+    found = prior_of(case())
     assert (found is None) is (side is None)
     if side is not None:
         assert (found.volume, found.is_beyond_error) == (pytest.approx(VOLUME * side**2 / SIDE**2), is_beyond_error)

@@ -267,10 +267,10 @@ class TestStudies:
             series=[SERIES, dataclasses.replace(SERIES, findings=(dataclasses.replace(FINDING, mask=None),))],
         )
         bob = clinic.people["bob"]
-        assert clinic.studies.outline(bob, 1) == Outline(FINDING.mask, is_corrected=False)
+        assert clinic.studies.outline(bob, 1) == Outline(FINDING.mask, FINDING.bundle_sha256)
         for mask in (b"better", b"best", None):
             clinic.studies.judge(bob, 1, "correct", "glioma", mask=mask)
-        assert clinic.studies.outline(clinic.people["rosa"], 1) == Outline(b"best", is_corrected=True)
+        assert clinic.studies.outline(clinic.people["rosa"], 1) == Outline(b"best", None)
         assert trail(clinic)[0] == (clinic.people["rosa"].id, "outline viewed", {})
         with pytest.raises(PatientError, match="no outline"):
             clinic.studies.outline(bob, 2)

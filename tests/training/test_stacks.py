@@ -58,6 +58,21 @@ def test_volumes_of_heads_without_a_tumor_are_read_by_patient(heads):
     assert not any(one.with_tumor.any() for one in found)
 
 
+def test_pixels_that_are_not_square_are_shown_to_the_network_at_their_true_proportions(tmp_path):
+    small = np.stack([slice_picture(seed, tumor=False) for seed in range(8)])
+    layers = small.repeat(2, axis=1).repeat(2, axis=2)
+    for name, thinned, width in (("square", layers, 1.0), ("thinned", layers[..., ::2], 2.0)):
+        (tmp_path / name).mkdir()
+        image = nibabel.Nifti1Image(np.moveaxis(thinned, 0, -1).astype(np.int16), np.diag([1.0, width, 4.0, 1.0]))
+        nibabel.save(image, tmp_path / name / "p_T1W.nii.gz")
+    (square,), (thinned,) = (list(tumor_free_stacks(tmp_path / name)) for name in ("square", "thinned"))
+    assert (square.pixel_aspect, max(thinned.pixel_aspect, 1 / thinned.pixel_aspect)) == (1.0, 2.0)
+    graph = glass_graph(tmp_path)
+    tables = [stack_table(graph, Calibration(), _typicality(graph), SIZE, iter([one])) for one in (square, thinned)]
+    for name in EVIDENCE:
+        assert tables[1][name][0] == pytest.approx(tables[0][name][0], abs=0.15), name
+
+
 def test_a_folder_without_volumes_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no volumes"):
         list(tumor_free_stacks(tmp_path))

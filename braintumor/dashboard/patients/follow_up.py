@@ -231,8 +231,7 @@ def _measure(actor: Account, finding: Finding) -> "Outlined":
 
     outline = store.studies().outline(actor, finding.id)
     stored = read_scan_file(outline.content)
-    made_by = None if outline.is_corrected else finding.bundle_sha256
-    return measured(stored.pixels > 0, stored.spacing, made_by, has_volume=finding.volume_mm3 is not None)
+    return measured(stored.pixels > 0, stored.spacing, outline.model, has_volume=finding.allows_volume)
 
 
 @st.cache_data(ttl="10min", show_spinner=False)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def filed_page(
     actor: Account, patient: Patient, study: Study, now: Followed, sequence: str, prior: "ReportPrior"
 ) -> bytes:
-    """Write the page of a filed finding as PDF.
+    """Write the page of a filed finding as PDF, which the audit trail tells.
 
     Raises ``PatientError`` for who may not see the patient, as named as it was shown: groups and roles may have changed
     since the page offered it.
@@ -31,8 +31,8 @@ def filed_page(
     from braintumor.reports.pdf import pdf_report
 
     if patient.id not in store.patients().may_see(actor, [patient.id]):
-        raise PatientError("This patient is no longer shown to you so; reload the page.")
-
+        raise PatientError("What you may see of this patient has changed; reload the page.")
+    store.studies().note_report(actor, now.finding.id)
     return pdf_report([filed_report(actor, patient, study, now, sequence, prior)])
 
 
@@ -72,7 +72,7 @@ def filed_report(
             patient.number or "",
             f"{patient.birth_date:%Y%m%d}" if patient.birth_date else "",
         ),
-        measures=None if label == NO_TUMOR else measures_of(mask, scan.spacing, None),
+        measures=None if label == NO_TUMOR else measures_of(mask, scan.spacing, None, has_volume=finding.allows_volume),
         key_image=key_image(in_window(picture, picture), mask[number], size, number, len(mask)),
         prior=prior,
         verdict=verdict_of(finding),

@@ -88,7 +88,7 @@ def _show_slices(account: Account, patient: Patient, pair: _Pair, days: Sequence
         # As the page was drawn: with the days as they are, or shifted for a researcher.
         is_shown = patient.id in store.patients().may_see(account, [patient.id])
     if not is_shown:
-        st.error("This patient is no longer shown to you so. Reload the page.")
+        st.error("What you may see of this patient has changed. Reload the page.")
         return
     slices = len(pair.now.pixels)
     areas = np.count_nonzero(pair.now.mask, axis=(1, 2))
@@ -103,7 +103,7 @@ def _show_slices(account: Account, patient: Patient, pair: _Pair, days: Sequence
 
 def beside(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Set two pictures of one size beside each other, with a gap."""
-    gap = np.full((len(before), _GAP, *before.shape[2:]), 255, np.uint8)
+    gap = np.full((len(before), _GAP, *before.shape[2:]), 128, np.uint8)
     return np.concatenate([before, gap, now], axis=1)
 
 
@@ -204,6 +204,8 @@ def span_words(change: "Change") -> str:
 
 def _read(actor: Account, followed: tuple[Followed, Followed]) -> _Pair | str:
     """Read two scans with their outlines and align them; gives a sentence where that is not possible."""
+    if not all(one.finding.allows_volume for one in followed):
+        return "Slices of one of these scans are missing or uneven, so they are not aligned."
     contents = [store.studies().scan(actor, one.series.id) for one in followed]
     scans = [read_scan_file(content) for content in contents]
     outlines = [store.studies().outline(actor, one.finding.id) for one in followed]
@@ -218,13 +220,9 @@ def _read(actor: Account, followed: tuple[Followed, Followed]) -> _Pair | str:
     if any(mask.shape != scan.pixels.shape for mask, scan in zip(masks, scans, strict=True)):
         return "An outline does not fit its scan, so these scans are not aligned; file the study again."
     earlier, later = (Outline(regions(mask), one.affine) for mask, one in zip(masks, (before, now), strict=True))
-    models = [
-        None if outline.is_corrected else one.finding.bundle_sha256
-        for one, outline in zip(followed, outlines, strict=True)
-    ]
     return _Pair(
-        _shown(scans[0], masks[0], earlier, models[0]),
-        _shown(scans[1], masks[1], later, models[1]),
+        _shown(scans[0], masks[0], earlier, outlines[0].model),
+        _shown(scans[1], masks[1], later, outlines[1].model),
         found.matrix,
         tuple(match(earlier, later, found.matrix)),
     )

@@ -4,10 +4,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import pandas as pd
 import streamlit as st
 
-from braintumor.bundles import SEGMENTATION_FILE
 from braintumor.dashboard import charts, gate
 from braintumor.dashboard.answers import Answer, bundle_of, limits
 from braintumor.dashboard.plain_text import plain
@@ -110,10 +108,10 @@ def _show_measurements(answer: Answer, measured: Measurements) -> None:
 def _area_agreement(folder: Path) -> "AreaAgreement | None":
     """Compare areas with readers' on the test images of a bundle; None where it holds no such table."""
     # It brings libraries that only measuring needs, which the first answer need not wait for.
-    from braintumor.evaluation import area_agreement
+    from braintumor.evaluation import area_agreement_of
 
     try:
-        return area_agreement(pd.read_csv(folder / SEGMENTATION_FILE))
+        return area_agreement_of(folder)
     except (OSError, ValueError, KeyError):
         return None
 
