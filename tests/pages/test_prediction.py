@@ -168,8 +168,8 @@ def test_a_tumor_is_outlined_and_measured_beside_the_heatmap_of_its_kind(seeing)
     assert placed.startswith("Heatmap: how likely the model holds a tumor at each place")
     explained = _captions(_choose(page, "Heatmap", "kind"))[1]
     assert "It explains the kind and is no outline of a tumor." in explained
-    assert "of the head** · Largest diameter: **" in _texts(page)
-    assert "the area that a reader outlined was" in _texts(page)
+    assert "of the head · Largest diameter: **" in _texts(page)
+    assert "of the readers' areas lay within it" in _texts(page)
     assert _downloads(page) == ["Answers (CSV)", "Masks (ZIP)", "Download mask (PNG)", *REPORTS]
     _toggle(page, "Outline").set_value(False).run()
     assert _captions(page)[0] == "The scan without the outline."
