@@ -156,8 +156,10 @@ def test_a_scan_is_answered_in_words_with_its_confidence(page, scored):
 def test_what_is_no_scan_shows_no_numbers_no_outline_and_no_heatmap(estranged, scan):
     page = _upload(estranged, ("noise", scan))
     assert "No answer is given for this picture" in _texts(page)
-    assert _captions(page) == ["Not assessed"]
-    assert not [*page.metric, *page.slider, *page.select_slider, *page.get("plotly_chart")]
+    assert not [*page.metric, *page.slider, *page.get("plotly_chart")]
+    _plain(page)
+    assert _captions(page) == ["Not assessed."]
+    assert not [*page.metric, *page.slider, *page.get("plotly_chart")]
     assert _downloads(page) == ["Answers (CSV)", *REPORTS]
 
 

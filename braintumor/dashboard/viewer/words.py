@@ -127,7 +127,7 @@ def outline_words(prediction: Prediction, number: int, drawn: bool) -> str:
 def shown_words(prediction: Prediction, number: int) -> str:
     """Say what the model makes of one slice; what it makes of the scan stands in the answer."""
     if prediction.finding is None:
-        return ""
+        return "Not assessed."
     found = prediction.slices[number]
     has_outline = found.tumor_map is not None and prediction.outlines(number)
     said = outline_words(prediction, number, has_outline) if found.tumor_map is not None else ""
