@@ -102,7 +102,7 @@ def answer_scan(scan: Scan, unit: Unit, predictor: Predictor, room: int = MOST_O
     prediction = predictor.predict([scan])[0]
     measurements = prediction.measurements() if prediction.finding else None
     own = prediction.slice_number
-    numbers = _spread(scan.shape[0], own, min(room, MOST_OF_A_VOLUME)) if prediction.finding else ()
+    numbers = _spread(scan.shape[0], own, min(room, MOST_OF_A_VOLUME))
     answering = scan.pixels[own]
     return Answer(
         unit.key,

@@ -1,6 +1,5 @@
 """Reports from answers: of one scan, or of a study from all of its series."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -13,8 +12,9 @@ from braintumor.decision import Outcome, SeriesAnswer, answer_study
 from braintumor.evaluation import AreaAgreement, area_agreement_of
 from braintumor.inference import SLICES_UNEVEN, Prediction
 from braintumor.reports.key_image import key_image
-from braintumor.reports.model import Estimate, Report, ReportFinding, ReportMeasures, ReportModel, ReportStudy
+from braintumor.reports.model import Report, ReportFinding, ReportMeasures, ReportModel, ReportStudy
 from braintumor.reports.sentences import headline
+from braintumor.reports.values import OF_DIAMETER, estimate
 from braintumor.scans import WEIGHTING_WORDS, NotJudgedError, Patient, ScanError, Series, Weighting
 from braintumor.segmentation import bidirectional_diameters, measure
 
@@ -153,26 +153,17 @@ def measures_of(
 ) -> ReportMeasures:
     """Measure a mask, bool (slices, height, width), with the ranges that ``agreement`` gives; see ``ReportMeasures``.
 
-    A diameter's range is the square root of an area's; a volume is a sum of areas and has the range of one. Without
-    ``has_volume``, as where slices are missing, there is none.
+    Without ``has_volume``, as where slices are missing, there is none.
     """
     measured = measure(mask, None, spacing)
     diameters = bidirectional_diameters(mask, spacing) if spacing else None
     longest, perpendicular = diameters or (None, None)
     return ReportMeasures(
         lesions=measured.lesions,
-        longest=_estimate(longest, agreement, 0.5),
-        perpendicular=_estimate(perpendicular, agreement, 0.5),
-        area=_estimate(measured.area_mm2, agreement, 1),
-        volume=_estimate(measured.volume_ml, agreement, 1) if has_volume else None,
+        longest=estimate(longest, agreement, OF_DIAMETER),
+        perpendicular=estimate(perpendicular, agreement, OF_DIAMETER),
+        area=estimate(measured.area_mm2, agreement),
+        volume=estimate(measured.volume_ml, agreement) if has_volume else None,
         range_share=agreement.share if agreement else None,
         range_images=agreement.images if agreement else 0,
     )
-
-
-def _estimate(value: float | None, agreement: AreaAgreement | None, power: float) -> Estimate | None:
-    if value is None:
-        return None
-    if agreement is None:
-        return Estimate(value)
-    return Estimate(value, value * math.pow(agreement.low, power), value * math.pow(agreement.high, power))

@@ -3,8 +3,15 @@
 import math
 import unicodedata
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from braintumor.reports.model import Estimate
+
+if TYPE_CHECKING:
+    from braintumor.evaluation import AreaAgreement
+
+OF_DIAMETER = 0.5
+"""The power of an area's range that a diameter has. A volume is a sum of areas and has the range of one."""
 
 
 def amount(value: float, unit: str = "") -> str:
@@ -16,6 +23,15 @@ def amount(value: float, unit: str = "") -> str:
         return f"{value:.1e}\u00a0{unit}".rstrip("\u00a0")
     digits = 1 if value < 100 else 0
     return f"{value:,.{digits}f}\u00a0{unit}".rstrip("\u00a0")
+
+
+def estimate(value: float | None, agreement: "AreaAgreement | None", power: float = 1.0) -> Estimate | None:
+    """Give a value with the range that readers' areas have, to that power; without one where that was not measured."""
+    if value is None:
+        return None
+    if agreement is None:
+        return Estimate(value)
+    return Estimate(value, value * math.pow(agreement.low, power), value * math.pow(agreement.high, power))
 
 
 def span(estimate: Estimate) -> str:

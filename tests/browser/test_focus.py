@@ -55,15 +55,16 @@ def walk(page):
     unmarked, stops = [], []
     for _ in range(MOST_STOPS):
         page.keyboard.press("Tab")
+        # A frame's own elements have the marks.
+        is_seen = bool(stops) and not stops[-1].startswith(("IFRAME", "BODY"))
         # Marks may fade in, and out.
-        for _ in range(_LOOKS):
+        for _ in range(_LOOKS if is_seen else 1):
             page.wait_for_timeout(120)
             stop = page.evaluate(_MARKED)
             if stop["changed"]:
                 break
         page.evaluate("() => { window.focusedLast = window.focusedNow; }")
-        # A frame's own elements have the marks.
-        if not stop["changed"] and stops and not stops[-1].startswith(("IFRAME", "BODY")):
+        if is_seen and not stop["changed"]:
             unmarked.append(stops[-1])
         if stop["tag"] == "BODY":
             break

@@ -156,8 +156,10 @@ def test_a_scan_is_answered_in_words_with_its_confidence(page, scored):
 def test_what_is_no_scan_shows_no_numbers_no_outline_and_no_heatmap(estranged, scan):
     page = _upload(estranged, ("noise", scan))
     assert "No answer is given for this picture" in _texts(page)
-    assert _captions(page) == ["Not assessed"]
-    assert not [*page.metric, *page.slider, *page.select_slider, *page.get("plotly_chart")]
+    assert not [*page.metric, *page.slider, *page.get("plotly_chart")]
+    _plain(page)
+    assert _captions(page) == ["Not assessed."]
+    assert not [*page.metric, *page.slider, *page.get("plotly_chart")]
     assert _downloads(page) == ["Answers (CSV)", *REPORTS]
 
 
@@ -168,8 +170,8 @@ def test_a_tumor_is_outlined_and_measured_beside_the_heatmap_of_its_kind(seeing)
     assert placed.startswith("Heatmap: how likely the model holds a tumor at each place")
     explained = _captions(_choose(page, "Heatmap", "kind"))[1]
     assert "It explains the kind and is no outline of a tumor." in explained
-    assert "of the head** · Largest diameter: **" in _texts(page)
-    assert "the area that a reader outlined was" in _texts(page)
+    assert "of the head · Largest diameter: **" in _texts(page)
+    assert "of the readers' areas lay within it" in _texts(page)
     assert _downloads(page) == ["Answers (CSV)", "Masks (ZIP)", "Download mask (PNG)", *REPORTS]
     _toggle(page, "Outline").set_value(False).run()
     assert _captions(page)[0] == "The scan without the outline."

@@ -78,8 +78,9 @@ def _show_words(prediction: Prediction) -> None:
 
 def _show_measurements(answer: Answer, measured: Measurements) -> None:
     prediction = answer.prediction
-    st.markdown(measured_words(measured, len(prediction.slices)))
-    st.caption(error_words(_area_agreement(bundle_of(answer).folder)))
+    agreement = _area_agreement(bundle_of(answer).folder)
+    st.markdown(measured_words(measured, len(prediction.slices), agreement))
+    st.caption(error_words(agreement))
     st.download_button(
         f"Download mask ({'PNG' if len(prediction.slices) == 1 else 'NIfTI'})",
         # Only who asks for the mask waits for it.

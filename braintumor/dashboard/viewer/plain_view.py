@@ -6,21 +6,28 @@ from braintumor.dashboard import choices
 from braintumor.dashboard.answers import Answer, bundle_of
 from braintumor.dashboard.viewer.heatmaps import choose_method, heatmap, heatmap_figures
 from braintumor.dashboard.viewer.slice_layers import on_picture, outlined, overlay, packed, view, with_outline
-from braintumor.dashboard.viewer.words import heatmap_words, method_words, outline_words, slice_words
+from braintumor.dashboard.viewer.words import heatmap_words, method_words, outline_words, shown_words, slice_words
 from braintumor.reports import NOTE_WORDS, stated
 from braintumor.taxonomy import FINDING_TITLES
 
 _HEATMAPS = {"map": "Tumor map", "kind": "Heatmap of the type"}
 
 
-def show_pictures(answer: Answer, finding: str) -> None:
-    """Show a slice twice, once with its outline and once with its heatmap, and the controls of both."""
+def show_pictures(answer: Answer, finding: str | None) -> None:
+    """Show a slice twice, once with its outline and once with its heatmap, and the controls of both.
+
+    A slice of a scan that is not assessed, without a ``finding``, is shown once and as it is.
+    """
     prediction = answer.prediction
     number = prediction.slice_number
     if len(prediction.slices) > 1:
         number = _choose_slice(answer)
     if prediction.notes:
         st.caption(" ".join(NOTE_WORDS[note] for note in prediction.notes))
+    if finding is None:
+        said = shown_words(prediction, number)
+        st.image(packed(view(answer, number)), caption=said, width="stretch", alt="The scan as it was uploaded")
+        return
     left, right = st.columns(2, gap="medium")
     with left:
         _show_outline(answer, number)
@@ -55,7 +62,8 @@ def _choose_slice(answer: Answer) -> int:
             format_func=lambda slice_number: f"{slice_number + 1} of {last}",
             key=f"slice-{answer.key}",
         )
-    st.caption(slice_words(answer, number))
+    if answer.prediction.finding is not None:
+        st.caption(slice_words(answer, number))
     return number
 
 

@@ -28,15 +28,12 @@ _component: Any = components.declare_component("viewer", path=Path(__file__).wit
 def show_scan(answer: Answer, height: int = HEIGHT, on_step: Callable[[int], object] | None = None) -> None:
     """Show the slices of a scan with their overlays; a click on one of its controls runs nothing else anew.
 
+    One that is not assessed shows no numbers, no outline and no heatmap, since they would pass for an answer.
     ``height`` is that of the viewer in pixels. ``on_step`` is called with 1 or -1 when a key asks for the next case or
     the one before; a page that gives it shows one scan at a time, and its viewer stays from case to case.
     """
     gate.current()
     finding = answer.prediction.finding
-    if finding is None:
-        # Numbers, an outline and a heatmap would pass for an answer.
-        st.image(answer.picture, caption="Not assessed", width=320, alt="The picture as it was uploaded")
-        return
     name = answer.key if on_step is None else "one"
     place = st.container()
     is_plain = st.toggle(
@@ -51,7 +48,9 @@ def show_scan(answer: Answer, height: int = HEIGHT, on_step: Callable[[int], obj
             _show_viewer(answer, finding, height, on_step, name)
 
 
-def _show_viewer(answer: Answer, finding: str, height: int, on_step: Callable[[int], object] | None, name: str) -> None:
+def _show_viewer(
+    answer: Answer, finding: str | None, height: int, on_step: Callable[[int], object] | None, name: str
+) -> None:
     place = st.container()
     heat, said = _heatmap(answer, finding)
     if said:
@@ -70,8 +69,10 @@ def _show_viewer(answer: Answer, finding: str, height: int, on_step: Callable[[i
         on_step(wish.step)
 
 
-def _heatmap(answer: Answer, finding: str) -> tuple[Heatmap | None, str]:
+def _heatmap(answer: Answer, finding: str | None) -> tuple[Heatmap | None, str]:
     """Give the heatmap of the type and what was measured of its method; None where there is none."""
+    if finding is None:
+        return None, ""
     method = choose_method(answer, finding)
     if method is None:
         return None, ""

@@ -125,7 +125,7 @@ class Scene:
             "planes": [plane.told() for plane in self._planes()],
             "squares": [(square.top, square.left, square.side) for square in squares],
             "mapShape": None if maps is None else maps.shape[1:],
-            "p": [self._p_tumor(number) for number in self.numbers] if len(self.numbers) > 1 else [],
+            "p": self._curve(),
             "line": prediction.outlined_from,
             "restsOn": self._rests_on(),
             "words": [shown_words(prediction, number) for number in self.numbers],
@@ -152,13 +152,25 @@ class Scene:
         rows, columns = self.stack.shape[1:]
         return spacing[0] * step, spacing[1] * shape[1] / rows, spacing[2] * shape[2] / columns
 
+    def _curve(self) -> list[float]:
+        """P(tumor) of each sent slice; empty for a single one, and where the scan is not assessed."""
+        if len(self.numbers) == 1 or not self._is_assessed:
+            return []
+        return [self._p_tumor(number) for number in self.numbers]
+
     def _p_tumor(self, number: int) -> float:
         found = self.answer.prediction.slices[number]
         # An empty slice has no say, whatever the network makes of it.
         return round(found.p_tumor, 4) if found.prepared.image.any() else 0.0
 
+    @property
+    def _is_assessed(self) -> bool:
+        return self.answer.prediction.finding is not None
+
     def _rests_on(self) -> list[int]:
         """First and last of the sent slices that the answer rests on, by their place; empty where it rests on none."""
+        if not self._is_assessed:
+            return []
         held = [place for place, number in enumerate(self.numbers) if number in self.answer.prediction.rests_on]
         return [held[0], held[-1]] if held else []
 
@@ -174,7 +186,12 @@ class Scene:
         return min(max(int(down), 0), rows - 1), min(max(int(across), 0), columns - 1)
 
     def _maps(self, numbers: Sequence[int]) -> NDArray[np.uint8] | None:
-        """The tumor map of each of these slices, uint8 (slices, h, w); None from a network that does not locate."""
+        """The tumor map of each of these slices, uint8 (slices, h, w); None from a network that does not locate.
+
+        A scan that is not assessed has none either.
+        """
+        if not self._is_assessed:
+            return None
         found = [self.answer.prediction.slices[number].tumor_map for number in numbers]
         placed = [values for values in found if values is not None]
         return np.stack([_bytes_of(values) for values in placed]) if len(placed) == len(found) else None
@@ -182,7 +199,7 @@ class Scene:
     def _outlined_numbers(self) -> list[int]:
         """The slices on which something is outlined."""
         prediction = self.answer.prediction
-        if prediction.finding is None or not prediction.locates:
+        if not self._is_assessed or not prediction.locates:
             return []
         return [number for number in self.numbers if prediction.outlines(number)]
 

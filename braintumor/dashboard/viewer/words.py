@@ -1,7 +1,8 @@
 """What is said beside a scan: its answer, its outline, its heatmap, and the slice that is shown."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from braintumor.bundles import Card, HeatmapFigures
@@ -10,6 +11,8 @@ from braintumor.dashboard.answers import MOST_SLICES_KEPT, Answer
 from braintumor.explanation import METHODS
 from braintumor.inference import Prediction
 from braintumor.reports import percent, stated
+from braintumor.reports.sentences import range_note
+from braintumor.reports.values import OF_DIAMETER, estimate
 from braintumor.segmentation import Measurements
 from braintumor.taxonomy import ANY_TUMOR, FINDING_TITLES, NO_TUMOR
 
@@ -103,15 +106,10 @@ def _added(answers: Sequence[StackAnswers]) -> StackAnswers:
 
 
 def error_words(agreement: "AreaAgreement | None") -> str:
-    """Say how areas relate to those that readers outline, see ``evaluation.area_agreement``; None makes no claim."""
+    """Say what the ranges of ``measured_words`` are; None makes no claim."""
     if agreement is None:
         return "Measured on the model's own outline. How far such areas are off was not measured."
-    low, high = (f"{value:.2g}" for value in (agreement.low, agreement.high))
-    span = f"{low} to {high} times it" if math.isfinite(agreement.high) else f"at least {low} times it"
-    return (
-        f"Measured on the model's own outline. On test images the area that a reader outlined was {span} in "
-        f"{agreement.share:.0%}; of diameters and volumes no error was measured."
-    )
+    return f"Measured on the model's own outline. {range_note(agreement.share, agreement.images)}"
 
 
 def outline_words(prediction: Prediction, number: int, drawn: bool) -> str:
@@ -129,7 +127,7 @@ def outline_words(prediction: Prediction, number: int, drawn: bool) -> str:
 def shown_words(prediction: Prediction, number: int) -> str:
     """Say what the model makes of one slice; what it makes of the scan stands in the answer."""
     if prediction.finding is None:
-        return ""
+        return "Not assessed."
     found = prediction.slices[number]
     has_outline = found.tumor_map is not None and prediction.outlines(number)
     said = outline_words(prediction, number, has_outline) if found.tumor_map is not None else ""
@@ -169,22 +167,37 @@ def method_words(method: str, figures: HeatmapFigures | None) -> str:
     )
 
 
-def measured_words(measured: Measurements, slices: int) -> str:
-    """Say what an outline measures, as Markdown: in millimeters, else against the head, and nothing that is unknown."""
+def measured_words(measured: Measurements, slices: int, agreement: "AreaAgreement | None") -> str:
+    """Say what an outline measures, as Markdown: in millimeters, else against the head, and nothing that is unknown.
+
+    Beside each size stands the range that ``agreement`` gives it, see ``reports.values.estimate``.
+    """
+
+    def sized(value: float, write: Callable[[float], str], power: float = 1.0) -> str:
+        found = estimate(value, agreement, power)
+        assert found is not None
+        if found.low is None or found.high is None:
+            return f"**{write(value)}**"
+        within = (
+            f"{write(found.low)} to {write(found.high)}" if math.isfinite(found.high) else f"over {write(found.low)}"
+        )
+        return f"**{write(value)}** ({within})"
+
     said = {}
     area = "Area" if slices == 1 else f"Largest area, slice {measured.slice_number + 1}"
     if measured.area_mm2 is not None:
-        said[area] = _amount(measured.area_mm2, "mm²")
+        said[area] = sized(measured.area_mm2, partial(_amount, unit="mm²"))
     elif measured.head_share is not None:
-        said[area] = f"{percent(measured.head_share)} of the head"
+        said[area] = f"{sized(measured.head_share, percent)} of the head"
     if measured.largest_diameter_mm is not None:
-        said["Largest diameter"] = _amount(measured.largest_diameter_mm, "mm")
+        said["Largest diameter"] = sized(measured.largest_diameter_mm, partial(_amount, unit="mm"), OF_DIAMETER)
     elif measured.largest_diameter_head is not None:
-        said["Largest diameter"] = f"{measured.largest_diameter_head:.0%} of the head's length"
-    said["Lesions"] = str(measured.lesions)
+        length = sized(measured.largest_diameter_head, "{:.0%}".format, OF_DIAMETER)
+        said["Largest diameter"] = f"{length} of the head's length"
+    said["Lesions"] = f"**{measured.lesions}**"
     if measured.volume_ml is not None:
-        said["Volume"] = _amount(measured.volume_ml, "mL")
-    return " · ".join(f"{title}: **{value}**" for title, value in said.items())
+        said["Volume"] = sized(measured.volume_ml, partial(_amount, unit="mL"))
+    return " · ".join(f"{title}: {value}" for title, value in said.items())
 
 
 def _amount(value: float, unit: str) -> str:

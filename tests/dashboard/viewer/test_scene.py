@@ -83,6 +83,17 @@ def test_without_an_outline_no_mask_is_sent(decision, finding, p_tumor):
     assert Scene(answer).arguments()["mask"] == b""
 
 
+@pytest.mark.parametrize("part", ["arguments", "first_arguments"])
+def test_of_a_volume_that_is_not_assessed_all_slices_are_sent_and_nothing_that_the_model_made(part):
+    answer = volume()
+    refused = replace(answer, prediction=replace(answer.prediction, decision="refer", finding=None, rests_on=(1, 2)))
+    found = getattr(Scene(refused), part)()
+    assert (found["mask"], found["maps"], found["heat"]) == (b"", b"", b"")
+    layout = found["layout"]
+    assert (layout["p"], layout["restsOn"], layout["mapShape"]) == ([], [], None)
+    assert (layout["numbers"], set(layout["words"])) == ((0, 1, 2, 3), {"Not assessed."})
+
+
 def test_a_picture_is_enlarged_and_lies_nowhere():
     layout = Scene(made_answer(pixels=PIXELS, tumor_map=spot())).arguments()["layout"]
     assert layout["shape"] == (1, 576, 576)

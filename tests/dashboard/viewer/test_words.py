@@ -170,7 +170,7 @@ def test_of_a_volume_judged_as_a_whole_the_slices_it_rests_on_are_named(rests_on
         (
             Measurements(1, 0, None, 0.0218, None, 0.169, None),
             1,
-            "Area: **2.2% of the head** · Largest diameter: **17% of the head's length** · Lesions: **1**",
+            "Area: **2.2%** of the head · Largest diameter: **17%** of the head's length · Lesions: **1**",
         ),
         (
             Measurements(2, 0, 9.04, 0.01, 4.0, 0.02, None),
@@ -181,7 +181,28 @@ def test_of_a_volume_judged_as_a_whole_the_slices_it_rests_on_are_named(rests_on
     ],
 )
 def test_what_is_known_of_the_outline_is_said_with_its_unit(measured, slices, words):
-    assert measured_words(measured, slices).replace("\u00a0", " ") == words
+    assert measured_words(measured, slices, None).replace("\u00a0", " ") == words
+
+
+@pytest.mark.parametrize(
+    ("measured", "high", "words"),
+    [
+        (
+            Measurements(2, 0, 1000.0, 0.05, 40.0, 0.2, 8.0),
+            4.0,
+            "Largest area, slice 1: **1,000 mm²** (250 mm² to 4,000 mm²) · Largest diameter: **40 mm** (20 mm to 80 mm)"
+            " · Lesions: **2** · Volume: **8.0 mL** (2.0 mL to 32 mL)",
+        ),
+        (
+            Measurements(1, 0, None, 0.04, None, 0.2, None),
+            math.inf,
+            "Largest area, slice 1: **4.0%** (over 1.0%) of the head · Largest diameter: **20%** (over 10%) of the "
+            "head's length · Lesions: **1**",
+        ),
+    ],
+)
+def test_sizes_carry_the_range_of_readers_and_a_diameter_the_root_of_it(measured, high, words):
+    assert measured_words(measured, 2, AreaAgreement(0.25, high, 0.9, 40)).replace("\u00a0", " ") == words
 
 
 @pytest.mark.parametrize(
@@ -215,10 +236,9 @@ def test_no_tumor_is_never_said_to_rule_one_out_nor_to_be_on_every_slice(decisio
     assert (f"{suspicious} slices" in said) is (suspicious is not None and suspicious > 1)
 
 
-def test_sizes_carry_their_error_and_none_that_was_not_measured():
-    assert "0.57 to 1.9 times it in 90%" in error_words(AreaAgreement(0.571, 1.93, 0.9, 40))
-    assert "at least 0.57 times" in error_words(AreaAgreement(0.571, math.inf, 0.9, 40))
-    assert "times" not in error_words(None)
+def test_it_is_said_on_what_the_error_of_sizes_was_measured_and_that_it_was_not():
+    assert "On 40 held-out slices, 90%" in error_words(AreaAgreement(0.571, 1.93, 0.9, 40))
+    assert "not measured" in error_words(None)
 
 
 @pytest.mark.parametrize("limits", [None, (0.5, 0.25), (0.95, 0.3)])

@@ -85,6 +85,7 @@ export class Panel {
     if (scene.shape[0] > 1) {
       this.slider.value = slice;
       this.slider.setAttribute("aria-valuetext", `Slice ${scene.numbers[slice] + 1} of ${scene.count}`);
+      byId("curve").hidden = !scene.p.length;
       if (scene.p.length) this.paintCurve();
     }
     byId("said").textContent = [scene.words[slice], this.loadingWords(), this.overlayWords(), this.rulerWords()].join(" ");
