@@ -19,6 +19,7 @@ from braintumor.taxonomy import CLASSES
 from braintumor.training.decisions import Decisions, decide
 from braintumor.training.experiment import ExperimentData
 from braintumor.training.export import check_backend, export_graph, without_optimizer
+from braintumor.training.files import deflate
 from braintumor.training.held_out import DIGITS, Measured, card_metrics, measure_splits
 from braintumor.training.options import SENSITIVITY
 from braintumor.training.score_cells import choose_cells
@@ -57,6 +58,7 @@ def write_bundle(
     plain = without_optimizer(model)
     cells = choose_cells(plain, data.distinct("validation"))
     plain.save(draft / bundles.KERAS_FILE)
+    deflate(draft / bundles.KERAS_FILE)
     export_graph(plain, draft / bundles.GRAPH_FILE)
     (draft / bundles.HISTORY_FILE).write_bytes(history.read_bytes())
     about = {

@@ -73,8 +73,8 @@ def test_the_training_command_leaves_a_whole_bundle(tiny_bundle):
 def test_a_bundle_ships_weights_alone(tiny_bundle):
     parameters = load_bundle(tiny_bundle).card.parameters
     for name in ("model.keras", "graph.tflite"):
-        # Normalization melts into the graph's convolutions.
-        assert 0.95 * 4 * parameters < (tiny_bundle / name).stat().st_size < 1.3 * 4 * parameters
+        # Normalization melts into the graph's convolutions, and weights hardly compress.
+        assert 0.8 * 4 * parameters < (tiny_bundle / name).stat().st_size < 1.3 * 4 * parameters
 
 
 def test_mirrored_copies_count_once_in_the_figures(tiny_bundle):
