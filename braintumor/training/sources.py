@@ -20,7 +20,6 @@ FOREIGN_SEED = 1
 
 _A_SOURCE = 300
 _TWIN_OF_EVERY = 2
-_TURNED_OF_EVERY = 3
 _FEWEST = 20
 _FEWEST_GROUPS = 5
 _AXES = 512
@@ -34,17 +33,14 @@ def typicality_of_sources(graph: Graph, data: ExperimentData) -> Typicality:
 
     Scans are the distinct ones of training and of hospitals held out to choose on, up to 300 of each hospital, every
     second one beside its twin without a skull, since many archives hold brains alone; others are ``foreign_pictures``.
-    Every third of both is learned from turned by a quarter or a half, too: people send such. The two margins are the
-    widest that any source needs, as it came, when it is left out; those of fewer than five groups, so of a few
-    patients, have no say.
+    The two margins are the widest that any source needs when it is left out; those of fewer than five groups, so of a
+    few patients, have no say.
     """
-    upright = _of_each_source(data)
-    scans = upright.with_more(_turned(upright.chosen(np.arange(len(upright.index)) % _TURNED_OF_EVERY == 1)))
+    scans = _of_each_source(data)
     features, sources = run_graph(graph, scans).features, scans.index["hospital"].to_numpy(str)
     others = run_graph(graph, foreign_data(data.pictures.shape[1], FOREIGN_SEED)).features
     groups = scans.index.groupby("hospital")["group"].nunique()
-    asked = set(groups.index[groups >= _FEWEST_GROUPS])
-    odds, far = left_out_margins(features, sources, others, asked, len(upright.index))
+    odds, far = left_out_margins(features, sources, others, set(groups.index[groups >= _FEWEST_GROUPS]))
     return _fitted(features, sources, others).with_margins(odds, far)
 
 
@@ -61,13 +57,11 @@ def left_out_margins(
     sources: NDArray[np.str_],
     others: NDArray[np.float32],
     asked: Collection[str] | None = None,
-    first: int | None = None,
 ) -> tuple[float, float]:
     """Give the most log-odds and the largest distance that scans have, (n, d) from ``sources`` (n,), left out in turn.
 
     Each is the widest margin that any source with 20 scans or more, of those ``asked`` if not all, needs for 98 %;
-    where there is none, any source. Of the scans only the ``first``, if not all, are measured; the others are learned
-    from: turned scans would widen the margins so far that other pictures pass.
+    where there is none, any source.
     """
     names, counts = np.unique(sources, return_counts=True)
     heard = [name for name in names[counts >= _FEWEST] if asked is None or name in asked]
@@ -75,8 +69,7 @@ def left_out_margins(
     for name in heard or names:
         own = sources == name
         model = _fitted(features[~own], sources[~own], others)
-        measured = features[:first][own[:first]]
-        values = (model.foreign_odds(measured), model.from_scans(measured))
+        values = (model.foreign_odds(features[own]), model.from_scans(features[own]))
         reached.append([float(np.quantile(found, _INSIDE)) for found in values])
     odds, far = np.max(reached, axis=0)
     return float(odds), float(far)
@@ -95,12 +88,6 @@ def _of_each_source(data: ExperimentData) -> ExperimentData:
         chosen[random.permutation(places[rows])[:_A_SOURCE]] = True
     scans = known.chosen(chosen)
     return scans.with_more(_twins(scans.chosen(np.arange(len(scans.index)) % _TWIN_OF_EVERY == 0), random))
-
-
-def _turned(scans: ExperimentData) -> ExperimentData:
-    """Turn the pictures by one, two and three quarters in turn."""
-    turned = [np.rot90(picture, 1 + place % 3) for place, picture in enumerate(scans.pictures)]
-    return replace(scans, pictures=np.stack(turned))
 
 
 def _twins(scans: ExperimentData, random: np.random.Generator) -> ExperimentData:

@@ -34,13 +34,6 @@ def test_the_margin_is_what_the_oddest_source_needs_when_it_is_left_out():
     assert few[1] < 1.3 * even[1]
 
 
-def test_scans_that_are_only_learned_from_widen_no_margin():
-    scans = np.concatenate([_features(80, 0, 1), _features(20, 3, 3)])
-    sources = np.repeat(["a", "b", "a"], [40, 40, 20])
-    measured, learned = (left_out_margins(scans, sources, OTHERS, None, first)[1] for first in (None, 80))
-    assert learned < 0.9 * measured
-
-
 def test_foreign_pictures_of_learning_are_not_those_that_are_measured():
     learned, measured = foreign_data(32, FOREIGN_SEED), foreign_data(32)
     assert list(learned.index["kind"]) == list(measured.index["kind"])
