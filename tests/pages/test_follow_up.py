@@ -48,6 +48,7 @@ def test_two_studies_are_compared_and_growth_is_said_beyond_the_error_only(follo
     assert "grew beyond measurement error" in text_of(app)
     assert list(app.table[0].value.columns[:2]) == ["Before: 2026-03-01", "Now: 2026-05-01"]
     assert app.table[0].value.iloc[0, 0] == "1.3 mL"
+    assert list(app.table[-1].value["Progression from"]) == ["+40%", "+25%", "+20% and 5 mm"]
     assert actions(engine)[:2] == ["outline viewed"] * 2
     # Studies are numbered in the order in which they were filed; the first is that of the clinic.
     app.selectbox(key=f"follow_now_{followed.id}").set_value(3).run()
