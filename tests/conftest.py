@@ -15,6 +15,7 @@ from braintumor import settings
 from braintumor.inference import Predictor, SliceAnswer
 from braintumor.scans import phantom, read
 from scripts.app_process import running_app
+from tests.clear_text import in_the_clear
 from tests.database import servers
 
 ROOT = Path(__file__).parent.parent
@@ -89,6 +90,13 @@ def components_looked_for_once():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_in_the_clear(tmp_path_factory):
+    """Search all that the app wrote while these tests ran for names, dates of birth and pixels of patients."""
+    yield
+    assert in_the_clear(tmp_path_factory.getbasetemp()) == []
 
 
 @pytest.fixture(scope="session")

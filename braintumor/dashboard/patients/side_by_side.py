@@ -84,10 +84,8 @@ def show_side_by_side(
 @st.fragment
 def _show_slices(account: Account, patient: Patient, pair: _Pair, days: Sequence[str], key: str) -> None:
     gate.current()
-    with gate.unless_busy():
-        # As the page was drawn: with the days as they are, or shifted for a researcher.
-        is_shown = patient.id in store.patients().may_see(account, [patient.id])
-    if not is_shown:
+    # As the page was drawn: with the days as they are, or shifted for a researcher.
+    if not store.is_still_seen(account, patient.id):
         st.error("What you may see of this patient has changed. Reload the page.")
         return
     slices = len(pair.now.pixels)

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from braintumor import settings
+from braintumor.accounts import Account
 from braintumor.dashboard import form_notes, gate
 from braintumor.database import RefusedError, open_database
 from braintumor.records import Groups, Patients, Research, Studies
@@ -82,6 +83,15 @@ def shown_last(slot: str, key: object, action: Callable[..., Any], *arguments: A
     if slot not in kept or kept[slot][0] != key:
         kept[slot] = key, _run(action, *arguments)
     return kept[slot][1]
+
+
+def is_still_seen(account: Account, patient_id: int) -> bool:
+    """Tell whether an account may still see a patient as the page was drawn, with or without the name.
+
+    A fragment asks this each time it is drawn, since groups and roles may have changed since the page was.
+    """
+    with gate.unless_busy():
+        return patient_id in patients().may_see(account, [patient_id])
 
 
 def forget_shown() -> None:
