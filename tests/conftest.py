@@ -29,7 +29,9 @@ SLOW = ("training", "networks", "browser", "test_explanation.py", "golden")
 
 
 def pytest_addoption(parser):
-    parser.addoption("--kills", type=int, default=0, help="kill the DICOM node, and work on the records, so often at random points")
+    parser.addoption(
+        "--kills", type=int, default=0, help="kill the DICOM node, and work on the records, so often at random points"
+    )
 
 
 def pytest_make_parametrize_id(val, argname):
