@@ -3,7 +3,7 @@
 from braintumor.scans.archive import expand
 from braintumor.scans.color import COLORED, MARKED
 from braintumor.scans.files import StoredFile
-from braintumor.scans.fitness import drawn_ring, several_heads
+from braintumor.scans.fitness import drawn_ring, has_ct_skull, several_heads
 from braintumor.scans.intake import bounded, gather, outcome, read, read_all
 from braintumor.scans.limits import DEFAULT_LIMITS, Limits, PixelBudget
 from braintumor.scans.paths import files_at, survey, walk
@@ -65,6 +65,7 @@ __all__ = [
     "files_at",
     "fill_holes",
     "gather",
+    "has_ct_skull",
     "in_file_axes",
     "in_window",
     "largest_region",
