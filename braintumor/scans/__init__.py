@@ -27,7 +27,7 @@ from braintumor.scans.restoration import BACKGROUND, FRAME, INVERTED, OUTLIERS, 
 from braintumor.scans.sample import phantom
 from braintumor.scans.scan import LeftOutError, Placement, Scan, ScanError, safe_name
 from braintumor.scans.series import Patient, Series, SeriesNote, Unjudged, Weighting, stated_weighting
-from braintumor.scans.units import WEIGHTING_WORDS, NotJudgedError, Unit
+from braintumor.scans.units import WEIGHTING_WORDS, NotJudgedError, Unit, kind_words
 from braintumor.scans.volumes import in_file_axes
 
 __all__ = [
@@ -68,6 +68,7 @@ __all__ = [
     "has_ct_skull",
     "in_file_axes",
     "in_window",
+    "kind_words",
     "largest_region",
     "outcome",
     "phantom",
