@@ -30,6 +30,7 @@ _OF_THE_NETWORK = (
     bundles.GRAPH_FILE,
     bundles.HISTORY_FILE,
     bundles.MARKS_FILE,
+    bundles.COPIES_FILE,
     bundles.HEATMAPS_FILE,
     bundles.HEATMAP_FIGURES_FILE,
 )

@@ -109,7 +109,7 @@ def _alike(instances: Sequence[Instance]) -> list[tuple[Weighting, list[Image]]]
     """Part images that cannot be slices of one volume; with those of each part comes their kind."""
     is_diffusion = any(has_diffusion(frame) for instance in instances for frame in instance.frames)
     orientations = _Orientations()
-    alike: dict[tuple[object, ...], list[Image]] = defaultdict(list)
+    alike: dict[tuple[Weighting, *tuple[object, ...]], list[Image]] = defaultdict(list)
     kinds: dict[tuple[object, ...], Weighting] = {}
     for instance in instances:
         for frame in instance.frames:
