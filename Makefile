@@ -38,6 +38,7 @@ documents: .venv/test
 
 screenshots: .venv/test
 	$(BIN)/python scripts/take_screenshots.py
+	$(BIN)/python scripts/take_report_pictures.py
 
 benchmarks: .venv/test
 	$(BIN)/python -m benchmarks

@@ -80,7 +80,7 @@ def _answer() -> None:
     configured = settings.load()
     files = study()
     predictors = Predictors(configured.models_dir / configured.model, _THREADS)
-    desk = Desk(MemoryShelf(), Bounds(configured.max_files, configured.max_session_mb * 2**20, shares_pixels=True))
+    desk = Desk(MemoryShelf(), Bounds(configured.max_files, configured.max_session_mb * 2**20, is_guest=True))
     started = time.perf_counter()
     desk.take(files)
     desk.start(predictors)

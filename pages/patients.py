@@ -46,7 +46,7 @@ def show_patients(account: Account, groups: Mapping[int, str]) -> None:
     if chosen is not None:
         if is_reader:
             patients.show_filing(account, chosen)
-            patients.show_identity(chosen, found)
+            patients.show_identity(account, chosen, found)
         patients.show_history(account, chosen)
 
 

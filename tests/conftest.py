@@ -15,6 +15,7 @@ from braintumor import settings
 from braintumor.inference import Predictor, SliceAnswer
 from braintumor.scans import phantom, read
 from scripts.app_process import running_app
+from tests.clear_text import in_the_clear
 from tests.database import servers
 
 ROOT = Path(__file__).parent.parent
@@ -28,7 +29,9 @@ SLOW = ("training", "networks", "browser", "test_explanation.py", "golden")
 
 
 def pytest_addoption(parser):
-    parser.addoption("--kills", type=int, default=0, help="kill the DICOM node so often at random points")
+    parser.addoption(
+        "--kills", type=int, default=0, help="kill the DICOM node, and work on the records, so often at random points"
+    )
 
 
 def pytest_make_parametrize_id(val, argname):
@@ -89,6 +92,13 @@ def components_looked_for_once():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_in_the_clear(tmp_path_factory):
+    """Search all that the app wrote while these tests ran for names, dates of birth and pixels of patients."""
+    yield
+    assert in_the_clear(tmp_path_factory.getbasetemp()) == []
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from braintumor.cli.app import OK, SOME_FAILED, Options, app
 from braintumor.cli.predict import Scans
 
 if TYPE_CHECKING:
-    from braintumor.scans import ScanError, Unit
+    from braintumor.scans import ScanError, Series, Unit
 
 _COLUMNS = ("source", "plane", "slices", "spacing", "verdict", "notes")
 """Spacing is that of slices, rows and columns, in millimeters."""
@@ -46,6 +46,7 @@ def _row(unit: "Unit | ScanError") -> dict[str, Any]:
     failed = isinstance(scan, ScanError) and not isinstance(scan, NotJudgedError)
     return {
         "source": scan.source,
+        **_facts(found),
         "plane": found.plane if found else "",
         "slices": found.slices if found else 0,
         "spacing": found.spacing if found else None,
@@ -53,6 +54,14 @@ def _row(unit: "Unit | ScanError") -> dict[str, Any]:
         "why": scan.reason if isinstance(scan, ScanError) else "",
         "notes": list(found.notes) if found else [],
     }
+
+
+def _facts(found: "Series | None") -> dict[str, Any]:
+    """Give what the files of a series say of it, as ``Series`` has it; None where they do not."""
+    names = ("modality", "body_part", "laterality", "vendor", "field_strength", "contrast_agent")
+    said = {name: getattr(found, name, None) for name in names}
+    told = {name: None if value == "" else value for name, value in said.items()}
+    return {"sequence": found.weighting.value if found else None, **told}
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> Iterable[str]:

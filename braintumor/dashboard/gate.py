@@ -68,7 +68,7 @@ def require_login() -> Session:
     st.html(_LEGIBLE)
     with unless_busy():
         session = _enter()
-    server.admit()
+    server.admit(is_guest=session.is_guest)
     _show_sidebar(session)
     return session
 

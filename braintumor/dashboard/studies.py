@@ -13,7 +13,7 @@ from braintumor.dashboard.report_downloads import SEE_NAMES
 from braintumor.decision import Agreement, SeriesAnswer, StudyAnswer, answer_study
 from braintumor.decision import Outcome as Decided
 from braintumor.reports import DECISION_WORDS, guarded
-from braintumor.scans import WEIGHTING_WORDS, NotJudgedError, Patient, ScanError, Series, SeriesNote
+from braintumor.scans import NotJudgedError, Patient, ScanError, Series, SeriesNote, kind_words
 from braintumor.taxonomy import ANY_TUMOR, FINDING_TITLES, NO_TUMOR
 
 _ICONS = {
@@ -30,7 +30,12 @@ _NOTES = {
     SeriesNote.SHIFTED: "slices shifted against each other: a NIfTI mask may lie beside them",
     SeriesNote.BURNED_IN: "text may be burned into the images",
 }
-_COLUMNS = ("Series", "Sequence", "Plane", "Slices", "Answer", "P(tumor)", "Spacing (mm)", "Scanner", "Notes")
+_COLUMNS = (
+    *("Series", "Sequence", "Plane", "Slices", "Answer", "P(tumor)", "Spacing (mm)"),
+    *("Body part", "Contrast agent", "Scanner", "Notes"),
+)
+_SIDES = {"L": "left", "R": "right", "B": "both sides"}
+_AGENT = {True: "given", False: "none", None: ""}
 
 Line = Outcome
 """What has a line of its own in a study: a series that was answered, that is not judged, or that cannot be read."""
@@ -164,7 +169,7 @@ def _listed(lines: Sequence[Line]) -> str:
 def _named(line: Line) -> str:
     series = facts(line)
     number = "a series" if series.number is None else f"series {series.number}"
-    return f"{number} ({WEIGHTING_WORDS[series.weighting]})"
+    return f"{number} ({kind_words(series)})"
 
 
 def series_table(lines: Sequence[Line]) -> pd.DataFrame:
@@ -179,12 +184,14 @@ def _row(line: Line) -> dict[str, object]:
         "Series": None
         if series.number is None
         else f"{series.number}" + (f".{series.part}" if series.part > 1 else ""),
-        "Sequence": WEIGHTING_WORDS[series.weighting] if series.slices else series.modality,
+        "Sequence": kind_words(series),
         "Plane": series.plane,
         "Slices": f"{series.volumes} × {series.slices}" if series.volumes > 1 else str(series.slices),
         "Answer": _answer_words(line),
         "P(tumor)": f"{line.prediction.p_tumor:.1%}" if isinstance(line, Answer) and told else "",
         "Spacing (mm)": " × ".join(f"{size:.2g}" for size in series.spacing) if series.spacing else "",
+        "Body part": guarded(", ".join(filter(None, [series.body_part.lower(), _SIDES.get(series.laterality, "")]))),
+        "Contrast agent": _AGENT[series.contrast_agent],
         "Scanner": guarded(
             " ".join([series.vendor, f"{series.field_strength:g} T" if series.field_strength else ""]).strip()
         ),

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braintumor.decision.referral import ReferralRule, kind_confidence
-from braintumor.scans import COLORED, MARKED, drawn_ring, several_heads
+from braintumor.scans import COLORED, MARKED, drawn_ring, has_ct_skull, several_heads
 from braintumor.taxonomy import ANY_TUMOR, CLASSES, NO_TUMOR
 
 _FEWEST_PIXELS = 72
@@ -30,6 +30,7 @@ class ReasonCode(StrEnum):
     COLOR = "color"
     MARKS = "marks"
     SEVERAL_HEADS = "several_heads"
+    CT = "ct"
     TOO_SMALL = "too_small"
     ATYPICAL = "atypical"
     TUMOR_UNCERTAIN = "tumor_uncertain"
@@ -70,6 +71,7 @@ class Picture:
     ``pixels`` (height, width) hold gray values, ``color`` is "colored" or "marked" (see ``scans``) or None,
     ``in_space`` tells that it belongs to a volume that lies in space, ``is_empty`` that nothing is shown, ``side`` is
     that of the head in pixels, and ``has_marks`` tells that the features look like those of a picture with marks.
+    ``modality`` is the one that the model reads.
     """
 
     pixels: NDArray[np.float32]
@@ -78,6 +80,7 @@ class Picture:
     is_empty: bool
     side: int
     has_marks: bool
+    modality: str = "MR"
 
 
 def decide(
@@ -119,6 +122,8 @@ def _unfit(picture: Picture, distance: float, rule: ReferralRule) -> Reason | No
         code = ReasonCode.MARKS
     elif is_flat and several_heads(picture.pixels):
         code = ReasonCode.SEVERAL_HEADS
+    elif is_flat and picture.modality != "CT" and has_ct_skull(picture.pixels):
+        code = ReasonCode.CT
     elif rule.atypical([distance])[0]:
         if is_flat and picture.side < _FEWEST_PIXELS:
             return Reason(ReasonCode.TOO_SMALL, picture.side, high=_FEWEST_PIXELS)

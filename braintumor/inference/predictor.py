@@ -52,7 +52,7 @@ class _Row:
     def is_empty(self) -> bool:
         return not self.prepared.image.any()
 
-    def picture(self, scan: Scan, pixels: NDArray[np.float32]) -> Picture:
+    def picture(self, scan: Scan, pixels: NDArray[np.float32], modality: str) -> Picture:
         """Gather what decides whether the slice can be judged, from its restored pixels (height, width)."""
         color = scan.facts.get("color")
         return Picture(
@@ -62,6 +62,7 @@ class _Row:
             is_empty=self.is_empty,
             side=min(self.prepared.side, self.prepared.width),
             has_marks=self.marked,
+            modality=modality,
         )
 
 
@@ -189,7 +190,7 @@ class Predictor:
         decided = decide(
             chances,
             distance,
-            best.picture(scan, restored.layer(judged.number)),
+            best.picture(scan, restored.layer(judged.number), self.bundle.card.modality),
             threshold=judged.threshold,
             rule=judged.rule,
             tells_kinds=self.bundle.kinds,

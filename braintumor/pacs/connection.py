@@ -1,5 +1,6 @@
 """Guards of one connection, before anything is known of who called."""
 
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,10 +16,15 @@ UNIT_SECONDS = 30
 """How long a peer may keep silent within a unit, and how long one may take."""
 
 
-def bound_units(socket: Any, are_too_many: Callable[[int], bool] = lambda size: False) -> None:
+def bound_units(
+    socket: Any,
+    are_too_many: Callable[[int], bool] = lambda size: False,
+    refused: Callable[[str], None] = lambda why: None,
+) -> None:
     """Bound what an ``AssociationSocket`` reads of one unit, and how long that takes.
 
-    ``are_too_many`` is told of all bytes before they are read, and may end the connection. pynetdicom reads as many
+    ``are_too_many`` is told of all bytes before they are read, and may end the connection; ``refused`` is told why one
+    ends that the other side would not have ended. pynetdicom reads as many
     bytes as a unit announces, up to 4 GB, before anything looks at them, and waits for them without an end. Who gives
     an association up waits for that, too, so that half a unit would hold both forever.
     """
@@ -27,12 +33,18 @@ def bound_units(socket: Any, are_too_many: Callable[[int], bool] = lambda size: 
 
     def recv(size: int) -> bytearray:
         if size > _LARGEST_UNIT or are_too_many(size):
+            refused("a unit of the protocol is too large")
             raise ConnectionError("a unit of the protocol is too large, or there are too many")
         found, end = bytearray(), time.monotonic() + UNIT_SECONDS
         while len(found) < size:
             if time.monotonic() > end:
+                refused("a unit of the protocol does not end")
                 raise TimeoutError("a unit of the protocol does not end")
-            piece = plain.recv(min(size - len(found), _PIECE))
+            try:
+                piece = plain.recv(min(size - len(found), _PIECE))
+            except ssl.SSLError:
+                refused("TLS was not agreed on")
+                raise
             if not piece:
                 break
             found += piece

@@ -60,7 +60,7 @@ class Node:
         handlers: list[Any] = [
             (evt.EVT_CONN_OPEN, self._connected),
             (evt.EVT_REQUESTED, self._requested),
-            (evt.EVT_REJECTED, lambda event: self._refused("title")),
+            (evt.EVT_REJECTED, self._rejected),
             (evt.EVT_ACCEPTED, lambda event: self._counts.associations.labels("accepted").inc()),
             (evt.EVT_DATA_RECV, self._data_came),
             (evt.EVT_C_ECHO, lambda event: _SUCCESS),
@@ -74,22 +74,26 @@ class Node:
         return entity.shutdown
 
     def _connected(self, event: Any) -> None:
-        bound_units(event.assoc.dul.socket)
+        bound_units(event.assoc.dul.socket, refused=self._refused)
         if not self._peers.may_connect(event.address[0]):
-            self._refused("address")
+            self._refused("its address is not known here")
             event.assoc.dul.socket.close()
 
     def _requested(self, event: Any) -> None:
         caller = event.assoc.requestor
         self._floods[event.assoc] = Flood(self._limits.max_bytes + _LARGEST_COMMAND)
         if not self._peers.may_call(_title(caller.primitive.calling_ae_title), caller.address):
-            self._refused("title or address")
+            self._refused("its title is not known at its address")
             event.assoc.acse.send_reject(*_UNKNOWN_CALLER)
+
+    def _rejected(self, event: Any) -> None:
+        is_ours = _title(event.assoc.requestor.primitive.called_ae_title) == self._settings.pacs_title
+        self._refused("too many are open" if is_ours else "it calls a title that is not ours")
 
     def _refused(self, why: str) -> None:
         self._counts.associations.labels("refused").inc()
         # An unknown caller may call itself like a patient.
-        _LOG.warning("An association was refused: %s is not known here.", why)
+        _LOG.warning("An association was refused: %s.", why)
 
     def _data_came(self, event: Any) -> None:
         flood = self._floods.get(event.assoc)

@@ -31,6 +31,7 @@ TUMOR_TYPE = Code("tumor_type", "Most likely tumor type by the model")
 P_TUMOR = Code("p_tumor", "Probability of a tumor by the model")
 VERDICT = Code("verdict", "Verdict of a reader")
 CHANGE = Code("change", "Change of volume since the prior study")
+PRIOR = Code("prior", "Prior study, for comparison")
 
 ANSWERS: Mapping[str, Code] = {
     Outcome.TUMOR: Code("tumor", "Tumor seen"),
@@ -65,6 +66,14 @@ def reason_codes(report: Report) -> tuple[Code, ...]:
     """Give the reasons for which the answer is withheld, none where it is given."""
     said = tuple(REASONS[reason.code] for reason in report.finding.reasons)
     return (*said, CONTRADICTION) if report.finding.is_contradicted else said
+
+
+def change_code(report: Report) -> Code | None:
+    """Give what is claimed of the volume since the prior study; None where one of the two is not known."""
+    prior, measures = report.prior, report.measures
+    if prior is None or not prior.volume or measures is None or measures.volume is None:
+        return None
+    return CHANGES[prior.is_beyond_error]
 
 
 def type_code(report: Report) -> Code | None:

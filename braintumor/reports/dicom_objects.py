@@ -24,7 +24,6 @@ from pydicom.uid import (
 from braintumor.reports.codes import (
     ANSWER,
     CHANGE,
-    CHANGES,
     NEOPLASM,
     P_TUMOR,
     REASON,
@@ -35,6 +34,7 @@ from braintumor.reports.codes import (
     VERDICTS,
     Code,
     answer_code,
+    change_code,
     reason_codes,
     type_code,
 )
@@ -250,8 +250,8 @@ def _evaluations(report: Report) -> Iterator[hd.sr.QualitativeEvaluation]:
         said.append((TUMOR_TYPE, kind))
     if report.verdict is not None and not report.is_draft:
         said.append((VERDICT, VERDICTS[report.verdict.agrees]))
-    if report.prior is not None and report.prior.volume and report.measures is not None and report.measures.volume:
-        said.append((CHANGE, CHANGES[report.prior.is_beyond_error]))
+    if change := change_code(report):
+        said.append((CHANGE, change))
     for name, value in said:
         yield hd.sr.QualitativeEvaluation(_concept(name), _concept(value))
 

@@ -7,14 +7,17 @@ from typing import Any
 
 from braintumor.reports.codes import (
     ANSWER,
+    CHANGE,
     NEOPLASM,
     P_TUMOR,
+    PRIOR,
     REASON,
     SCHEME_URI,
     SNOMED_URI,
     TUMOR_TYPE,
     Code,
     answer_code,
+    change_code,
     reason_codes,
     type_code,
 )
@@ -32,6 +35,8 @@ _SIZES = (
     ("perpendicular_mm", Code("103340004", "Short axis", "SCT"), "mm"),
     ("area_mm2", Code("42798000", "Area", "SCT"), "mm2"),
 )
+_PRIOR_SIZES = ("volume_ml", "longest_mm", "perpendicular_mm")
+_SHARE = Code("share", "Share by which it changed")
 _RANGE = Code("range", "Range that a reader's value is expected in")
 _SEXES = {"M": "male", "F": "female", "O": "other"}
 _LONGEST = 200
@@ -41,7 +46,8 @@ def fhir_bundle(reports: Sequence[Report], *, with_names: bool = False) -> bytes
     """Write cases as one Bundle of type collection in JSON, the same bytes for the same cases.
 
     Each has an ImagingStudy, an Observation for the answer and one for each size, and a DiagnosticReport, which is
-    preliminary until a reader signs. Neither patients nor readers have names without ``with_names``.
+    preliminary until a reader signs. With a prior study come that study, its sizes, and an Observation of the change.
+    Neither patients nor readers have names without ``with_names``.
     """
     # It takes a second to load, and few ask for it.
     from fhir.resources.bundle import Bundle
@@ -63,8 +69,13 @@ def _resources(report: Report, *, with_names: bool) -> Iterator[dict[str, Any]]:
     study = _study(report, about, with_names=with_names)
     common = {**about, **day, "status": "preliminary" if report.is_draft else "final"}
     observations = list(_observations(report, {**common, "device": {"display": _model(report)}}))
-    yield from (patient, study, *observations)
+    before = list(_prior(report, {**about, "status": common["status"]}))
+    sizes = [one for one in before if one["resourceType"] == "Observation"]
+    observations += _changes(report, common, observations, sizes)
+    yield from (patient, study, *observations, *before)
     made = _diagnostic_report(report, common, study["id"], [one["id"] for one in observations])
+    if sizes:
+        made["supportingInfo"] = [{"type": _concept(PRIOR), "reference": _to(one)} for one in sizes]
     if with_names and report.verdict is not None and not report.is_draft:
         made["resultsInterpreter"] = [{"display": clean(report.verdict.reader, _LONGEST) or "not stated"}]
     yield made
@@ -124,6 +135,51 @@ def _observations(report: Report, common: dict[str, Any]) -> Iterator[dict[str, 
             }
 
 
+def _prior(report: Report, common: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give the prior study and an Observation for each of its sizes, of its own day."""
+    prior, row = report.prior, report_row(report)
+    sizes = {name: row[f"prior_{name}"] for name in _PRIOR_SIZES if row[f"prior_{name}"] is not None}
+    if prior is None or not sizes:
+        return
+    study = {
+        "resourceType": "ImagingStudy",
+        "id": _id(f"{report.study.uid or report.study.sha256}\n{prior.day}", "prior study"),
+        "subject": common["subject"],
+        "status": "available",
+        "description": PRIOR.meaning,
+    }
+    yield study | ({"started": prior.day.isoformat()} if prior.day else {})
+    day = {"effectiveDateTime": prior.day.isoformat()} if prior.day else {}
+    for name, code, unit in _SIZES:
+        if name in sizes:
+            yield {
+                **_named(report, f"prior {name} {prior}", {**common, **day}),
+                "code": _concept(code),
+                "valueQuantity": _quantity(sizes[name], unit),
+                "derivedFrom": [_to(study)],
+            }
+
+
+def _changes(
+    report: Report, common: dict[str, Any], now: Sequence[dict[str, Any]], before: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Give what is claimed of the volume since the prior study, and by which share it changed."""
+    row, change = report_row(report), change_code(report)
+    if change is None or not row["prior_volume_ml"] or row["volume_ml"] is None:
+        return []
+    share = 100 * (row["volume_ml"] / row["prior_volume_ml"] - 1)
+    volume = _concept(_SIZES[0][1])
+    return [
+        {
+            **_named(report, f"change {report.prior}", common),
+            "code": _concept(CHANGE),
+            "valueCodeableConcept": _concept(change),
+            "derivedFrom": [_to(one) for one in (*now, *before) if one["code"] == volume],
+            "component": [{"code": _concept(_SHARE), "valueQuantity": _quantity(share, "%")}],
+        }
+    ]
+
+
 def _diagnostic_report(
     report: Report, common: dict[str, Any], study: str, observations: Sequence[str]
 ) -> dict[str, Any]:
@@ -152,6 +208,10 @@ def _diagnostic_report(
 def _named(report: Report, what: str, common: dict[str, Any]) -> dict[str, Any]:
     about = "\n".join((report.study.sha256, report.model.sha256, str(report.verdict), what))
     return {"resourceType": "Observation", "id": _id(about, what), **common}
+
+
+def _to(resource: dict[str, Any]) -> dict[str, str]:
+    return {"reference": f"urn:uuid:{resource['id']}"}
 
 
 def _id(about: str, what: str) -> str:

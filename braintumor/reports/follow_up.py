@@ -69,21 +69,27 @@ class Change:
 
 @dataclass(frozen=True)
 class Criterion:
-    """From which share of change criteria of response speak of progression, and of partial response; and where."""
+    """From which share of change criteria of response speak of progression, and of partial response; and where.
+
+    Progression asks for growth of ``least_growth`` as well, in the unit of the quantity; None where it does not.
+    """
 
     title: str
     quantity: Quantity
     progression: float
     response: float
     source: str
+    least_growth: float | None = None
 
 
 _RANO = "Wen et al., J Clin Oncol 41:5187, 2023"
+# Of sums over target lesions, progression against the smallest so far, response against the baseline.
 CRITERIA = (
     Criterion("RANO 2.0, total volume", Quantity.VOLUME, 0.40, -0.65, _RANO),
     Criterion("RANO 2.0, product of diameters", Quantity.PRODUCT, 0.25, -0.50, _RANO),
     Criterion(
-        "RECIST 1.1, longest diameter", Quantity.LONGEST, 0.20, -0.30, "Eisenhauer et al., Eur J Cancer 45:228, 2009"
+        *("RECIST 1.1, longest diameter", Quantity.LONGEST, 0.20, -0.30),
+        *("Eisenhauer et al., Eur J Cancer 45:228, 2009", 5.0),
     ),
 )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from braintumor.reports.codes import answer_code, reason_codes, type_code
+from braintumor.reports.codes import answer_code, change_code, reason_codes, type_code
 from braintumor.reports.model import Estimate, Report
 from braintumor.reports.tables import csv_of, guarded
 from braintumor.reports.values import parsed_day, person
@@ -16,6 +16,7 @@ from braintumor.taxonomy import TUMOR_CLASSES
 WHO = ("patient_name", "patient_id", "birth_date", "sex", "accession", "scan")
 """What tells who a patient is; the name of a scan does too, since files are named after patients."""
 _SIZES = {"longest": "longest_mm", "perpendicular": "perpendicular_mm", "area": "area_mm2", "volume": "volume_ml"}
+_PRIOR_SIZES = {key: name for key, name in _SIZES.items() if key != "area"}
 
 
 def reports_json(reports: Sequence[Report], *, with_names: bool = False) -> bytes:
@@ -40,6 +41,7 @@ def report_row(report: Report, *, with_names: bool = False) -> dict[str, Any]:
     """
     study, finding, patient = report.study, report.finding, report.patient
     kind, verdict, measures = type_code(report), report.verdict, report.measures
+    prior, change = report.prior, change_code(report)
     born = parsed_day(patient.birth_date)
     who = (person(patient.name), patient.identifier, _iso(born), patient.sex, study.accession, study.scan)
     is_judged = finding.finding is not None
@@ -58,6 +60,9 @@ def report_row(report: Report, *, with_names: bool = False) -> dict[str, Any]:
         **{f"p_{name}": _number(finding.probabilities.get(name)) if is_judged else None for name in TUMOR_CLASSES},
         "lesions": measures.lesions if measures else None,
         **{key: value for name, found in sizes.items() for key, value in _sized(name, found).items()},
+        "prior_date": _iso(prior.day) if prior else None,
+        **{f"prior_{name}": _number(getattr(prior, key)) if prior else None for key, name in _PRIOR_SIZES.items()},
+        "change": change.value if change else None,
         "notes": list(finding.notes),
         "other_series": list(report.other_series),
         "not_assessed": list(report.not_assessed),

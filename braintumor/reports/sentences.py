@@ -95,6 +95,7 @@ REASON_TITLES: dict[ReasonCode, str] = {
     ReasonCode.COLOR: "Picture in color",
     ReasonCode.MARKS: "Marks or letters over the head",
     ReasonCode.SEVERAL_HEADS: "Several heads in one picture",
+    ReasonCode.CT: "CT, which the model does not read",
     ReasonCode.TOO_SMALL: "Head too few pixels wide",
     ReasonCode.ATYPICAL: "Unlike the brain MRI that the model knows",
     ReasonCode.TUMOR_UNCERTAIN: "Tumor or no tumor uncertain",

@@ -18,6 +18,7 @@ _NOT_JUDGED = {
     ReasonCode.COLOR: "The picture is in color; an MRI slice is gray. Export the slice without a color map.",
     ReasonCode.MARKS: "Marks or letters are drawn over the head; export the slice without them.",
     ReasonCode.SEVERAL_HEADS: "The picture shows more than one head; save each slice as a picture of its own.",
+    ReasonCode.CT: "This looks like CT, since the skull is a thick white ring; the model reads MRI. Send the MRI.",
     ReasonCode.TOO_SMALL: "The head is too few pixels wide to be judged; export the slice in its full size.",
     ReasonCode.ATYPICAL: "This does not look like the brain MRI slices the model knows. If it is a photo of a screen "
     "or film, export the slice itself.",

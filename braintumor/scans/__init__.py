@@ -3,7 +3,7 @@
 from braintumor.scans.archive import expand
 from braintumor.scans.color import COLORED, MARKED
 from braintumor.scans.files import StoredFile
-from braintumor.scans.fitness import drawn_ring, several_heads
+from braintumor.scans.fitness import drawn_ring, has_ct_skull, several_heads
 from braintumor.scans.intake import bounded, gather, outcome, read, read_all
 from braintumor.scans.limits import DEFAULT_LIMITS, Limits, PixelBudget
 from braintumor.scans.paths import files_at, survey, walk
@@ -27,7 +27,7 @@ from braintumor.scans.restoration import BACKGROUND, FRAME, INVERTED, OUTLIERS, 
 from braintumor.scans.sample import phantom
 from braintumor.scans.scan import LeftOutError, Placement, Scan, ScanError, safe_name
 from braintumor.scans.series import Patient, Series, SeriesNote, Unjudged, Weighting, stated_weighting
-from braintumor.scans.units import WEIGHTING_WORDS, NotJudgedError, Unit
+from braintumor.scans.units import WEIGHTING_WORDS, NotJudgedError, Unit, kind_words
 from braintumor.scans.volumes import in_file_axes
 
 __all__ = [
@@ -65,8 +65,10 @@ __all__ = [
     "files_at",
     "fill_holes",
     "gather",
+    "has_ct_skull",
     "in_file_axes",
     "in_window",
+    "kind_words",
     "largest_region",
     "outcome",
     "phantom",

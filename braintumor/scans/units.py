@@ -40,6 +40,14 @@ WEIGHTING_WORDS = {
 }
 """How each kind of images is named to readers."""
 
+
+def kind_words(series: Series) -> str:
+    """Name what kind of images a series holds: of MRI its sequence, else its modality."""
+    if series.modality == "MR" and series.slices:
+        return WEIGHTING_WORDS[series.weighting]
+    return series.modality or "modality not stated"
+
+
 _REASONS = {
     Unjudged.NO_IMAGES: ("It holds no images but a report, a document or the like.", "Nothing needs to be done."),
     Unjudged.OTHER_MODALITY: ("Its modality is {modality}; the model reads MR.", "Send an MRI series of the head."),
@@ -211,8 +219,8 @@ def _key(series: "ImageSeries") -> str:
 
 
 def _named(series: Series) -> str:
-    kind = WEIGHTING_WORDS[series.weighting] if series.modality == "MR" else series.modality or "modality not stated"
-    parts = [f"Study {series.study_number}", f"series {series.number}" if series.number is not None else "series", kind]
+    number = f"series {series.number}" if series.number is not None else "series"
+    parts = [f"Study {series.study_number}", number, kind_words(series)]
     return ", ".join([*parts, f"volume {series.part}"] if series.part > 1 else parts)
 
 

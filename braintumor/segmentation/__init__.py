@@ -1,6 +1,7 @@
 """Where the tumor lies on a scan: its mask, how large it is, and its outline on the picture."""
 
 from braintumor.segmentation.contour import draw_outline, outline
+from braintumor.segmentation.edits import edited
 from braintumor.segmentation.evidence import EVIDENCE, Evidence, evidence, head_share, on_grid
 from braintumor.segmentation.lesions import Lesion, Regions, lesions, regions
 from braintumor.segmentation.masks import dice_threshold, mask_nifti, mask_png, tumor_mask
@@ -15,6 +16,7 @@ __all__ = [
     "bidirectional_diameters",
     "dice_threshold",
     "draw_outline",
+    "edited",
     "evidence",
     "head_mask",
     "head_share",

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 
 ADA, BEN = ("ada", "Ada", PASSWORD), ("ben", "Ben", PASSWORD)
 """One account a test, since a desk outlives the login."""
-SCANS = 120
+SCANS = 200
 """Some ten seconds of work, so that a job still runs while another page is opened."""
 
 
@@ -123,10 +123,18 @@ def wait_until_kept(page, server, person, count):
     raise AssertionError(f"{len(kept(server, person))} answers are kept, not {count}")
 
 
-def test_a_job_survives_another_page_and_a_reload_and_computes_nothing_twice(enter, server):
+def test_a_job_survives_a_stop_another_page_and_a_reload_and_computes_nothing_twice(enter, server):
     page = enter(ADA)
     drop(page, archive(SCANS))
     wait_until_kept(page, server, ADA, 1)
+    page.get_by_role("button", name="Stop").click()
+    resume = page.get_by_role("button", name="Resume")
+    expect(resume).to_be_visible(timeout=30_000)
+    stopped = kept(server, ADA)
+    page.wait_for_timeout(1_000)
+    assert kept(server, ADA) == stopped
+    resume.click()
+    wait_until_kept(page, server, ADA, len(stopped) + 1)
     steps.open_from_menu(page, "About")
     before = kept(server, ADA)
     assert 0 < len(before) < SCANS

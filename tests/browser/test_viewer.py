@@ -63,9 +63,9 @@ def press(frame, key):
     settle(frame)
 
 
-def drag(opened, frame, tool, moved):
+def drag(opened, frame, tool, moved, number=0):
     press(frame, tool)
-    box = frame.locator("#planes canvas").first.bounding_box()
+    box = frame.locator("#planes canvas").nth(number).bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     mouse = opened[0].mouse
     mouse.move(x, y)
@@ -152,9 +152,13 @@ def test_a_drag_with_a_tool_changes_the_picture_and_reset_brings_it_back(opened,
     assert picture(viewer) == before
 
 
-def test_the_opacity_of_the_overlay_is_a_slider(viewer):
+@pytest.mark.parametrize("overlay", ["map", "none"])
+def test_the_opacity_of_the_overlay_and_of_the_outline_is_a_slider(viewer, overlay):
+    viewer.get_by_label("Overlay", exact=True).select_option(overlay)
+    slider = viewer.get_by_role("slider", name="Opacity of overlay and outline")
+    slider.press("End")
     before = picture(viewer)
-    viewer.get_by_role("slider", name="Overlay opacity").press("Home")
+    slider.press("Home")
     assert picture(viewer) != before
 
 
@@ -167,6 +171,14 @@ def test_the_ruler_measures_in_millimeters(opened, viewer):
     assert "mm" in said
     length = float(said.rpartition("Ruler: ")[2].split()[0])
     assert length == pytest.approx(60 * per_pixel, abs=2 * 2)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_ruler_measures_on_the_other_planes_too_and_only_where_it_was_drawn(opened, viewer, number):
+    before = [picture(viewer, plane) for plane in range(3)]
+    drag(opened, viewer, "l", (0, 40), number)
+    assert float(viewer.get_by_role("status").inner_text().rpartition("Ruler: ")[2].split()[0]) > 0
+    assert [picture(viewer, plane) != before[plane] for plane in range(3)] == [plane == number for plane in range(3)]
 
 
 def test_the_keys_are_listed_under_a_question_mark(viewer):

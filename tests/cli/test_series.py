@@ -31,6 +31,16 @@ def test_each_series_of_a_study_has_its_order_spacing_and_verdict(study, capsys)
         ("", 0, None, "error"),
     ]
     assert [bool(row["why"]) for row in rows] == [True, False, False, True]
+    assert [row["sequence"] for row in rows] == ["localizer", "t1", "flair", "unknown"]
+
+
+def test_each_series_has_what_its_files_say_of_it(tmp_path, capsys):
+    said = {"Laterality": "L", "ContrastBolusAgent": "Gadovist", "BodyPartExamined": "Brain", "Manufacturer": None}
+    (tmp_path / "IM1").write_bytes(dicom(**said))
+    assert main(["series", str(tmp_path), "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    expected = {"modality": "MR", "sequence": "t1_contrast", "body_part": "BRAIN", "laterality": "L", "vendor": None}
+    assert row.items() >= {**expected, "field_strength": 3, "contrast_agent": True}.items()
 
 
 def test_the_table_has_a_line_a_series_below_its_heading(study, capsys):

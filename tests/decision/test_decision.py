@@ -45,6 +45,8 @@ def test_doubt_refers_with_the_likeliest_finding_and_its_numbers(probabilities, 
 
 
 PAIR = np.hstack([HEAD, HEAD[:, ::-1]])
+AWAY = np.hypot(*np.mgrid[-80:80, -80:80])
+CT = np.select([AWAY < 56, AWAY < 68], [100, 255]).astype(np.float32)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +57,7 @@ PAIR = np.hstack([HEAD, HEAD[:, ::-1]])
         ({"color": MARKED}, Reason(ReasonCode.MARKS)),
         ({"has_marks": True}, Reason(ReasonCode.MARKS)),
         ({"pixels": PAIR}, Reason(ReasonCode.SEVERAL_HEADS)),
+        ({"pixels": CT}, Reason(ReasonCode.CT)),
         ({"distance": 3.0}, Reason(ReasonCode.ATYPICAL, 3.0, low=2.0)),
         ({"distance": 3.0, "has_marks": True}, Reason(ReasonCode.ATYPICAL, 3.0, low=2.0)),
         ({"distance": 3.0, "side": 71}, Reason(ReasonCode.TOO_SMALL, 71, high=72)),
@@ -65,6 +68,10 @@ def test_what_is_not_judged_has_no_finding(changes, reason):
     assert decided(**changes) == Decision(Outcome.REFER, None, (reason,))
 
 
-@pytest.mark.parametrize("changes", [{"has_marks": True}, {"pixels": PAIR}, {"side": 71}])
+@pytest.mark.parametrize("changes", [{"has_marks": True}, {"pixels": PAIR}, {"pixels": CT}, {"side": 71}])
 def test_a_slice_of_a_volume_is_not_held_against_what_happens_to_pictures(changes):
     assert decided(in_space=True, **changes) == Decision(Outcome.TUMOR, "glioma")
+
+
+def test_a_model_of_ct_judges_pictures_of_ct():
+    assert decided(pixels=CT, modality="CT") == Decision(Outcome.TUMOR, "glioma")

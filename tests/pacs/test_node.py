@@ -6,13 +6,14 @@ import struct
 import subprocess
 
 import pytest
-from pynetdicom.sop_class import MRImageStorage
+from pynetdicom import AE
+from pynetdicom.sop_class import MRImageStorage, Verification
 
 from braintumor.pacs import connection, node
 from braintumor.pacs.connection import Flood
 from braintumor.records.vault import VaultError
 from tests.pacs.door import opened
-from tests.pacs.nodes import until
+from tests.pacs.nodes import TITLE, until
 from tests.scans.dicom_files import ROOT, dataset
 
 
@@ -76,6 +77,42 @@ def test_connections_that_are_cut_in_the_middle_take_nothing_and_leave_room(door
         plain.close()
     assert door.store(dataset()) == [0]
     assert door.jobs.counts() == before
+
+
+@pytest.mark.parametrize(
+    ("title", "called", "open_before", "begins_with", "reason"),
+    [
+        ("STRANGER", TITLE, 0, b"", "its title is not known at its address"),
+        ("SCANNER", "NOBODY", 0, b"", "it calls a title that is not ours"),
+        ("SCANNER", TITLE, 1, b"", "too many are open"),
+        ("SCANNER", TITLE, 0, struct.pack(">BBL", 1, 0, 2**31), "a unit of the protocol is too large"),
+    ],
+    ids=["title", "called", "full", "unit"],
+)
+def test_each_refusal_is_logged_with_its_reason_and_counted(
+    tmp_path, monkeypatch, caplog, title, called, open_before, begins_with, reason
+):
+    monkeypatch.setattr(node, "_MOST_ASSOCIATIONS", 1)
+    for door in opened(tmp_path):
+        held = [door.associated() for _ in range(open_before)]
+        if begins_with:
+            with socket.create_connection(("127.0.0.1", door.settings.pacs_port)) as calling:
+                calling.sendall(begins_with)
+                until(lambda: refusals(caplog), 10)
+        else:
+            entity = AE(title)
+            entity.add_requested_context(Verification)
+            assert not entity.associate("127.0.0.1", door.settings.pacs_port, ae_title=called).is_established
+            until(lambda: refusals(caplog), 10)
+        assert refusals(caplog) == [f"An association was refused: {reason}."]
+        counted = "braintumor_pacs_associations_total", {"outcome": "refused"}
+        assert door.counts.registry.get_sample_value(*counted) == 1
+        for one in held:
+            one.release()
+
+
+def refusals(caplog):
+    return [record.getMessage() for record in caplog.records if "association was refused" in record.getMessage()]
 
 
 def test_half_a_unit_holds_no_place(tmp_path, monkeypatch):
@@ -143,7 +180,7 @@ def _certificates(folder):
     openssl("req", "-x509", *key, "-keyout", "stranger.key", "-out", "stranger.pem", "-subj", "/CN=stranger")
 
 
-def test_without_a_certificate_of_the_authority_nobody_is_heard(tmp_path):
+def test_without_a_certificate_of_the_authority_nobody_is_heard(tmp_path, caplog):
     _certificates(tmp_path)
     files = {"certificate": "node.pem", "key": "node.key", "authority": "ca.pem"}
     options = {f"pacs_{name}": str(tmp_path / file) for name, file in files.items()}
@@ -156,4 +193,5 @@ def test_without_a_certificate_of_the_authority_nobody_is_heard(tmp_path):
         assert not door.echoes(*stranger)
         assert not door.echoes("+tla", "+cf", tmp_path / "ca.pem")
         assert not door.echoes()
+        assert set(refusals(caplog)) == {"An association was refused: TLS was not agreed on."}
         assert door.echoes(*known)

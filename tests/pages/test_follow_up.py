@@ -6,7 +6,8 @@ import pytest
 
 from braintumor.accounts import Role
 from braintumor.bundles import GRAPH_FILE, load_bundle
-from braintumor.dashboard.patients import report, side_by_side
+from braintumor.dashboard.patients import report, side_by_side, store
+from braintumor.dashboard.patients.room import Room
 from braintumor.records import PatientError
 from braintumor.records.follow_up import Followed
 from braintumor.records.scan_file import mask_file, scan_file
@@ -15,7 +16,7 @@ from braintumor.reports.pdf import pdf_report
 from tests.accounts import app_users
 from tests.conftest import SHIPPED
 from tests.pages import clinic_pages
-from tests.pages.clinic_pages import actions, choose, text_of
+from tests.pages.clinic_pages import actions, choose, opened, text_of
 from tests.records.clinic import FINDING, SERIES
 from tests.registration.made_heads import ball, head, motion, scan
 
@@ -48,6 +49,7 @@ def test_two_studies_are_compared_and_growth_is_said_beyond_the_error_only(follo
     assert "grew beyond measurement error" in text_of(app)
     assert list(app.table[0].value.columns[:2]) == ["Before: 2026-03-01", "Now: 2026-05-01"]
     assert app.table[0].value.iloc[0, 0] == "1.3 mL"
+    assert list(app.table[-1].value["Progression from"]) == ["+40%", "+25%", "+20% and 5 mm"]
     assert actions(engine)[:2] == ["outline viewed"] * 2
     # Studies are numbered in the order in which they were filed; the first is that of the clinic.
     app.selectbox(key=f"follow_now_{followed.id}").set_value(3).run()
@@ -106,6 +108,18 @@ def test_two_scans_are_aligned_on_demand_and_their_lesions_matched(aligned, app,
     assert not app.exception
     assert len(app.get("image")) == 1
     assert actions(engine).count("scan viewed") == 2
+
+
+def test_scans_that_gave_room_to_those_of_others_are_read_again(aligned, clinic, engine, monkeypatch):
+    monkeypatch.setattr(store, "_ROOM", Room(1))
+    first, second = (choose(opened(), aligned) for _ in "ab")
+    for app in (first, second, first):
+        app.toggle[-1].set_value(True).run()
+        (slider,) = [one for one in app.slider if one.label == "Slice of the later scan"]
+        slider.set_value(slider.value + 1).run()
+        assert not app.exception
+        assert len(app.get("image")) == 1
+    assert actions(engine).count("scan viewed") == 6
 
 
 def test_both_pictures_show_the_same_place_of_the_head(aligned, clinic, bob):

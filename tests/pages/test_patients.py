@@ -138,6 +138,21 @@ def test_what_is_on_the_screen_goes_when_the_right_to_see_it_goes(app, clinic, a
     assert "Glioma" not in shown or change == "becomes a researcher"
 
 
+@pytest.mark.parametrize("change", ["leaves the group", "becomes a researcher", "is logged out"])
+def test_an_open_dialog_deletes_nothing_when_the_right_to_it_goes(app, clinic, accounts, engine, ada, bob, change):
+    press(choose(app, clinic[4]), "Delete patient")
+    if change == "leaves the group":
+        clinic[2].set_members(ada, clinic[3], [])
+    elif change == "becomes a researcher":
+        accounts.set_role(ada, bob.id, Role.RESEARCHER)
+    else:
+        end_sessions(engine)
+    app.button(key="patient_delete_confirmed").click().run()
+    assert not app.exception
+    assert "Zo" not in text_of(app)
+    assert "patient deleted" not in actions(engine)
+
+
 def test_an_ended_session_changes_nothing(app, clinic, engine, bob):
     choose(app, clinic[4])
     end_sessions(engine)

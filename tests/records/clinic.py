@@ -59,7 +59,7 @@ def open_clinic(url, folder):
     return engine, vault, Patients(engine, vault), Studies(engine, vault)
 
 
-def _account(engine, name, role):
+def entered(engine, name, role):
     """Enter an account that nobody logs in to; judging and hashing passwords takes longer than all the rest."""
     row = AccountRow(username=name, display_name=name.title(), password_hash="", role=role, state=State.ACTIVE)
     row.created_at = utc_now()
@@ -72,7 +72,7 @@ def _account(engine, name, role):
 def made(url, folder):
     engine, vault, patients, studies = open_clinic(url, folder)
     accounts = Accounts(engine, Settings(registration="open"), rounds=4)
-    people = {name: _account(engine, name, role) for name, role in ROLES.items()}
+    people = {name: entered(engine, name, role) for name, role in ROLES.items()}
     groups = Groups(engine)
     neurology, pediatrics = (groups.create(people["ada"], name) for name in ("Neurology", "Pediatrics"))
     groups.set_members(people["ada"], neurology, [people["bob"].id, people["rosa"].id])

@@ -75,9 +75,9 @@ def kill_at_work(folder, chance):
     process.join()
 
 
-def test_what_is_left_is_whole(folder):
+def test_what_is_left_is_whole(folder, pytestconfig):
     chance = random.Random(7)
-    for _ in range(KILLS):
+    for _ in range(pytestconfig.getoption("kills") or KILLS):
         kill_at_work(folder, chance)
         engine, vault, patients, _ = open_clinic(url(folder), folder)
         patients.finish_removals()

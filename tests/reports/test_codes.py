@@ -15,6 +15,8 @@ OWN = [
     codes.CONTRADICTION,
     *codes.TYPES.values(),
     *codes.VERDICTS.values(),
+    *codes.CHANGES.values(),
+    codes.PRIOR,
 ]
 
 

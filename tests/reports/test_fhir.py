@@ -1,4 +1,5 @@
 import json
+import math
 from collections import Counter
 from dataclasses import replace
 
@@ -9,9 +10,9 @@ from hypothesis import strategies as st
 
 from braintumor.reports.codes import SCHEME_URI
 from braintumor.reports.fhir import fhir_bundle
-from braintumor.reports.model import Estimate, ReportMeasures
+from braintumor.reports.model import Estimate, ReportMeasures, ReportPrior
 from braintumor.scans import Patient
-from tests.reports.made_reports import CASES, SIGNED, report
+from tests.reports.made_reports import CASES, MEASURES, PRIOR, SIGNED, report
 
 
 def resources(file):
@@ -83,6 +84,55 @@ def test_a_report_is_preliminary_until_it_is_signed():
     assert final["resultsInterpreter"] == [{"display": "Dr. Ada Lovelace"}]
     assert final["issued"].startswith("2026-03-05T09:30:00")
     assert draft["id"] != final["id"]
+
+
+def coded(resource):
+    return resource["code"]["coding"][0]["code"]
+
+
+@pytest.mark.parametrize(("beyond", "code"), [(True, "beyond_error"), (False, "within_error"), (None, "error_unknown")])
+def test_the_prior_study_is_another_study_and_the_change_is_derived_from_both(beyond, code):
+    file = fhir_bundle([report(prior=replace(PRIOR, is_beyond_error=beyond))])
+    studies = {one["started"]: f"urn:uuid:{one['id']}" for one in of_kind(file, "ImagingStudy")}
+    observations = {f"urn:uuid:{one['id']}": one for one in of_kind(file, "Observation")}
+    (final,) = of_kind(file, "DiagnosticReport")
+    before = [observations[one["reference"]["reference"]] for one in final["supportingInfo"]]
+    assert [(one["valueQuantity"]["value"], one["valueQuantity"]["code"]) for one in before] == [
+        *((22.0, "mL"), (40.2, "mm"), (31.0, "mm"))
+    ]
+    assert {(one["effectiveDateTime"], one["derivedFrom"][0]["reference"]) for one in before} == {
+        ("2025-09-01", studies["2025-09-01"])
+    }
+    (change,) = [one for one in observations.values() if coded(one) == "change"]
+    assert change["valueCodeableConcept"]["coding"][0]["code"] == code
+    assert change["component"][0]["valueQuantity"]["value"] == pytest.approx(27.7273)
+    sources = [observations[one["reference"]] for one in change["derivedFrom"]]
+    assert [(one["valueQuantity"]["value"], one["effectiveDateTime"]) for one in sources] == [
+        *((28.1, "2026-03-04"), (22.0, "2025-09-01"))
+    ]
+    # The report is about the later study; what the prior measured supports it and is not its result.
+    assert [one["reference"] for one in final["study"]] == [studies["2026-03-04"]]
+    results = [observations[one["reference"]] for one in final["result"]]
+    assert change in results
+    assert not [one for one in before if one in results]
+
+
+@pytest.mark.parametrize(
+    ("prior", "measures", "studies", "sizes"),
+    [
+        (ReportPrior(None, longest=40.2), MEASURES, 2, 1),
+        (ReportPrior(PRIOR.day), MEASURES, 1, 0),
+        (replace(PRIOR, volume=0.0, longest=math.inf), MEASURES, 2, 2),
+        (PRIOR, None, 2, 3),
+        (PRIOR, ReportMeasures(1, volume=Estimate(math.nan)), 2, 3),
+    ],
+)
+def test_of_a_prior_only_what_is_known_is_said_and_no_change_without_two_volumes(prior, measures, studies, sizes):
+    file = fhir_bundle([report(prior=prior, measures=measures)])
+    assert len(of_kind(file, "ImagingStudy")) == studies
+    (final,) = of_kind(file, "DiagnosticReport")
+    assert len(final.get("supportingInfo", ())) == sizes
+    assert "change" not in map(coded, of_kind(file, "Observation"))
 
 
 def test_hostile_values_are_cleaned_or_refused():

@@ -58,6 +58,21 @@ def test_of_a_single_slice_only_diameters_are_compared():
     assert Quantity.VOLUME not in {change.quantity for change in changes(*slices, ERROR)}
 
 
+@pytest.mark.parametrize(
+    ("quantity", "criterion"),
+    [
+        # Wen et al. 2023; the same four stand in RANO2.0-assist, an extension of 3D Slicer by others.
+        (Quantity.VOLUME, (0.40, -0.65, None)),
+        (Quantity.PRODUCT, (0.25, -0.50, None)),
+        # Eisenhauer et al. 2009; table 3 of PMC2755245 has them as well.
+        (Quantity.LONGEST, (0.20, -0.30, 5.0)),
+    ],
+)
+def test_the_criteria_are_those_of_the_papers(quantity, criterion):
+    (found,) = [one for one in CRITERIA if one.quantity is quantity]
+    assert (found.progression, found.response, found.least_growth) == criterion
+
+
 def test_the_criteria_of_product_and_volume_are_one_for_a_ball():
     product, volume = (
         next(one for one in CRITERIA if one.quantity is kind) for kind in (Quantity.PRODUCT, Quantity.VOLUME)

@@ -32,6 +32,8 @@ def test_json_holds_codes_shares_and_sizes():
     assert rows[4]["reasons"] == ["tumor_uncertain", "kind_uncertain"]
     assert rows[5]["p_tumor"] is None
     assert [row["is_draft"] for row in rows].count(False) == 1
+    before = [(row["prior_date"], row["prior_volume_ml"], row["prior_longest_mm"], row["change"]) for row in rows[:2]]
+    assert before == [(None, None, None, None), ("2025-09-01", 22.0, 40.2, "beyond_error")]
 
 
 def test_csv_has_the_same_columns_and_a_row_a_case():

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from braintumor.bundles import load_bundle, read_card
+from braintumor.bundles import COPIES_FILE, load_bundle, read_card, write_card
 from braintumor.bundles.schema import FittedOn
 from braintumor.errors import InputError
 from braintumor.inference import Predictor
@@ -13,7 +13,8 @@ from braintumor.scans import Scan
 from braintumor.training.evaluate import evaluate_bundle
 from braintumor.training.options import RefitOptions
 from braintumor.training.refit import refit
-from tests.bundles.made_card import with_card
+from tests.bundles.made_card import changed, with_card
+from tests.conftest import SHIPPED
 from tests.training.hospital import put_hospital, write_list
 
 PATIENTS = {"X": "abcd", "Y": "ef", "Z": "g"}
@@ -44,12 +45,16 @@ def options(data, tmp_path_factory):
 @pytest.fixture(scope="module")
 def refitted(tiny_bundle, options, tmp_path_factory):
     folder = shutil.copytree(tiny_bundle, tmp_path_factory.mktemp("models") / "tiny")
+    # What was taught to a bundle after its training.
+    shutil.copyfile(SHIPPED / COPIES_FILE, folder / COPIES_FILE)
+    write_card(folder, changed(read_card(folder), {"copies": read_card(SHIPPED).copies}))
     refit(load_bundle(folder), options)
     return load_bundle(folder)
 
 
 def test_the_network_and_its_training_stay(refitted, tiny_bundle):
     before, after = read_card(tiny_bundle), refitted.card
+    assert refitted.copies is not None
     for key in ("name", "command", "training", "kept_epochs", "input", "map", "parameters", "heatmap"):
         assert getattr(after, key) == getattr(before, key)
     for name in ("model.keras", "graph.tflite", "history.csv"):

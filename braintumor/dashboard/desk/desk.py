@@ -67,11 +67,14 @@ class Intake:
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a desk holds: scans, bytes of files, and whether all scans together share one budget of pixels."""
+    """What a desk holds: scans and bytes of files.
+
+    Where it is a guest's, all of its scans share one budget of pixels, and its job the places at work that guests have.
+    """
 
     scans: int
     size: int
-    shares_pixels: bool
+    is_guest: bool
 
 
 class _StoppedError(Exception):
@@ -300,11 +303,16 @@ class Desk:
                 self._state.cases, self._state.is_loaded = loaded, True
         files, gone = self._shelf.files(), self._shelf.gone()
         bounds = replace(limits(), max_files=self._bounds.scans)
-        units = [
-            (_case(unit, files), unit)
-            # By its number: the name of a file, or of a folder in an archive, often is a patient's.
-            for unit in gather(files.values(), bounds, lambda number: self._report(Progress(f"file {number:,}")))
-        ]
+        self._report(Progress())
+        # One file is unpacked at a time.
+        with server.turn(
+            bounds.max_bytes, lambda ahead: self._report(Progress(ahead=ahead)), is_guest=self._bounds.is_guest
+        ):
+            units = [
+                (_case(unit, files), unit)
+                # By its number: the name of a file, or of a folder in an archive, often is a patient's.
+                for unit in gather(files.values(), bounds, lambda number: self._report(Progress(f"file {number:,}")))
+            ]
         units = [(case, unit) for case, unit in units if case.key not in gone]
         with self._keeping, self._lock:
             before, state = self._state.cases, self._state
@@ -336,11 +344,16 @@ class Desk:
             unit, case = self._state.waiting.get(key), self._state.cases.get(key)
             total, done = len(self._state.cases), len(self._state.cases) - len(self._state.waiting)
             left = limits().max_total_pixels
-            if self._bounds.shares_pixels:
+            if self._bounds.is_guest:
                 left -= sum(self._state.pixels.values())
         if unit is None or case is None:
             return  # Cleared meanwhile.
-        turn = _Turn(left, limits(), lambda ahead: self._report(Progress(unit.name, done, total, ahead)))
+        turn = _Turn(
+            left,
+            limits(),
+            lambda ahead: self._report(Progress(unit.name, done, total, ahead)),
+            is_guest=self._bounds.is_guest,
+        )
         self._report(Progress(unit.name, done, total))
         with turn:
             outcome, model = self._outcome(unit, predictors, turn)
@@ -383,7 +396,7 @@ class Desk:
 
     def _room(self) -> int:
         """Give how many pictures of a volume's slices there is room for."""
-        if not self._bounds.shares_pixels:
+        if not self._bounds.is_guest:
             return MOST_OF_A_VOLUME
         with self._lock:
             answers = [self._shelf.answer(case.key) for case in self._state.cases.values() if case.answer]
@@ -401,11 +414,12 @@ class Desk:
 class _Turn(PixelBudget, ExitStack):
     """The pixels of one scan, which waits for its turn on the server before it is decoded."""
 
-    def __init__(self, pixels: int, bounds: Limits, on_wait: Callable[[int], object]) -> None:
+    def __init__(self, pixels: int, bounds: Limits, on_wait: Callable[[int], object], *, is_guest: bool) -> None:
         PixelBudget.__init__(self, pixels)
         ExitStack.__init__(self)
         self._bounds = bounds
         self._on_wait = on_wait
+        self._is_guest = is_guest
         self._has_turn = False
 
     def take(self, pixels: int, slices: int = 1) -> None:
@@ -413,7 +427,7 @@ class _Turn(PixelBudget, ExitStack):
         if not self._has_turn:
             # A picture may have more pages, which together have no more pixels than the largest picture.
             size = 4 * max(pixels, self._bounds.max_pixels)
-            self.enter_context(server.turn(size, self._on_wait))
+            self.enter_context(server.turn(size, self._on_wait, is_guest=self._is_guest))
             self._has_turn = True
 
 

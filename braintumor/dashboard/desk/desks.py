@@ -66,7 +66,7 @@ def _guests() -> Desk:
     state: Any = st.session_state
     if _GUESTS not in state:
         configured = settings.load()
-        bounds = Bounds(limits().max_files, configured.max_session_mb * 2**20, shares_pixels=True)
+        bounds = Bounds(limits().max_files, configured.max_session_mb * 2**20, is_guest=True)
         # A guest's work ends when the guest leaves; that of an account goes on.
         desk = Desk(MemoryShelf(), bounds, server.presence())
         server.at_end(desk.close, desk.held)
@@ -82,7 +82,7 @@ def _accounts(account_id: int) -> Desk:
     with _lock:
         if key not in _desks:
             shelf = StoredShelf(_store(configured), account_id, read_stored)
-            bounds = Bounds(configured.desk_scans, configured.desk_mb * 2**20, shares_pixels=False)
+            bounds = Bounds(configured.desk_scans, configured.desk_mb * 2**20, is_guest=False)
             _desks[key] = Desk(shelf, bounds), 0.0
         desk = _desks[key][0]
         _desks[key] = desk, time.monotonic()

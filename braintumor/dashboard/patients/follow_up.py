@@ -21,7 +21,7 @@ from braintumor.scans import WEIGHTING_WORDS, Weighting
 
 if TYPE_CHECKING:
     from braintumor.evaluation import ChangeError
-    from braintumor.reports.follow_up import Change, Outlined
+    from braintumor.reports.follow_up import Change, Criterion, Outlined
 
 _TITLES = {
     "volume": "Volume",
@@ -201,7 +201,7 @@ def _show_criteria(found: Sequence["Change"]) -> None:
                     {
                         "Criterion": criterion.title,
                         "Change here": f"{by_quantity[criterion.quantity].share:+.0%}",
-                        "Progression from": f"{criterion.progression:+.0%}",
+                        "Progression from": progression_words(criterion),
                         "Partial response from": f"{criterion.response:+.0%}",
                     }
                     for criterion in CRITERIA
@@ -212,11 +212,20 @@ def _show_criteria(found: Sequence["Change"]) -> None:
         )
         sources = "; ".join(dict.fromkeys(f"{one.title.split(',')[0]}: {one.source}" for one in CRITERIA))
         st.caption(
-            f"{sources}. No category follows from sizes alone. RANO 2.0 compares contrast-enhancing target lesions "
-            "with the baseline or the smallest size so far, and weighs new lesions, steroids, condition and a "
-            "confirming scan; RECIST 1.1 also asks for 5 mm. Outlines of two studies say none of that: a reader "
-            "decides."
+            f"{sources}. No category follows from sizes alone. Both sum up target lesions, of RANO 2.0 commonly "
+            "contrast-enhancing ones, and compare growth with the smallest sum so far and shrinking with the baseline; "
+            "new lesions count as well, and for RANO 2.0 steroids, condition and a confirming scan. Outlines of two "
+            "studies say none of that: a reader decides."
         )
+
+
+def progression_words(criterion: "Criterion") -> str:
+    """Say from which change on a criterion speaks of progression."""
+    from braintumor.reports.follow_up import UNITS
+
+    least = criterion.least_growth
+    also = "" if least is None else f" and {least:.0f} {UNITS[criterion.quantity]}"
+    return f"{criterion.progression:+.0%}{also}"
 
 
 def _measured(account: Account, finding: Finding) -> "Outlined | None":

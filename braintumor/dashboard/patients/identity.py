@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from braintumor.accounts import Account
 from braintumor.dashboard import choices, form_notes, gate
 from braintumor.dashboard.patients import store
 from braintumor.dashboard.patients.search import title
@@ -18,7 +19,7 @@ def show_new(groups: Mapping[int, str]) -> None:
         st.form_submit_button("Add patient", type="primary", on_click=_add)
 
 
-def show_identity(patient: Patient, others: Sequence[Patient]) -> None:
+def show_identity(account: Account, patient: Patient, others: Sequence[Patient]) -> None:
     """Show the forms that change one patient's record; ``others`` may be merged into it."""
     with st.expander("Edit, merge or delete", icon=":material/edit:"):
         with st.form(f"patient_edit_{patient.id}"):
@@ -33,7 +34,7 @@ def show_identity(patient: Patient, others: Sequence[Patient]) -> None:
             )
         _show_merge(patient, [other for other in others if other.id != patient.id])
         if st.button("Delete patient", icon=":material/delete:"):
-            _confirm_delete(patient)
+            _confirm_delete(account, patient)
 
 
 def _show_merge(patient: Patient, others: Sequence[Patient]) -> None:
@@ -59,8 +60,11 @@ def _show_merge(patient: Patient, others: Sequence[Patient]) -> None:
 
 
 @st.dialog("Delete the patient?")
-def _confirm_delete(patient: Patient) -> None:
+def _confirm_delete(account: Account, patient: Patient) -> None:
     gate.current()
+    if not store.is_still_seen(account, patient.id):
+        # Deleted, or no longer to be named to this account: the page is drawn as it is now.
+        st.rerun()
     st.text(title(patient))
     st.write("All studies, findings, verdicts and reports go, and cannot be brought back. The audit trail stays.")
     if st.button(

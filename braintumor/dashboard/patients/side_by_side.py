@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from braintumor.accounts import Account
 from braintumor.dashboard import choices, gate
 from braintumor.dashboard.patients import store
+from braintumor.dashboard.patients.room import Kept
 from braintumor.dashboard.server.workload import turn
 from braintumor.dashboard.viewer.slice_layers import packed, with_outline
 from braintumor.records import Patient
@@ -54,6 +55,11 @@ class _Pair:
     matrix: NDArray[np.float64]
     matches: tuple[Match, ...]
 
+    @property
+    def nbytes(self) -> int:
+        """How many bytes the voxels and outlines take."""
+        return sum(shown.pixels.nbytes + shown.mask.nbytes for shown in (self.before, self.now))
+
 
 def show_side_by_side(
     account: Account,
@@ -70,26 +76,29 @@ def show_side_by_side(
     if not st.toggle("Side by side, aligned", key=f"side_{key}"):
         return False
     with st.spinner("Aligning the two scans"):
-        pair = store.shown_last("side by side", (account.role, key), _read, followed)
-    if pair is None:
-        return False
+        kept = store.shown_last("side by side", (account.role, key), _bytes, _read, followed)
+    pair = kept.value
     if isinstance(pair, str):
         st.info(pair)
+    if not isinstance(pair, _Pair):
         return False
-    _show_slices(account, patient, pair, days, key)
+    # Streamlit keeps what a fragment was given for as long as the page is open, so it is not given the scans.
+    _show_slices(account, patient, kept, days, key)
     _show_matches(pair, error)
     return True
 
 
 @st.fragment
-def _show_slices(account: Account, patient: Patient, pair: _Pair, days: Sequence[str], key: str) -> None:
+def _show_slices(account: Account, patient: Patient, kept: Kept, days: Sequence[str], key: str) -> None:
     gate.current()
-    with gate.unless_busy():
-        # As the page was drawn: with the days as they are, or shifted for a researcher.
-        is_shown = patient.id in store.patients().may_see(account, [patient.id])
-    if not is_shown:
+    # As the page was drawn: with the days as they are, or shifted for a researcher.
+    if not store.is_still_seen(account, patient.id):
         st.error("What you may see of this patient has changed. Reload the page.")
         return
+    pair = kept.value
+    if pair is None:
+        # Others needed the room; the page reads both scans again.
+        st.rerun()
     slices = len(pair.now.pixels)
     areas = np.count_nonzero(pair.now.mask, axis=(1, 2))
     number = choices.slider("Slice of the later scan", 1, slices, int(areas.argmax()) + 1, 1, key=f"slice_{key}") - 1
@@ -226,6 +235,10 @@ def _read(actor: Account, followed: tuple[Followed, Followed]) -> _Pair | str:
         found.matrix,
         tuple(match(earlier, later, found.matrix)),
     )
+
+
+def _bytes(found: _Pair | str | None) -> int:
+    return found.nbytes if isinstance(found, _Pair) else 0
 
 
 def _volume(scan: StoredScan) -> Volume | None:

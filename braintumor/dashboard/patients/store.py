@@ -7,7 +7,9 @@ from typing import Any
 import streamlit as st
 
 from braintumor import settings
+from braintumor.accounts import Account
 from braintumor.dashboard import form_notes, gate
+from braintumor.dashboard.patients.room import Kept, Room
 from braintumor.database import RefusedError, open_database
 from braintumor.records import Groups, Patients, Research, Studies
 from braintumor.records.arrivals import ArchiveAccess
@@ -16,6 +18,7 @@ from braintumor.records.vault import VaultError, open_vault
 _REFUSAL = "patients_refusal"
 _SHOWN = "patients_shown"
 """What the page shows, so that drawing it again is not viewing it again; any change empties it."""
+_ROOM = Room(256 * 2**20)
 
 
 def patients() -> Patients:
@@ -76,12 +79,26 @@ def shown(key: object, action: Callable[..., Any], *arguments: Any) -> Any:
     return kept[key]
 
 
-def shown_last(slot: str, key: object, action: Callable[..., Any], *arguments: Any) -> Any:
-    """Give what a view gave, as ``shown``; of a slot the last view alone is kept, for what is large."""
-    kept = st.session_state.setdefault(_SHOWN, {})
-    if slot not in kept or kept[slot][0] != key:
-        kept[slot] = key, _run(action, *arguments)
-    return kept[slot][1]
+def shown_last(slot: str, key: object, size: Callable[[Any], int], action: Callable[..., Any], *arguments: Any) -> Kept:
+    """Keep what a view gave, as ``shown``, and of a slot the last view alone, for what is large.
+
+    It is looked up again where others needed the room, so nothing else may keep it. ``size`` tells its bytes.
+    """
+    kept: dict[str, tuple[object, Kept]] = st.session_state.setdefault(_SHOWN, {})
+    if slot not in kept or kept[slot][0] != key or kept[slot][1].is_gone:
+        kept.pop(slot, None)
+        found = _run(action, *arguments)
+        kept[slot] = key, _ROOM.keep(found, size(found))
+    return _ROOM.used(kept[slot][1])
+
+
+def is_still_seen(account: Account, patient_id: int) -> bool:
+    """Tell whether an account may still see a patient as the page was drawn, with or without the name.
+
+    A fragment asks this each time it is drawn, since groups and roles may have changed since the page was.
+    """
+    with gate.unless_busy():
+        return patient_id in patients().may_see(account, [patient_id])
 
 
 def forget_shown() -> None:

@@ -17,6 +17,8 @@ _lock = threading.Lock()
 _belongings: dict[str, "_Belongings"] = {}
 _last_seen: dict[str, float] = {}
 """Admitted sessions by the time (monotonic, seconds) at which each was last connected."""
+_guests: set[str] = set()
+"""Those of them that are guests'."""
 
 
 class _Belongings(NamedTuple):
@@ -62,12 +64,19 @@ def release(file_ids: Iterable[str]) -> None:
                 manager.remove_file(session_id, file_id)
 
 
-def admit() -> None:
+def admit(*, is_guest: bool) -> None:
     """Note that the session of this run has passed the gate; only such a session may upload."""
     session_id = _current()
     if session_id is not None:
         with _lock:
             _last_seen[session_id] = time.monotonic()
+            (_guests.add if is_guest else _guests.discard)(session_id)
+
+
+def guests() -> frozenset[str]:
+    """Give the admitted sessions that are guests'."""
+    with _lock:
+        return frozenset(_guests)
 
 
 def dismiss() -> None:
@@ -77,6 +86,7 @@ def dismiss() -> None:
         return
     with _lock:
         _last_seen.pop(session_id, None)
+        _guests.discard(session_id)
     _let_go(session_id)
     if exists():
         runtime = get_instance()
@@ -114,6 +124,7 @@ def _abandoned(runtime: Runtime, seconds: float) -> list[str]:
         gone = [session_id for session_id, seen in _last_seen.items() if now - seen > seconds]
         for session_id in gone:
             del _last_seen[session_id]
+            _guests.discard(session_id)
     return gone
 
 

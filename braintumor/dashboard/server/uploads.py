@@ -11,7 +11,7 @@ from streamlit.runtime import get_instance
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
 from braintumor import settings
-from braintumor.dashboard.server.sessions import held_bytes, is_admitted
+from braintumor.dashboard.server.sessions import guests, held_bytes, is_admitted
 
 _UPLOADS = "/_stcore/upload_file/"
 
@@ -21,6 +21,7 @@ class UploadGuard:
 
     What a session and all sessions hold is what Streamlit keeps of theirs and what lies on guests' desks, plus what is
     under way, chunked bodies included; ``BRAINTUMOR_MAX_SESSION_MB`` and ``BRAINTUMOR_MAX_SERVER_MB`` bound the two.
+    Guests together hold half of what all may.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -60,9 +61,14 @@ class UploadGuard:
     def _fits(self, session_id: str) -> bool:
         configured = settings.load()
         stored = _stored_bytes()
-        own = stored[session_id] + self._under_way[session_id]
-        everyone = stored.total() + self._under_way.total()
-        return own <= configured.max_session_mb * 2**20 and everyone <= configured.max_server_mb * 2**20
+        held = stored + self._under_way
+        of_guests = guests()
+        everyone = configured.max_server_mb * 2**20
+        has_share = (
+            session_id not in of_guests
+            or sum(size for session, size in held.items() if session in of_guests) <= everyone // 2
+        )
+        return has_share and held[session_id] <= configured.max_session_mb * 2**20 and held.total() <= everyone
 
 
 @dataclass

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from braintumor.scans.dicom.frames import Frame, along
 from braintumor.scans.dicom.instance import Instance
 from braintumor.scans.dicom.suitability import unjudged
-from braintumor.scans.dicom.weighting import has_contrast_agent, weighting
-from braintumor.scans.series import Series, SeriesNote, Weighting
+from braintumor.scans.dicom.weighting import has_contrast_agent, has_diffusion, weighting
+from braintumor.scans.series import JUDGED, Series, SeriesNote, Weighting
 
 SAME_ORIENTATION = 1e-4
 """Parts of a direction cosine by which slices of one orientation differ: GE's differ in the eighth digit."""
@@ -88,13 +88,13 @@ def _identity(instance: Instance) -> tuple[object, ...]:
 def _series(instances: Sequence[Instance], repeated: int) -> list[ImageSeries]:
     bare = tuple(instance for instance in instances if not instance.frames)
     formed: list[ImageSeries] = []
-    for alike in _alike(instances):
+    for kind, alike in _alike(instances):
         volumes = _volumes(alike)
-        described = _described(volumes[0], len(formed) + 1, repeated)
+        described = _described(volumes[0], kind, len(formed) + 1, repeated)
         if described.facts.is_judged:
             formed.append(described)
             formed += [
-                _described(volume, len(formed) + number, repeated) for number, volume in enumerate(volumes[1:], 1)
+                _described(volume, kind, len(formed) + number, repeated) for number, volume in enumerate(volumes[1:], 1)
             ]
         else:
             # Nobody asks for each direction of a diffusion series by itself.
@@ -105,17 +105,23 @@ def _series(instances: Sequence[Instance], repeated: int) -> list[ImageSeries]:
     return formed
 
 
-def _alike(instances: Iterable[Instance]) -> list[list[Image]]:
-    """Part images that cannot be slices of one volume."""
+def _alike(instances: Sequence[Instance]) -> list[tuple[Weighting, list[Image]]]:
+    """Part images that cannot be slices of one volume; with those of each part comes their kind."""
+    is_diffusion = any(has_diffusion(frame) for instance in instances for frame in instance.frames)
     orientations = _Orientations()
-    alike: dict[tuple[object, ...], list[Image]] = defaultdict(list)
+    alike: dict[tuple[Weighting, *tuple[object, ...]], list[Image]] = defaultdict(list)
     kinds: dict[tuple[object, ...], Weighting] = {}
     for instance in instances:
         for frame in instance.frames:
             said = (*instance.facts.values(), frame.kind, frame.echo, frame.b_value)
-            kind = kinds[said] if said in kinds else kinds.setdefault(said, weighting(instance, frame))
+            kind = (
+                kinds[said]
+                if said in kinds
+                else kinds.setdefault(said, _kind(instance, frame, is_diffusion=is_diffusion))
+            )
             orientation = orientations.number(frame.orientation)
             key = (
+                kind,
                 orientation,
                 instance.rows,
                 instance.columns,
@@ -123,11 +129,16 @@ def _alike(instances: Iterable[Instance]) -> list[list[Image]]:
                 instance.photometric,
                 None if frame.echo is None else round(frame.echo, 2),
                 frame.b_value,
-                kind,
                 frame.kind.partition("\\")[0],
             )
             alike[key].append(Image(instance, frame if orientation is not None else replace(frame, orientation=None)))
-    return sorted(alike.values(), key=_first_of)
+    return [(kind, images) for (kind, *_), images in sorted(alike.items(), key=lambda found: _first_of(found[1]))]
+
+
+def _kind(instance: Instance, frame: Frame, *, is_diffusion: bool) -> Weighting:
+    """Tell a frame's kind; images without diffusion in a series of diffusion, of b-value 0, are part of it."""
+    kind = weighting(instance, frame)
+    return Weighting.DIFFUSION if is_diffusion and frame.b_value is not None and kind in JUDGED else kind
 
 
 def _first_of(images: Sequence[Image]) -> tuple[object, ...]:
@@ -196,9 +207,9 @@ def _by_time(ordered: Sequence[Image], count: int) -> list[list[Image]]:
     return []
 
 
-def _described(images: Sequence[Image], part: int, repeated: int) -> ImageSeries:
+def _described(images: Sequence[Image], kind: Weighting, part: int, repeated: int) -> ImageSeries:
     first = images[0].instance
-    facts = _facts(first, weighting(first, images[0].frame))
+    facts = _facts(first, kind)
     heights = [height for image in images if (height := image.frame.height) is not None]
     missing, is_even = _gaps(heights)
     shifted = shear(images)

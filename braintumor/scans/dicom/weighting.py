@@ -156,6 +156,11 @@ def has_contrast_agent(instance: Instance) -> bool | None:
     return not _NO_AGENT.fullmatch(agent)
 
 
+def has_diffusion(frame: Frame) -> bool:
+    """Tell whether a frame's b-value says that it shows diffusion."""
+    return (frame.b_value or 0) >= _DIFFUSION_B
+
+
 def weighting(instance: Instance, frame: Frame) -> Weighting:
     """Tell what kind of image a frame is, by its type, then the series' name, then its b-value and how it was acquired.
 
@@ -177,7 +182,7 @@ def _weighting(instance: Instance, frame: Frame) -> Weighting:
     for name in (name_of(instance), protocol_of(instance)):
         if named := _named(name, frame.echo, inversion):
             return named
-    if (frame.b_value or 0) >= _DIFFUSION_B or re.match(r"\*?ep_b\d", instance.text("SequenceName")):
+    if has_diffusion(frame) or re.match(r"\*?ep_b\d", instance.text("SequenceName")):
         return Weighting.DIFFUSION
     if _is_echo_planar(instance):
         return Weighting.FUNCTIONAL

@@ -11,7 +11,7 @@ from braintumor.inference import Predictors
 from braintumor.scans import phantom
 from tests.conftest import SHIPPED, png_bytes
 
-ROOMY = Bounds(scans=50, size=10**8, shares_pixels=True)
+ROOMY = Bounds(scans=50, size=10**8, is_guest=True)
 
 
 @pytest.fixture(scope="module")

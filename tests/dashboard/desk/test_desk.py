@@ -47,7 +47,7 @@ def test_twice_in_one_drop_is_once_on_the_desk():
 
 
 def test_more_scans_than_the_desk_holds_have_one_sentence_until_there_is_room(predictors, scored):
-    desk = guest(Bounds(4, 10**8, shares_pixels=True))
+    desk = guest(Bounds(4, 10**8, is_guest=True))
     desk.take([zipped("a.zip", 1, 2, 3), zipped("b.zip", 4, 5)])
     finish(desk, predictors)
     assert names(desk) == ["a.zip/1.png", "a.zip/2.png", "a.zip/3.png", "b.zip/4.png", "Files"]
@@ -61,7 +61,7 @@ def test_more_scans_than_the_desk_holds_have_one_sentence_until_there_is_room(pr
 
 def test_a_file_without_room_is_refused_and_the_others_are_taken(predictors):
     small = len(head(1)) + 10
-    desk = guest(Bounds(50, small, shares_pixels=True))
+    desk = guest(Bounds(50, small, is_guest=True))
     intake = desk.take([*heads(1), ("large.png", bytes(100)), *heads(1)])
     assert (intake.added, intake.known) == (1, 1)
     assert [refused.source for refused in intake.refused] == ["large.png"]

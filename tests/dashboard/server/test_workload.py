@@ -12,13 +12,13 @@ def never_waits(ahead):
 class Scan(threading.Thread):
     """Takes a turn and keeps its place until told to finish; ``ahead`` has the places that it was told."""
 
-    def __init__(self, workload, size=1):
+    def __init__(self, workload, size=1, *, is_guest=False):
         super().__init__(daemon=True)
-        self.workload, self.size, self.ahead = workload, size, []
+        self.workload, self.size, self.is_guest, self.ahead = workload, size, is_guest, []
         self.told, self.works, self.may_finish = threading.Event(), threading.Event(), threading.Event()
 
     def run(self):
-        with self.workload.turn(self.size, self._wait):
+        with self.workload.turn(self.size, self._wait, is_guest=self.is_guest):
             self.works.set()
             self.may_finish.wait(10)
 
@@ -97,3 +97,56 @@ def test_who_leaves_the_queue_or_fails_at_work_gives_the_place_up():
         raise ValueError("broken")
     with workload.turn(1, never_waits):
         pass
+
+
+@pytest.mark.parametrize(
+    ("scans_at_once", "sizes", "fits"),
+    [
+        (1, [], True),
+        (2, [1], False),
+        (3, [1], False),
+        (4, [1], True),
+        (4, [1, 1], False),
+        (9, [20, 20], True),
+        (9, [45], False),
+        # One is let in however large it is.
+        (9, [], True),
+    ],
+)
+def test_guests_have_half_of_the_places_and_bytes(scans_at_once, sizes, fits):
+    workload = Workload(scans_at_once, 100)
+    guests = [Scan(workload, size, is_guest=True).begin() for size in sizes]
+    another = Scan(workload, 10 if sizes else 90, is_guest=True)
+    if fits:
+        another.begin()
+    else:
+        another.queue()
+        assert not another.works.is_set()
+    for scan in [*guests, another]:
+        scan.finish()
+    assert another.works.is_set()
+
+
+def test_who_has_an_account_passes_by_guests_that_cannot_start():
+    workload = Workload(2, 100)
+    guest, waiting = Scan(workload, is_guest=True).begin(), Scan(workload, is_guest=True).queue()
+    user = Scan(workload).begin()
+    assert user.ahead == []
+    assert not waiting.works.is_set()
+    guest.finish()
+    assert waiting.works.wait(10)
+    later = Scan(workload).queue()
+    user.finish()
+    assert later.works.wait(10)
+    for scan in (waiting, later):
+        scan.finish()
+
+
+def test_a_guest_who_could_start_is_not_passed_by():
+    workload = Workload(1, 100)
+    first = Scan(workload).begin()
+    guest, user = Scan(workload, is_guest=True).queue(), Scan(workload).queue()
+    first.finish()
+    guest.finish()
+    user.finish()
+    assert guest.works.is_set()

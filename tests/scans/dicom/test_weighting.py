@@ -197,6 +197,12 @@ def test_contrast_agent_is_told_by_the_name_then_by_the_tag(name, agent, expecte
     assert series.contrast_agent is expected
 
 
+def test_images_of_b_0_in_a_series_of_diffusion_are_part_of_it():
+    files = [dicom(SeriesDescription=name, DiffusionBValue=b) for name, b in ((None, 0.0), (None, 1000.0), ("T2", 0.0))]
+    assert [series.weighting for series in facts(files)] == [DWI] * len(facts(files))
+    assert [series.weighting for series in facts(files[:1])] == [NONE]
+
+
 def test_enhanced_objects_say_the_same_in_their_groups():
     groups = {
         "MRTimingAndRelatedParametersSequence": {"RepetitionTime": 9000.0, "FlipAngle": 150.0},

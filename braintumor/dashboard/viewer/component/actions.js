@@ -69,8 +69,8 @@ export function actions(scene, state, tell) {
     add(["t"], "Next overlay: tumor map, heatmap of the type, none", () => {
       state.overlay = overlays[(overlays.indexOf(state.overlay) + 1) % overlays.length];
     });
-    add(["o"], "Overlay weaker", () => { state.opacity = Math.max(0, state.opacity - 0.1); });
-    add(["O"], "Overlay stronger", () => { state.opacity = Math.min(1, state.opacity + 0.1); });
+    add(["o"], "Overlay and outline weaker", () => { state.opacity = Math.max(0, state.opacity - 0.1); });
+    add(["O"], "Overlay and outline stronger", () => { state.opacity = Math.min(1, state.opacity + 0.1); });
   }
   if (scene.planes.length > 1) {
     add(["v"], "One plane or three", () => { state.three = !state.three; },

@@ -94,7 +94,10 @@ function listen(canvas, plane) {
     canvas.setPointerCapture(event.pointerId);
     planes.focus({ preventScroll: true });
     event.preventDefault();
-    if (tool === "ruler" && plane.axis === 0) state.ruler = { from: voxel(event), to: voxel(event) };
+    // Where slices lie apart by an unknown distance, only they themselves can be measured.
+    if (tool === "ruler" && (plane.axis === 0 || shown.scene.spacing)) {
+      state.ruler = { axis: plane.axis, from: voxel(event), to: voxel(event) };
+    }
     if (tool === "cross") state.cursor = voxel(event);
     redraw();
   });
@@ -104,7 +107,7 @@ function listen(canvas, plane) {
     const moved = point(event).map((value, axis) => value - drag.from[axis]);
     const view = state.views[plane.axis];
     if (drag.tool === "cross") state.cursor = voxel(event);
-    if (drag.tool === "ruler" && plane.axis === 0) state.ruler.to = voxel(event);
+    if (drag.tool === "ruler" && state.ruler?.axis === plane.axis) state.ruler.to = voxel(event);
     if (drag.tool === "pan") view.pan = [drag.view.pan[0] + moved[0] / canvas.width, drag.view.pan[1] + moved[1] / canvas.height];
     if (drag.tool === "zoom") view.zoom = Math.min(Math.max(drag.view.zoom * 2 ** (-moved[1] / (canvas.height / 3)), 0.5), 16);
     if (drag.tool === "window") setWindow(state, drag.window, (512 * moved[0]) / canvas.width, (512 * moved[1]) / canvas.height);

@@ -50,7 +50,7 @@ export function paint(scene, plane, canvas, state) {
   context.restore();
   if (state.crosshair && scene.planes.length > 1) paintCrosshair(scene, plane, state, context, spot, canvas);
   paintWords(plane, context, canvas);
-  if (plane.axis === 0) paintRuler(scene, plane, state, context, spot);
+  paintRuler(scene, plane, state, context, spot);
 }
 
 function paintGray(scene, plane, state, context, spot) {
@@ -112,12 +112,15 @@ function paintOutline(scene, plane, state, context, spot) {
   const onCanvas = new DOMMatrix([spot.pixelWidth, 0, 0, spot.pixelHeight, spot.x, spot.y]);
   path.addPath(scene.outline(plane, state.cursor), onCanvas);
   context.lineCap = "round";
+  // Whole at half of the slider, where the map lies over the picture as much as not.
+  context.globalAlpha = Math.min(1, 2 * state.opacity);
   const ratio = window.devicePixelRatio;
   for (const [color, width] of [[CASING, 4], [LINE, 2]]) {
     context.strokeStyle = color;
     context.lineWidth = width * ratio;
     context.stroke(path);
   }
+  context.globalAlpha = 1;
 }
 
 // A voxel's middle on the canvas.
@@ -169,7 +172,8 @@ function write(context, text, x, y, align, baseline) {
 }
 
 function paintRuler(scene, plane, state, context, spot) {
-  if (!state.ruler || state.ruler.from[0] !== state.cursor[0]) return;
+  const { axis } = plane;
+  if (state.ruler?.axis !== axis || state.ruler.from[axis] !== state.cursor[axis]) return;
   const [from, to] = [state.ruler.from, state.ruler.to].map((voxel) => middle(scene, plane, spot, voxel));
   context.setLineDash([]);
   for (const [color, width] of [[CASING, 4], ["#f6c945", 2]]) {
@@ -186,7 +190,7 @@ function paintRuler(scene, plane, state, context, spot) {
 
 // The length of a ruler: in millimeters where the scan tells its spacing, else in its own pixels.
 export function rulerWords(scene, { from, to }) {
-  const [high, wide] = scene.spacing ? scene.spacing.slice(1) : [scene.pixelsPer, scene.pixelsPer];
-  const length = Math.hypot((to[1] - from[1]) * high, (to[2] - from[2]) * wide);
+  const sizes = scene.spacing ?? [0, scene.pixelsPer, scene.pixelsPer];
+  const length = Math.hypot(...sizes.map((size, axis) => (to[axis] - from[axis]) * size));
   return `${length.toFixed(scene.spacing ? 1 : 0)} ${scene.spacing ? "mm" : "pixels"}`;
 }

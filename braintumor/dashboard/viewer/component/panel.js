@@ -31,7 +31,7 @@ export class Panel {
       const kinds = this.acts.overlays.map((kind) => [kind, titles[kind]]);
       const chooser = this.select("Overlay", kinds, (kind) => { this.state.overlay = kind; });
       this.overlay = chooser;
-      this.opacity = element("input", { type: "range", min: 0, max: 100, step: 5, "aria-label": "Overlay opacity" });
+      this.opacity = element("input", { type: "range", min: 0, max: 100, step: 5, "aria-label": "Opacity of overlay and outline" });
       this.opacity.addEventListener("input", () => { this.state.opacity = this.opacity.value / 100; this.redraw(); });
       const opacity = element("label", {}, "Opacity");
       opacity.append(this.opacity);
