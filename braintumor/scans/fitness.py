@@ -23,8 +23,8 @@ _LEAST_WHITE, _BONE, _THICK = 0.01, 0.97, 0.09
 _BRAIN, _NO_GAP = 0.55, 0.5
 """What CT shows, in the range of the slice and in radii of the head: so much of the slice is as bright as bone, on nine
 of ten rays from the middle the skull is that bright and so thick, the brain at most so bright, and right below the
-skull, where MRI shows bone black, it is at least half as bright as elsewhere. Of 11,576 pictures of public sets of brain
-MRI 56 are so, and all of these are CT."""
+skull, where MRI shows bone black, it is at least half as bright as elsewhere. Of 11,576 pictures of public sets of
+brain MRI 56 are so, and all of these are CT."""
 
 
 def several_heads(pixels: NDArray[np.float32]) -> bool:
