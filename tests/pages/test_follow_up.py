@@ -32,6 +32,11 @@ def outlined(side, day, sha="ab" * 32):
     return dataclasses.replace(SERIES, sequence="t1_contrast", content=str(day).encode(), findings=(finding,)), day
 
 
+def show_both(app):
+    (toggle,) = [one for one in app.toggle if one.label == "Side by side, aligned"]
+    toggle.set_value(True).run(timeout=120)
+
+
 @pytest.fixture
 def followed(clinic, bob):
     """Three studies of one patient, whose outlines by the shipped model grow a little, then much."""
@@ -95,8 +100,7 @@ def aligned(clinic, bob):
 def test_two_scans_are_aligned_on_demand_and_their_lesions_matched(aligned, app, engine):
     choose(app, aligned)
     assert not app.get("image")
-    (toggle,) = [one for one in app.toggle if one.label == "Side by side, aligned"]
-    toggle.set_value(True).run(timeout=120)
+    show_both(app)
     assert not app.exception
     assert len(app.get("image")) == 1
     assert actions(engine).count("scan viewed") == 2
@@ -114,7 +118,7 @@ def test_scans_that_gave_room_to_those_of_others_are_read_again(aligned, clinic,
     monkeypatch.setattr(store, "_ROOM", Room(1))
     first, second = (choose(opened(), aligned) for _ in "ab")
     for app in (first, second, first):
-        app.toggle[-1].set_value(True).run()
+        show_both(app)
         (slider,) = [one for one in app.slider if one.label == "Slice of the later scan"]
         slider.set_value(slider.value + 1).run()
         assert not app.exception
@@ -214,7 +218,7 @@ def test_scans_without_a_place_are_not_shown_side_by_side(followed, app, clinic,
     for study in clinic[1].history(bob, followed.id):
         assert not clinic[1].scan(bob, study.series[0].id).startswith(b"\x1f\x8b")
     choose(app, followed)
-    app.toggle[-1].set_value(True).run()
+    show_both(app)
     assert not app.exception
     assert not app.get("image")
     assert "grew beyond measurement error" in text_of(app)

@@ -348,13 +348,11 @@ class Desk:
                 left -= sum(self._state.pixels.values())
         if unit is None or case is None:
             return  # Cleared meanwhile.
+        here = Progress(unit.name, done, total)
         turn = _Turn(
-            left,
-            limits(),
-            lambda ahead: self._report(Progress(unit.name, done, total, ahead)),
-            is_guest=self._bounds.is_guest,
+            left, limits(), lambda ahead: self._report(replace(here, ahead=ahead)), is_guest=self._bounds.is_guest
         )
-        self._report(Progress(unit.name, done, total))
+        self._report(here)
         with turn:
             outcome, model = self._outcome(unit, predictors, turn)
         answer = outcome if isinstance(outcome, Answer) else None

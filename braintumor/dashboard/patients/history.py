@@ -6,6 +6,7 @@ from braintumor.accounts import Account, Role
 from braintumor.dashboard import choices
 from braintumor.dashboard.patients import store
 from braintumor.dashboard.patients.follow_up import show_follow_up
+from braintumor.dashboard.patients.outline_edits import show_outline_edits
 from braintumor.dashboard.plain_text import plain
 from braintumor.records import Patient, Study, VerdictKind
 from braintumor.records.studies import Finding, Verdict
@@ -36,6 +37,8 @@ def show_history(account: Account, patient: Patient) -> None:
                 st.caption(plain(f"{series.modality} {series.sequence}, {series.slices} slices"))
                 for finding in series.findings:
                     _show_finding(finding, is_reader=account.role is not Role.RESEARCHER)
+                    if finding.has_mask and account.role is not Role.RESEARCHER:
+                        show_outline_edits(account, finding, series.id)
 
 
 def finding_words(finding: Finding) -> str:
@@ -55,7 +58,9 @@ def finding_words(finding: Finding) -> str:
 
 def verdict_words(verdict: Verdict) -> str:
     """Say in one line what a reader said, for Markdown."""
-    parts = [f"Version {verdict.version}, {verdict.made_at:%Y-%m-%d}: {_KINDS[verdict.kind].lower()}"]
+    is_outline = verdict.has_mask and verdict.label is None
+    said = "the outline is another" if is_outline else _KINDS[verdict.kind].lower()
+    parts = [f"Version {verdict.version}, {verdict.made_at:%Y-%m-%d}: {said}"]
     if verdict.label is not None:
         parts.append(plain(FINDING_TITLES[verdict.label].lower()))
     by = f" :gray[by {plain(verdict.reader)}]" if verdict.reader else ""

@@ -80,11 +80,14 @@ def filed_report(
 
 
 def verdict_of(finding: Finding) -> "ReportVerdict | None":
-    """Give the latest verdict that says whether the answer is right; None where no reader has said so."""
+    """Give the latest verdict that says whether the answer is right; None where no reader has said so.
+
+    Who corrects the outline only does not say so.
+    """
     from braintumor.reports.model import ReportVerdict
 
     for verdict in reversed(finding.verdicts):
-        if verdict.kind is not VerdictKind.COMMENT:
+        if verdict.kind is VerdictKind.AGREE or verdict.label is not None:
             agrees = verdict.kind is VerdictKind.AGREE
             seen = FINDING_TITLES[verdict.label] if verdict.label else ""
             return ReportVerdict(verdict.reader, agrees, verdict.made_at, seen, verdict.comment)

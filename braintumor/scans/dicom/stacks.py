@@ -109,19 +109,15 @@ def _alike(instances: Sequence[Instance]) -> list[tuple[Weighting, list[Image]]]
     """Part images that cannot be slices of one volume; with those of each part comes their kind."""
     is_diffusion = any(has_diffusion(frame) for instance in instances for frame in instance.frames)
     orientations = _Orientations()
-    alike: dict[tuple[Weighting, *tuple[object, ...]], list[Image]] = defaultdict(list)
+    alike: dict[tuple[Weighting, tuple[object, ...]], list[Image]] = defaultdict(list)
     kinds: dict[tuple[object, ...], Weighting] = {}
     for instance in instances:
         for frame in instance.frames:
             said = (*instance.facts.values(), frame.kind, frame.echo, frame.b_value)
-            kind = (
-                kinds[said]
-                if said in kinds
-                else kinds.setdefault(said, _kind(instance, frame, is_diffusion=is_diffusion))
-            )
+            if said not in kinds:
+                kinds[said] = _kind(instance, frame, is_diffusion=is_diffusion)
             orientation = orientations.number(frame.orientation)
             key = (
-                kind,
                 orientation,
                 instance.rows,
                 instance.columns,
@@ -131,8 +127,9 @@ def _alike(instances: Sequence[Instance]) -> list[tuple[Weighting, list[Image]]]
                 frame.b_value,
                 frame.kind.partition("\\")[0],
             )
-            alike[key].append(Image(instance, frame if orientation is not None else replace(frame, orientation=None)))
-    return [(kind, images) for (kind, *_), images in sorted(alike.items(), key=lambda found: _first_of(found[1]))]
+            placed = frame if orientation is not None else replace(frame, orientation=None)
+            alike[kinds[said], key].append(Image(instance, placed))
+    return [(kind, images) for (kind, _), images in sorted(alike.items(), key=lambda found: _first_of(found[1]))]
 
 
 def _kind(instance: Instance, frame: Frame, *, is_diffusion: bool) -> Weighting:

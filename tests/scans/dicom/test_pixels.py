@@ -156,11 +156,12 @@ def test_other_files_and_an_index_lie_between_the_slices():
             {"PixelPaddingValue": 0, "RescaleIntercept": 50, "RescaleSlope": 1},
             lambda gray: gray.clip(gray[gray > 0].min()) + 50,
         ),
-        ({"WindowCenter": 10, "WindowWidth": 5}, lambda gray: gray),
+        ({"WindowCenter": [10, 40], "WindowWidth": [5, 80]}, lambda gray: gray),
+        ({"VOILUTSequence": [item(LUTDescriptor=[2, 0, 16], LUTData=b"\0\0\1\0")]}, lambda gray: gray),
     ],
 )
 def test_values_are_what_the_file_says_of_them(elements, change):
-    # The window is a fact, and changes no value.
+    # The window is a fact, and neither it nor a table for viewing changes a value.
     expected = change(head().astype(np.float32))
     np.testing.assert_allclose(scan([dicom(**elements)]).pixels[0], expected, rtol=1e-6)
 
