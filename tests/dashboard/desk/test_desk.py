@@ -1,4 +1,5 @@
 import threading
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -90,11 +91,15 @@ def test_stopped_and_resumed(predictors, scored, monkeypatch):
     assert not desk.is_stopped
 
 
-def test_stopped_while_it_waits_for_its_turn(predictors, scored, monkeypatch):
+@pytest.mark.parametrize(("turns", "shown"), [(0, Progress(ahead=3)), (1, Progress("1.png", 0, 1, 3))])
+def test_stopped_while_it_waits_for_its_turn(predictors, scored, monkeypatch, turns, shown):
     desk = guest()
-    waits = threading.Event()
+    waits, left = threading.Event(), [nullcontext()] * turns
 
-    def wait(size, on_wait):
+    def wait(size, on_wait, *, is_guest):
+        assert is_guest
+        if left:
+            return left.pop()
         waits.set()
         while True:
             on_wait(3)
@@ -103,7 +108,7 @@ def test_stopped_while_it_waits_for_its_turn(predictors, scored, monkeypatch):
     desk.take(heads(1))
     desk.start(predictors)
     assert waits.wait(30)
-    assert desk.progress == Progress("1.png", 0, 1, 3)
+    assert desk.progress == shown
     desk.stop()
     desk.wait()
     assert scored == []
@@ -118,7 +123,7 @@ def test_progress_counts_all_files_of_an_archive(predictors, monkeypatch):
     desk.take([zipped("a.zip", 1, 2)])
     finish(desk, predictors)
     # By their numbers: a folder in an archive often is named as the patient.
-    looked_at = [Progress("file 1"), Progress("file 2")]
+    looked_at = [Progress(), Progress("file 1"), Progress("file 2")]
     assert told == [*looked_at, Progress("a.zip/1.png", 0, 2), Progress("a.zip/2.png", 1, 2)]
 
 
@@ -185,7 +190,7 @@ def test_scans_added_while_a_job_runs_are_answered_by_it(predictors, scored, mon
 
 
 def test_work_of_a_user_who_has_left_waits_for_the_return(predictors, scored):
-    present = [True, True, True, False]
+    present = [True, True, True, True, False]
     desk = Desk(MemoryShelf(), ROOMY, lambda: present.pop(0) if present else True)
     desk.take(heads(1, 2))
     finish(desk, predictors)
