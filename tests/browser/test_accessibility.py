@@ -20,7 +20,8 @@ def inside(browser, demo_app):
     steps.open_page(page, demo_app)
     first = looked_at(page)
     steps.create_first_administrator(page, *ADMINISTRATOR)
-    steps.wait_until_run(page)
+    # The component that sets the cookie loads after the page has run.
+    steps.wait_until_settled(page)
     yield page, demo_app, first
     page.context.close()
 
