@@ -24,7 +24,7 @@ class Workload:
     """Places at work, first come first served: ``scans_at_once`` at most, of ``bytes_at_once`` decoded bytes in all.
 
     Guests together have half of the places and bytes at most, and one scan at least; who has an account passes by those
-    of them that cannot start yet. A scan larger than ``bytes_at_once`` is let in when nothing else is at work.
+    who wait for their share of these, and by nobody else. A scan larger than ``bytes_at_once`` is let in when nothing else is at work.
     """
 
     def __init__(self, scans_at_once: int, bytes_at_once: int) -> None:
@@ -61,20 +61,22 @@ class Workload:
         """Take a place if it is this one's turn, else give the number of scans ahead of it."""
         with self._changed:
             before = self._waiting[: self._waiting.index(ticket)]
-            ahead = [other for other in before if ticket.is_guest or not other.is_guest or self._may_start(other)]
+            ahead = [other for other in before if ticket.is_guest or not other.is_guest or self._has_share(other)]
             if not ahead and self._may_start(ticket):
                 self._waiting.remove(ticket)
                 self._at_work.append(ticket)
                 return None
             return len(ahead) + len(self._at_work)
 
-    def _may_start(self, ticket: _Ticket) -> bool:
+    def _has_share(self, ticket: _Ticket) -> bool:
         guests = [other for other in self._at_work if other.is_guest]
-        has_share = not (ticket.is_guest and guests) or (
+        return not (ticket.is_guest and guests) or (
             len(guests) < self._scans_at_once // 2 and _bytes_of([*guests, ticket]) <= self._bytes_at_once // 2
         )
+
+    def _may_start(self, ticket: _Ticket) -> bool:
         has_room = not self._at_work or _bytes_of([*self._at_work, ticket]) <= self._bytes_at_once
-        return has_share and has_room and len(self._at_work) < self._scans_at_once
+        return self._has_share(ticket) and has_room and len(self._at_work) < self._scans_at_once
 
 
 def _bytes_of(tickets: Iterable[_Ticket]) -> int:

@@ -150,3 +150,14 @@ def test_a_guest_who_could_start_is_not_passed_by():
     guest.finish()
     user.finish()
     assert guest.works.is_set()
+
+
+def test_a_guest_who_waits_for_room_is_not_passed_by_for_ever():
+    workload = Workload(9, 100)
+    first = Scan(workload, 60).begin()
+    guest, user = Scan(workload, 60, is_guest=True).queue(), Scan(workload, 30).queue()
+    first.finish()
+    assert guest.works.wait(10)
+    assert user.works.wait(10)
+    for scan in (guest, user):
+        scan.finish()
