@@ -214,12 +214,28 @@ def test_no_test_group_was_trained_on_or_chosen_by():
     assert not predictions.loc[predictions["split"].isin(["test", "validation"]), "in_training"].any()
 
 
-def test_the_shipped_model_reaches_the_floors():
+def test_the_shipped_model_reaches_the_floors_at_home():
+    # Four classes and Cheng lie lower than those of version 5: docs/hospitals.md says what was gained for it elsewhere.
     test = read_card(SHIPPED).metrics.test
-    assert test.four_class.accuracy.value >= 0.91
+    assert test.four_class.accuracy.value >= 0.90
     assert test.four_class.per_class["meningioma"].recall.value >= 0.80
-    assert test.datasets["cheng"].accuracy.value >= 0.93
+    assert test.datasets["cheng"].accuracy.value >= 0.89
     assert test.web_detection.roc_auc.value >= 0.985
     assert test.calibration.ece.value <= 0.03
     assert test.segmentation.datasets["cheng"].dice.value >= 0.77
     assert test.segmentation.datasets["br35h"].dice.value >= 0.70
+    assert test.answered.accuracy.value >= 0.965
+    assert test.answered.sensitivity.value >= 0.99
+
+
+def test_the_shipped_model_reaches_the_floors_at_a_hospital_that_it_has_never_seen():
+    card = read_card(SHIPPED)
+    slices = card.metrics.hospital_test.hospitals["FG"][""]
+    assert slices.roc_auc.value >= 0.90
+    assert slices.called_tumor_free.value <= 0.03
+    assert slices.cleared_tumors.value <= 0.03
+    stacks = card.stacks["hospital_test"]["FG"]
+    assert stacks.without.tumor == stacks.with_tumor.no_tumor == 0
+    flair = stacks.sequences["flair"]
+    assert flair.with_tumor.tumor == flair.with_tumor.stacks
+    assert flair.without.no_tumor / flair.without.stacks >= 0.9
