@@ -24,7 +24,8 @@ class Workload:
     """Places at work, first come first served: ``scans_at_once`` at most, of ``bytes_at_once`` decoded bytes in all.
 
     Guests together have half of the places and bytes at most, and one scan at least; who has an account passes by those
-    who wait for their share of these, and by nobody else. A scan larger than ``bytes_at_once`` is let in when nothing else is at work.
+    who wait for their share of these, and by nobody else. A scan larger than ``bytes_at_once`` is let in when nothing
+    else is at work.
     """
 
     def __init__(self, scans_at_once: int, bytes_at_once: int) -> None:
