@@ -47,15 +47,16 @@ def write_corrected(folder: Path, cases: Iterable[CorrectedCase]) -> int:
     folder.mkdir(mode=0o700, parents=True)
     rows: list[dict[str, str]] = []
     for number, case in enumerate(cases):
+        low, high = float(case.pixels.min()), float(case.pixels.max())
         for at in case.shown if case.mask is None else range(len(case.pixels)):
             if np.ptp(case.pixels[at]):
-                rows.append(_write_slice(folder, f"{number:05}-{at:03}.png", case, at))
+                rows.append(_write_slice(folder, f"{number:05}-{at:03}.png", case, at, low, high))
     write_index(pd.DataFrame(rows, columns=list(INDEX_COLUMNS)).fillna(""), folder / INDEX_FILE)
     return len(rows)
 
 
-def _write_slice(folder: Path, name: str, case: CorrectedCase, at: int) -> dict[str, str]:
-    write_picture(folder / "images" / name, case.pixels, at)
+def _write_slice(folder: Path, name: str, case: CorrectedCase, at: int, low: float, high: float) -> dict[str, str]:
+    write_picture(folder / "images" / name, case.pixels[at], low, high)
     outline = None if case.mask is None else case.mask[at]
     has_mask = outline is not None and bool(outline.any())
     if outline is not None and has_mask:

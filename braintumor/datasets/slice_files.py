@@ -7,13 +7,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 
-def write_picture(file: Path, volume: NDArray[np.int16] | NDArray[np.float32], number: int) -> None:
-    """Write a slice of a volume, (slices, height, width), scaled from the volume's smallest to its largest value.
+def write_picture(file: Path, layer: NDArray[np.int16] | NDArray[np.float32], low: float, high: float) -> None:
+    """Write a slice, (height, width), scaled from the smallest to the largest value of its volume, which differ.
 
-    Makes the folder. The volume must hold more than one value.
+    Makes the folder.
     """
-    low, high = float(volume.min()), float(volume.max())
-    scaled = np.rint((volume[number].astype(np.float32) - low) / (high - low) * 65535).astype(np.uint16)
+    scaled = np.rint((layer.astype(np.float32) - low) / (high - low) * 65535).astype(np.uint16)
     _write(file, Image.fromarray(scaled))
 
 

@@ -58,10 +58,13 @@ def _convert_pair(volume: Path, mask: Path, name: str, root: Path) -> list[dict[
     if scan.shape != drawn.shape or not np.allclose(scan.affine or 0, drawn.affine or 0, atol=_TOLERANCE):
         return []
     shown = [number for number in range(scan.shape[0]) if np.ptp(scan.pixels[number])]
-    return [_convert_slice(scan, drawn, number, name, root) for number in shown]
+    low, high = float(scan.pixels.min()), float(scan.pixels.max())
+    return [_convert_slice(scan, drawn, number, name, root, low, high) for number in shown]
 
 
-def _convert_slice(scan: Scan, drawn: Scan, number: int, name: str, root: Path) -> dict[str, str]:
+def _convert_slice(
+    scan: Scan, drawn: Scan, number: int, name: str, root: Path, low: float, high: float
+) -> dict[str, str]:
     tumor = drawn.pixels[number] > 0
     row = {
         "path": f"{_FOLDER}/images/{name}-{number:03}.png",
@@ -71,7 +74,7 @@ def _convert_slice(scan: Scan, drawn: Scan, number: int, name: str, root: Path) 
         "group": f"{VOLUME_GROUP}{name}",
         "mask": f"{_FOLDER}/masks/{name}-{number:03}.png" if tumor.any() else "",
     }
-    write_picture(root / row["path"], scan.pixels, number)
+    write_picture(root / row["path"], scan.pixels[number], low, high)
     if row["mask"]:
         write_mask(root / row["mask"], tumor)
     return row

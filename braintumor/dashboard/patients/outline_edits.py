@@ -18,8 +18,8 @@ from braintumor.records.studies import Finding
 from braintumor.scans import in_window
 from braintumor.segmentation import Lesion, edited, lesions, regions
 
+_KEEP = "Keep"
 _CHANGES: Mapping[str, float | None] = {
-    "Keep": 0.0,
     "Reject": None,
     **{
         f"{word} by {size:.0f} mm": sign * size
@@ -51,7 +51,7 @@ def show_outline_edits(account: Account, finding: Finding, series_id: int) -> No
     if not isinstance(found, _Opened):
         return
     chosen = {number: _choose(finding.id, number, lesion) for number, lesion in enumerate(found.lesions, 1)}
-    changed = edited(found.mask, {number: _CHANGES[words] for number, words in chosen.items()}, found.spacing)
+    changed = edited(found.mask, _changes(chosen), found.spacing)
     areas = np.count_nonzero(found.mask, axis=(1, 2))
     count, number = len(found.pixels), int(areas.argmax()) + 1
     if count > 1:
@@ -76,14 +76,19 @@ def _choose(finding_id: int, number: int, lesion: Lesion) -> str:
         f"Lesion {number}: {lesion.longest_mm:.0f} × {lesion.perpendicular_mm:.0f} mm, "
         f"slices {lesion.first_slice + 1} to {lesion.last_slice + 1}"
     )
-    return choices.selectbox(words, list(_CHANGES), "Keep", key=f"outline_{finding_id}_{number}", width=320)
+    return choices.selectbox(words, [_KEEP, *_CHANGES], _KEEP, key=f"outline_{finding_id}_{number}", width=320)
+
+
+def _changes(chosen: Mapping[int, str]) -> dict[int, float | None]:
+    """Give by how many millimeters each lesion changes, as ``edited`` takes it; those that stay cost nothing."""
+    return {number: _CHANGES[words] for number, words in chosen.items() if words != _KEEP}
 
 
 def _keep(finding_id: int, chosen: Mapping[int, str], sha256: str) -> None:
     comment = st.session_state.get(f"outline_comment_{finding_id}", "")
     if store.attempt(keep_outline, finding_id, chosen, sha256, comment) is not None:
         for number in chosen:
-            st.session_state[f"outline_{finding_id}_{number}"] = "Keep"
+            st.session_state[f"outline_{finding_id}_{number}"] = _KEEP
 
 
 def keep_outline(actor: Account, finding_id: int, chosen: Mapping[int, str], sha256: str, comment: object = "") -> int:
@@ -92,7 +97,7 @@ def keep_outline(actor: Account, finding_id: int, chosen: Mapping[int, str], sha
     if hashlib.sha256(content).hexdigest() != sha256:
         raise PatientError("Another reader has corrected this outline meanwhile; look at it and correct it again.")
     stored = read_scan_file(content)
-    mask = edited(stored.pixels > 0, {number: _CHANGES[words] for number, words in chosen.items()}, stored.spacing)
+    mask = edited(stored.pixels > 0, _changes(chosen), stored.spacing)
     affine = None if stored.affine is None else stored.affine.tolist()
     file = mask_file(mask, affine, stored.spacing)
     return store.studies().judge(actor, finding_id, VerdictKind.CORRECT, None, comment, file)
