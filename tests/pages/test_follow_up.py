@@ -7,6 +7,7 @@ import pytest
 from braintumor.accounts import Role
 from braintumor.bundles import GRAPH_FILE, load_bundle
 from braintumor.dashboard.patients import report, side_by_side, store
+from braintumor.dashboard.patients.outlined_slice import edge_letters
 from braintumor.dashboard.patients.room import Room
 from braintumor.records import PatientError
 from braintumor.records.follow_up import Followed
@@ -144,7 +145,7 @@ TOWARDS = {"R": (1, 0, 0), "L": (-1, 0, 0), "A": (0, 1, 0), "P": (0, -1, 0), "S"
 def test_edges_are_named_by_the_side_of_the_patient_they_point_to(axes, letters):
     affine = np.eye(4)
     affine[:3, :3] = np.array([TOWARDS[axis] for axis in axes]).T * (6, 2, 2) + 0.3
-    assert side_by_side.edge_letters(affine) == letters
+    assert edge_letters(affine) == letters
 
 
 def test_the_pictures_of_both_scans_lie_beside_each_other():

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from braintumor.accounts import Account
 from braintumor.dashboard import choices
 from braintumor.dashboard.patients import store
-from braintumor.dashboard.viewer.slice_layers import packed, with_outline
+from braintumor.dashboard.patients.outlined_slice import outlined_slice
+from braintumor.dashboard.viewer.slice_layers import packed
 from braintumor.records import PatientError, VerdictKind
 from braintumor.records.scan_file import StoredScan, mask_file, read_scan_file
 from braintumor.records.studies import Finding
@@ -37,6 +38,7 @@ class _Opened:
     pixels: NDArray[np.uint8]
     mask: NDArray[np.bool_]
     spacing: tuple[float, float, float]
+    affine: NDArray[np.float64] | None
     lesions: tuple[Lesion, ...]
     sha256: str
 
@@ -56,8 +58,8 @@ def show_outline_edits(account: Account, finding: Finding, series_id: int) -> No
     count, number = len(found.pixels), int(areas.argmax()) + 1
     if count > 1:
         number = choices.slider("Slice", 1, count, number, 1, key=f"outline_slice_{finding.id}")
-    gray = np.repeat(found.pixels[number - 1][..., None], 3, axis=2)
-    st.image(packed(with_outline(gray, changed[number - 1], 1.0)), width=512)
+    drawn = outlined_slice(found.pixels[number - 1], changed[number - 1], found.spacing, found.affine)
+    st.image(packed(drawn), width=512)
     before, now = (float(np.count_nonzero(mask) * np.prod(found.spacing) / 1000) for mask in (found.mask, changed))
     st.caption(f"{now:.1f} mL, before {before:.1f} mL. Borders move within the slices as they lie.")
     st.text_input("Comment on the outline", key=f"outline_comment_{finding.id}", max_chars=1000)
@@ -121,7 +123,8 @@ def _opened(scan: StoredScan, outline: StoredScan, sha256: str) -> _Opened | str
         return "This outline is empty."
     values = scan.pixels.astype(np.float32)
     drawn = in_window(values, values.reshape(-1, values.shape[2]))
-    return _Opened(drawn, mask, outline.spacing, tuple(lesions(mask, outline.spacing, _MOST_LESIONS, numbered)), sha256)
+    found = tuple(lesions(mask, outline.spacing, _MOST_LESIONS, numbered))
+    return _Opened(drawn, mask, outline.spacing, scan.affine, found, sha256)
 
 
 def _bytes(found: _Opened | str | None) -> int:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
 from braintumor.accounts import Account
 from braintumor.dashboard import choices, gate
 from braintumor.dashboard.patients import store
+from braintumor.dashboard.patients.outlined_slice import outlined_slice
 from braintumor.dashboard.patients.room import Kept
 from braintumor.dashboard.server.workload import turn
-from braintumor.dashboard.viewer.slice_layers import packed, with_outline
+from braintumor.dashboard.viewer.slice_layers import packed
 from braintumor.records import Patient
 from braintumor.records.follow_up import Followed
 from braintumor.records.scan_file import StoredScan, read_scan_file
@@ -27,11 +27,8 @@ if TYPE_CHECKING:
     from braintumor.evaluation import ChangeError
     from braintumor.reports.follow_up import Change, LesionChange, Outlined
 
-_LONGEST_SIDE = 512
 _MOST_LESIONS = 30
 _GAP = 8
-_LETTER = 26
-_OPPOSITE = {"R": "L", "L": "R", "A": "P", "P": "A", "S": "I", "I": "S"}
 
 
 @dataclass(frozen=True)
@@ -116,17 +113,6 @@ def beside(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> NDArray[np.uint
     return np.concatenate([before, gap, now], axis=1)
 
 
-def edge_letters(affine: NDArray[np.float64]) -> tuple[str, str]:
-    """Say to which side of the patient the left and the top edge of a slice point.
-
-    ``affine`` takes (slice, row, column, 1) to the patient's space, RAS+; of an oblique edge the nearest side.
-    """
-    from nibabel.orientations import aff2axcodes
-
-    _, down, right = aff2axcodes(affine)  # type: ignore[no-untyped-call]
-    return _OPPOSITE[right], _OPPOSITE[down]
-
-
 def slices_of(pair: _Pair, number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Draw the earlier scan where a slice of the later one lies, and that slice, each with its outline."""
     before, now = pair.before, pair.now
@@ -137,22 +123,7 @@ def slices_of(pair: _Pair, number: int) -> tuple[NDArray[np.uint8], NDArray[np.u
 
 
 def _drawn(picture: NDArray[np.uint8], mask: NDArray[np.bool_], now: _Shown) -> NDArray[np.uint8]:
-    spacing = now.spacing
-    height, width = picture.shape[0] * spacing[1], picture.shape[1] * spacing[2]
-    scale = _LONGEST_SIDE / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    wide = Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR)
-    drawn = Image.fromarray(
-        with_outline(
-            np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC)), np.asarray(wide) >= 128, 1.0
-        )
-    )
-    pen, font = ImageDraw.Draw(drawn), ImageFont.load_default(_LETTER)
-    places = (_LETTER / 3, size[1] / 2), (size[0] / 2, _LETTER / 3)
-    for letter, place, anchor in zip(edge_letters(now.affine), places, ("lm", "mt"), strict=True):
-        # The stroke keeps letters legible over a bright scalp.
-        pen.text(place, letter, "white", font, anchor, stroke_width=2, stroke_fill="black")
-    return np.asarray(drawn)
+    return outlined_slice(picture, mask, now.spacing, now.affine)
 
 
 def _show_matches(pair: _Pair, error: "ChangeError | None") -> None:
